@@ -1,0 +1,44 @@
+//! What most machines share (`include/uapi/asm-generic/`). A port takes all of it and shadows what is different there.
+
+/// Bytes of `struct epoll_event`.
+pub const EVENT_SIZE: usize = 16;
+/// Where `data` stands in it.
+pub const EVENT_DATA: usize = 8;
+/// Bytes of the kernel's `sigset_t`, which every call with a mask is told.
+pub const SIGSET_BYTES: usize = 8;
+
+pub const O_CLOEXEC: u32 = 0x8_0000;
+pub const O_NONBLOCK: u32 = 0x800;
+
+/// `_IOW(0x8a, 1, struct epoll_params)`
+pub const EPIOCSPARAMS: u32 = 0x4008_8a01;
+/// `_IOR(0x8a, 2, struct epoll_params)`
+pub const EPIOCGPARAMS: u32 = 0x8008_8a02;
+
+pub mod errno {
+    pub const EPERM: u16 = 1;
+    pub const ENOENT: u16 = 2;
+    pub const EINTR: u16 = 4;
+    pub const EIO: u16 = 5;
+    pub const EBADF: u16 = 9;
+    pub const EAGAIN: u16 = 11;
+    pub const ENOMEM: u16 = 12;
+    pub const EACCES: u16 = 13;
+    pub const EFAULT: u16 = 14;
+    pub const EEXIST: u16 = 17;
+    pub const ENODEV: u16 = 19;
+    pub const EINVAL: u16 = 22;
+    pub const ENFILE: u16 = 23;
+    pub const EMFILE: u16 = 24;
+    pub const ENOTTY: u16 = 25;
+    pub const ENOSPC: u16 = 28;
+    pub const EPIPE: u16 = 32;
+    pub const ENOSYS: u16 = 38;
+    pub const ELOOP: u16 = 40;
+    pub const EOVERFLOW: u16 = 75;
+    pub const EOPNOTSUPP: u16 = 95;
+    pub const ENOBUFS: u16 = 105;
+    pub const ETIMEDOUT: u16 = 110;
+    pub const EDQUOT: u16 = 122;
+    pub const ECANCELED: u16 = 125;
+}

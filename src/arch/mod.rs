@@ -1,0 +1,32 @@
+//! The seam: what a port provides, and which one this build uses.
+//!
+//! This is the only file where `cfg` chooses an architecture. A port is one file, and provides:
+//!
+//! - `syscall1` … `syscall4` and `syscall6`, `unsafe fn syscallN<const NR: usize>(...) -> isize`: issue call `NR` with its
+//!   arguments and return what the kernel says, a failure as −errno *whatever the machine's own convention is*. They stand
+//!   inside `trap! { ... }`, so that the host's tests can include every port's file and compare all their constants at once.
+//!   The number is a parameter of the type, so a port may keep its trap out of line without passing it in a register.
+//! - `nr`: the call numbers. A call that the machine may lack is an `Option`: `EPOLL_WAIT` (absent from the asm-generic
+//!   table), `CLOCK_GETTIME` and `CLOCK_GETTIME64` (the first alone where `long` has 64 bits, and on x32).
+//! - everything that [`generic`] defines, taken from there with `pub use` and shadowed where this machine differs.
+//!
+//! The safety contract of every trap function: the arguments are right for the call `NR`, and pointers among them are valid
+//! for what the kernel does with them. A port owes in return that nothing but the result, memory that the kernel was
+//! given, and what its `asm!` declares is changed by the call.
+
+#[allow(dead_code)] // what every port shadows
+pub mod generic;
+
+/// Marks a port's trap functions. Here it changes nothing; `tests/oracles.rs` defines it empty.
+macro_rules! trap {
+    ($($item:item)*) => { $($item)* };
+}
+
+#[cfg_attr(all(target_arch = "x86_64", target_pointer_width = "64"), path = "x86_64.rs")]
+#[cfg_attr(target_arch = "x86", path = "x86.rs")]
+#[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
+#[cfg_attr(target_arch = "arm", path = "arm.rs")]
+#[cfg_attr(target_arch = "riscv64", path = "riscv64.rs")]
+mod port;
+
+pub use port::*;

@@ -1,0 +1,404 @@
+//! The safe interface of epoll.
+
+use crate::errno::{Errno, Result};
+use crate::event::{Event, EventData};
+use crate::fallback;
+use crate::fd::{owner, AsFd, AsRawFd, FromRawFd, OwnedFd};
+use crate::flags::{CreateFlags, EventFlags};
+use crate::raw;
+use crate::signal::SigSet;
+use crate::timeout::Timeout;
+use core::mem::{size_of, MaybeUninit};
+use core::ptr;
+use core::slice;
+use core::time::Duration;
+
+/// An interest list in the kernel, and the queue of what is ready in it. Closed on drop.
+///
+/// Every method takes `&self`: threads may add, change and wait at once.
+///
+/// ```
+/// use barepoll::{Epoll, Event, EventData, EventFd, EventFdFlags, EventFlags};
+/// use core::time::Duration;
+///
+/// let epoll = Epoll::new()?;
+/// let eventfd = EventFd::new(0, EventFdFlags::CLOEXEC | EventFdFlags::NONBLOCK)?;
+/// epoll.add(&eventfd, EventData::new_u64(42), EventFlags::IN)?;
+///
+/// eventfd.write(1)?;
+/// let mut buffer = Event::buffer::<8>();
+/// for event in epoll.wait(&mut buffer, Some(Duration::from_secs(1)))? {
+///     assert_eq!(event.data().u64(), 42);
+///     assert!(event.flags().contains(EventFlags::IN));
+/// }
+/// # Ok::<(), barepoll::Errno>(())
+/// ```
+///
+/// See [`epoll(7)`](https://man7.org/linux/man-pages/man7/epoll.7.html).
+#[doc(alias = "epoll_event")]
+#[repr(transparent)]
+pub struct Epoll(OwnedFd);
+
+owner!(Epoll);
+
+impl Epoll {
+    /// A new epoll that is closed on exec.
+    ///
+    /// # Errors
+    ///
+    /// - `EMFILE`: this process has no descriptor left. `ENFILE`: the system has no file left.
+    /// - `ENOMEM`: the kernel has no memory for it.
+    ///
+    /// See [`epoll_create1(2)`](https://man7.org/linux/man-pages/man2/epoll_create.2.html).
+    #[doc(alias = "epoll_create")]
+    #[doc(alias = "epoll_create1")]
+    #[inline]
+    pub fn new() -> Result<Self> {
+        Self::with_flags(CreateFlags::CLOEXEC)
+    }
+
+    /// A new epoll with these flags; [`CreateFlags::empty`] lets it live on across exec.
+    ///
+    /// ```
+    /// use barepoll::{CreateFlags, Epoll};
+    ///
+    /// let inherited = Epoll::with_flags(CreateFlags::empty())?;
+    /// # Ok::<(), barepoll::Errno>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new), and `EINVAL`: an unknown flag.
+    #[doc(alias = "epoll_create1")]
+    #[doc(alias = "EPOLL_CLOEXEC")]
+    #[inline]
+    pub fn with_flags(flags: CreateFlags) -> Result<Self> {
+        let fd = raw::epoll_create1(flags.bits())?;
+        // SAFETY: the kernel has just made this descriptor, and nobody else knows of it.
+        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// Registers a descriptor. Pass it by reference: a descriptor given away would be closed, and so forgotten, at once.
+    ///
+    /// The registration belongs to the open file and the number together. It ends when the *last* duplicate of the file is
+    /// closed, so [`delete`](Self::delete) before closing one that has duplicates (a fork's copy is one).
+    ///
+    /// ```
+    /// use barepoll::{Epoll, Errno, EventData, EventFd, EventFdFlags, EventFlags};
+    ///
+    /// let (epoll, eventfd) = (Epoll::new()?, EventFd::new(0, EventFdFlags::CLOEXEC)?);
+    /// let data = EventData::new_u64(1);
+    /// epoll.add(&eventfd, data, EventFlags::IN)?;
+    /// assert_eq!(epoll.add(&eventfd, data, EventFlags::IN), Err(Errno::EEXIST));
+    /// # Ok::<(), Errno>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// - `EEXIST`: registered already.
+    /// - `EINVAL`: `source` is this epoll; or [`EventFlags::EXCLUSIVE`] with a flag it does not go with, or on an epoll.
+    /// - `ELOOP`: epolls would watch each other in a circle, or nest too deep.
+    /// - `EPERM`: a regular file or directory, which is always ready and cannot be watched.
+    /// - `ENOSPC`: this user watches as many as `/proc/sys/fs/epoll/max_user_watches` allows. `ENOMEM`: no memory.
+    ///
+    /// See [`epoll_ctl(2)`](https://man7.org/linux/man-pages/man2/epoll_ctl.2.html).
+    #[doc(alias = "epoll_ctl")]
+    #[doc(alias = "EPOLL_CTL_ADD")]
+    #[inline]
+    pub fn add(&self, source: impl AsFd, data: EventData, interest: EventFlags) -> Result<()> {
+        self.control(raw::EPOLL_CTL_ADD, source, &mut Event::new(interest, data))
+    }
+
+    /// Changes what a registered descriptor is watched for, and its data. This also re-arms
+    /// [one-shot](EventFlags::ONESHOT) and [edge-triggered](EventFlags::ET) ones: what is ready now is reported again.
+    ///
+    /// ```
+    /// use barepoll::{Epoll, Errno, EventData, EventFd, EventFdFlags, EventFlags};
+    ///
+    /// let (epoll, eventfd) = (Epoll::new()?, EventFd::new(0, EventFdFlags::CLOEXEC)?);
+    /// epoll.add(&eventfd, EventData::new_u64(1), EventFlags::IN | EventFlags::ONESHOT)?;
+    /// epoll.modify(&eventfd, EventData::new_u64(2), EventFlags::OUT | EventFlags::ONESHOT)?;
+    /// # Ok::<(), Errno>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// - `ENOENT`: not registered.
+    /// - `EINVAL`: `source` is this epoll; or [`EventFlags::EXCLUSIVE`] is asked for or was before: it cannot be changed.
+    /// - `EPERM`: a regular file or directory. `ENOMEM`: no memory.
+    ///
+    /// See [`epoll_ctl(2)`](https://man7.org/linux/man-pages/man2/epoll_ctl.2.html).
+    #[doc(alias = "epoll_ctl")]
+    #[doc(alias = "EPOLL_CTL_MOD")]
+    #[inline]
+    pub fn modify(&self, source: impl AsFd, data: EventData, interest: EventFlags) -> Result<()> {
+        self.control(raw::EPOLL_CTL_MOD, source, &mut Event::new(interest, data))
+    }
+
+    /// Forgets a descriptor. Another thread's wait may have its event in a buffer already.
+    ///
+    /// ```
+    /// use barepoll::{Epoll, Errno, EventData, EventFd, EventFdFlags, EventFlags};
+    ///
+    /// let (epoll, eventfd) = (Epoll::new()?, EventFd::new(0, EventFdFlags::CLOEXEC)?);
+    /// epoll.add(&eventfd, EventData::new_u64(1), EventFlags::IN)?;
+    /// epoll.delete(&eventfd)?;
+    /// assert_eq!(epoll.delete(&eventfd), Err(Errno::ENOENT));
+    /// # Ok::<(), Errno>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// - `ENOENT`: not registered.
+    /// - `EINVAL`: `source` is this epoll. `EPERM`: a regular file or directory.
+    ///
+    /// See [`epoll_ctl(2)`](https://man7.org/linux/man-pages/man2/epoll_ctl.2.html).
+    #[doc(alias = "epoll_ctl")]
+    #[doc(alias = "EPOLL_CTL_DEL")]
+    #[inline]
+    pub fn delete(&self, source: impl AsFd) -> Result<()> {
+        self.control(raw::EPOLL_CTL_DEL, source, ptr::null_mut())
+    }
+
+    #[inline(always)]
+    fn control(&self, op: u32, source: impl AsFd, event: *mut Event) -> Result<()> {
+        // SAFETY: `add` and `modify` give an event of their own, `delete` gives null.
+        unsafe { raw::epoll_ctl(self.as_raw_fd(), op, source.as_fd().as_raw_fd(), event) }
+    }
+
+    /// Waits until something is ready, at most `timeout`, and gives what was: the front of `events`, filled. An empty slice
+    /// says that the time is over. `None` waits for ever, `Duration::ZERO` not at all.
+    ///
+    /// One call, one trap. A timeout of whole milliseconds (up to `i32::MAX`) uses `epoll_wait`; a finer or longer one
+    /// `epoll_pwait2`. A kernel without that (before Linux 5.11) is remembered, and the timeout then rounds *up* to a
+    /// millisecond, and is cut to `i32::MAX` of them: there, a wait of more than 24 days may end early and empty.
+    ///
+    /// More events than `events` has room for come with the next wait. A buffer longer than the kernel takes (`i32::MAX`
+    /// bytes) is used as far as it takes it. A `Vec` with capacity and no length has no room: pass
+    /// [`Vec::spare_capacity_mut`] or a buffer of [`Event::buffer`].
+    ///
+    /// [`Vec::spare_capacity_mut`]: https://doc.rust-lang.org/std/vec/struct.Vec.html#method.spare_capacity_mut
+    ///
+    /// ```
+    /// use barepoll::{Epoll, Event};
+    /// use core::time::Duration;
+    ///
+    /// let epoll = Epoll::new()?;
+    /// let mut buffer = Event::buffer::<64>();
+    /// let ready = epoll.wait(&mut buffer, Some(Duration::from_millis(5)))?;
+    /// assert!(ready.is_empty());
+    /// # Ok::<(), barepoll::Errno>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// - `EINTR`: a signal handler ran. [`wait_uninterrupted`](Self::wait_uninterrupted) goes on instead.
+    /// - `EINVAL`: `events` is empty.
+    ///
+    /// See [`epoll_wait(2)`](https://man7.org/linux/man-pages/man2/epoll_wait.2.html).
+    #[doc(alias = "epoll_wait")]
+    #[doc(alias = "epoll_pwait2")]
+    #[inline]
+    pub fn wait<'b>(&self, events: &'b mut [MaybeUninit<Event>], timeout: Option<Duration>) -> Result<&'b mut [Event]> {
+        let ready = self.ask(events, Timeout::new(timeout), None)?;
+        // SAFETY: the kernel has written that many events, at most as many as there is room for.
+        Ok(unsafe { filled(events, ready) })
+    }
+
+    /// As [`wait`](Self::wait), with `mask` as this thread's signal mask while it waits, and only then: a signal that is
+    /// blocked outside and not in `mask` can arrive nowhere but here.
+    ///
+    /// ```
+    /// use barepoll::{Epoll, Event, SigSet};
+    /// use core::time::Duration;
+    ///
+    /// let mut buffer = Event::buffer::<8>();
+    /// let undisturbed = Epoll::new()?.wait_masked(&mut buffer, Some(Duration::from_millis(1)), &SigSet::full())?;
+    /// assert!(undisturbed.is_empty());
+    /// # Ok::<(), barepoll::Errno>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Self::wait).
+    ///
+    /// See [`epoll_pwait(2)`](https://man7.org/linux/man-pages/man2/epoll_wait.2.html).
+    #[doc(alias = "epoll_pwait")]
+    #[doc(alias = "epoll_pwait2")]
+    #[inline]
+    pub fn wait_masked<'b>(
+        &self,
+        events: &'b mut [MaybeUninit<Event>],
+        timeout: Option<Duration>,
+        mask: &SigSet,
+    ) -> Result<&'b mut [Event]> {
+        let ready = self.ask(events, Timeout::new(timeout), Some(mask))?;
+        // SAFETY: the kernel has written that many events, at most as many as there is room for.
+        Ok(unsafe { filled(events, ready) })
+    }
+
+    /// As [`wait`](Self::wait), but a signal does not end it: it goes on for what is left of the time, counted by
+    /// `CLOCK_MONOTONIC`.
+    ///
+    /// The clock is read once before a finite wait and once after each interruption. It asks for the rest as it asked for
+    /// the whole: whole milliseconds stay so, each remainder rounded up.
+    ///
+    /// ```
+    /// use barepoll::{Epoll, Event};
+    /// use core::time::Duration;
+    ///
+    /// let mut buffer = Event::buffer::<8>();
+    /// assert!(Epoll::new()?.wait_uninterrupted(&mut buffer, Some(Duration::from_millis(2)))?.is_empty());
+    /// # Ok::<(), barepoll::Errno>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`: `events` is empty.
+    ///
+    /// See [`epoll_wait(2)`](https://man7.org/linux/man-pages/man2/epoll_wait.2.html).
+    #[doc(alias = "epoll_wait")]
+    #[doc(alias = "EINTR")]
+    pub fn wait_uninterrupted<'b>(
+        &self,
+        events: &'b mut [MaybeUninit<Event>],
+        timeout: Option<Duration>,
+    ) -> Result<&'b mut [Event]> {
+        let mut left = Timeout::new(timeout);
+        let deadline = match timeout {
+            None | Some(Duration::ZERO) => None,
+            Some(timeout) => Some(fallback::monotonic_time()?.saturating_add(timeout)),
+        };
+        loop {
+            match self.ask(events, left, None) {
+                Err(Errno::EINTR) => {}
+                // SAFETY: the kernel has written that many events, at most as many as there is room for.
+                answer => return answer.map(|ready| unsafe { filled(events, ready) }),
+            }
+            if let Some(deadline) = deadline {
+                left = left.with_remaining(deadline.saturating_sub(fallback::monotonic_time()?));
+            }
+        }
+    }
+
+    /// Waits once, and gives the number of events that the kernel wrote.
+    #[inline(always)]
+    fn ask(&self, events: &mut [MaybeUninit<Event>], timeout: Timeout, mask: Option<&SigSet>) -> Result<usize> {
+        const MOST: usize = i32::MAX as usize / size_of::<Event>();
+        let room = match events.len() {
+            0 => return Err(Errno::EINVAL),
+            room => room.min(MOST) as i32,
+        };
+        let (epfd, events) = (self.as_raw_fd(), events.as_mut_ptr().cast());
+        // SAFETY: `events` has that much room, and a mask that is there can be read.
+        unsafe {
+            match (timeout, mask) {
+                (Timeout::Whole(ms), None) => raw::epoll_wait(epfd, events, room, ms),
+                (Timeout::Whole(ms), Some(mask)) => raw::epoll_pwait(epfd, events, room, ms, mask),
+                (Timeout::Fine(timeout), mask) => {
+                    fallback::fine_wait(epfd, events, room, timeout, mask.map_or(ptr::null(), |mask| mask))
+                }
+            }
+        }
+    }
+
+    /// How this epoll polls network devices while it waits (Linux 6.9).
+    ///
+    /// ```
+    /// use barepoll::{Epoll, Errno};
+    ///
+    /// match Epoll::new()?.busy_poll() {
+    ///     Ok(params) => assert_eq!(params.busy_poll_usecs, 0),
+    ///     Err(errno) => assert_eq!(errno, Errno::ENOTTY), // an older kernel
+    /// }
+    /// # Ok::<(), Errno>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// - `ENOTTY`: the kernel is older than 6.9. `EINVAL` or `EOPNOTSUPP`: it was built without busy polling.
+    ///
+    /// See [`ioctl_eventpoll(2)`](https://man7.org/linux/man-pages/man2/ioctl_eventpoll.2.html).
+    #[doc(alias = "EPIOCGPARAMS")]
+    #[doc(alias = "epoll_params")]
+    pub fn busy_poll(&self) -> Result<BusyPoll> {
+        let mut params = EpollParams::default();
+        // SAFETY: `params` is what this request writes.
+        unsafe { raw::ioctl(self.as_raw_fd(), raw::EPIOCGPARAMS, ptr::addr_of_mut!(params).cast())? };
+        Ok(BusyPoll {
+            busy_poll_usecs: params.busy_poll_usecs,
+            busy_poll_budget: params.busy_poll_budget,
+            prefer_busy_poll: params.prefer_busy_poll != 0,
+        })
+    }
+
+    /// Sets how this epoll polls network devices while it waits (Linux 6.9).
+    ///
+    /// ```
+    /// use barepoll::{BusyPoll, Epoll, Errno};
+    ///
+    /// let params = BusyPoll { busy_poll_usecs: 50, busy_poll_budget: 8, prefer_busy_poll: true };
+    /// match Epoll::new()?.set_busy_poll(params) {
+    ///     Ok(()) => {}
+    ///     Err(errno) => assert_eq!(errno, Errno::ENOTTY), // an older kernel
+    /// }
+    /// # Ok::<(), Errno>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// - `EINVAL`: `busy_poll_usecs` is above `i32::MAX`. `EPERM`: a budget above 64 without `CAP_NET_ADMIN`.
+    /// - `ENOTTY`: the kernel is older than 6.9. `EINVAL` or `EOPNOTSUPP`: it was built without busy polling.
+    ///
+    /// See [`ioctl_eventpoll(2)`](https://man7.org/linux/man-pages/man2/ioctl_eventpoll.2.html).
+    #[doc(alias = "EPIOCSPARAMS")]
+    #[doc(alias = "epoll_params")]
+    pub fn set_busy_poll(&self, params: BusyPoll) -> Result<()> {
+        let mut params = EpollParams {
+            busy_poll_usecs: params.busy_poll_usecs,
+            busy_poll_budget: params.busy_poll_budget,
+            prefer_busy_poll: params.prefer_busy_poll.into(),
+            padding: 0,
+        };
+        // SAFETY: `params` is what this request reads.
+        unsafe { raw::ioctl(self.as_raw_fd(), raw::EPIOCSPARAMS, ptr::addr_of_mut!(params).cast()) }.map(drop)
+    }
+}
+
+/// The first `ready` events, as initialised ones.
+///
+/// # Safety
+///
+/// So many events of the slice must be initialised. After a wait they are: the kernel's count is trusted, as its writing
+/// into the buffer is; checking it would cost every wait an instruction and protect from nothing.
+#[inline(always)]
+unsafe fn filled(events: &mut [MaybeUninit<Event>], ready: usize) -> &mut [Event] {
+    // SAFETY: the caller vouches for `ready`, and `MaybeUninit<Event>` is laid out as an `Event`.
+    unsafe { slice::from_raw_parts_mut(events.as_mut_ptr().cast(), ready) }
+}
+
+/// How an epoll polls network devices (NAPI) itself while it waits, instead of waiting for their interrupts.
+///
+/// Off by default: all zero.
+#[doc(alias = "epoll_params")]
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct BusyPoll {
+    /// How long to poll, in microseconds; 0 switches it off.
+    pub busy_poll_usecs: u32,
+    /// How many packets to handle in one go; 0 is the kernel's default, 8.
+    pub busy_poll_budget: u16,
+    /// Whether to hold the device's interrupts back while the application polls often enough.
+    pub prefer_busy_poll: bool,
+}
+
+/// The kernel's `struct epoll_params`. Its flag is a byte, and not every byte is a `bool`.
+#[derive(Default)]
+#[repr(C)]
+struct EpollParams {
+    busy_poll_usecs: u32,
+    busy_poll_budget: u16,
+    prefer_busy_poll: u8,
+    padding: u8,
+}
+
+const _: () = assert!(size_of::<EpollParams>() == 8);

@@ -1,0 +1,134 @@
+//! Error numbers, as names with this machine's values.
+
+use crate::arch::errno;
+use core::fmt;
+use core::num::NonZeroU16;
+
+/// What a call of this crate gives: a value, or the kernel's [`Errno`].
+pub type Result<T, E = Errno> = core::result::Result<T, E>;
+
+/// An error number of the kernel: a name where this crate knows one, and any value from 1 to 4095.
+///
+/// `EWOULDBLOCK` is `EAGAIN`. Values differ between architectures (`ENOSYS` is 38, 89 on MIPS, 90 on SPARC), so compare with the constants.
+/// A `Result<(), Errno>` is two bytes.
+///
+/// See [`errno(3)`](https://man7.org/linux/man-pages/man3/errno.3.html).
+///
+/// ```
+/// use barepoll::{Epoll, Errno, EventFlags};
+///
+/// let epoll = Epoll::new()?;
+/// // There is nothing to change yet.
+/// assert_eq!(epoll.delete(&epoll), Err(Errno::EINVAL));
+/// assert_eq!(Errno::EINVAL.name(), Some("EINVAL"));
+/// # Ok::<(), Errno>(())
+/// ```
+#[derive(Copy, Clone, PartialEq, Eq, Hash)]
+#[must_use]
+pub struct Errno(NonZeroU16);
+
+/// The largest error number that the kernel uses (`MAX_ERRNO` in `include/linux/err.h`).
+const MAX: i32 = 4095;
+
+impl Errno {
+    /// The number itself, between 1 and 4095.
+    #[must_use]
+    pub const fn raw(self) -> i32 {
+        self.0.get() as i32
+    }
+
+    /// The error of a number between 1 and 4095; `None` for any other.
+    pub const fn from_raw(raw: i32) -> Option<Self> {
+        match NonZeroU16::new(raw as u16) {
+            Some(number) if raw >= 1 && raw <= MAX => Some(Self(number)),
+            _ => None,
+        }
+    }
+
+    /// The error in what a port returned: −errno.
+    ///
+    /// # Safety
+    ///
+    /// `returned` must be between −4095 and −1.
+    #[inline(always)]
+    pub(crate) unsafe fn from_returned(returned: isize) -> Self {
+        // SAFETY: the caller says that the negated value lies between 1 and 4095, which is not 0.
+        Self(unsafe { NonZeroU16::new_unchecked(returned.wrapping_neg() as u16) })
+    }
+}
+
+macro_rules! names {
+    ($($name:ident: $meaning:literal)*) => {
+        impl Errno {
+            $(
+                #[doc = concat!("`", stringify!($name), "`: ", $meaning, ".")]
+                pub const $name: Self = Self(match NonZeroU16::new(errno::$name) {
+                    Some(raw) => raw,
+                    None => unreachable!(),
+                });
+            )*
+
+            /// The name in C, as `"EAGAIN"`; `None` for a number without a constant here.
+            #[must_use]
+            pub fn name(self) -> Option<&'static str> {
+                match self.0.get() {
+                    $(errno::$name => Some(stringify!($name)),)*
+                    _ => None,
+                }
+            }
+
+            fn meaning(self) -> Option<&'static str> {
+                match self.0.get() {
+                    $(errno::$name => Some($meaning),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+names! {
+    EACCES: "permission denied"
+    EAGAIN: "not ready, try again"
+    EBADF: "not an open descriptor"
+    ECANCELED: "operation cancelled"
+    EDQUOT: "quota exceeded"
+    EEXIST: "already there"
+    EFAULT: "bad address"
+    EINTR: "interrupted by a signal"
+    EINVAL: "invalid argument"
+    EIO: "input or output failed"
+    ELOOP: "epolls would watch each other in a circle, or nest too deep"
+    EMFILE: "this process has too many open descriptors"
+    ENFILE: "the system has too many open files"
+    ENOBUFS: "no buffer space"
+    ENODEV: "no such device"
+    ENOENT: "not there"
+    ENOMEM: "out of memory"
+    ENOSPC: "no room left, or the user watches too many descriptors"
+    ENOSYS: "no such system call"
+    ENOTTY: "the descriptor does not know this request"
+    EOPNOTSUPP: "operation not supported"
+    EOVERFLOW: "value too large"
+    EPERM: "operation not permitted"
+    EPIPE: "nobody reads the other end"
+    ETIMEDOUT: "timed out"
+}
+
+impl fmt::Debug for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => f.write_str(name),
+            None => write!(f, "Errno({})", self.0),
+        }
+    }
+}
+
+impl fmt::Display for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.name(), self.meaning()) {
+            (Some(name), Some(meaning)) => write!(f, "{meaning} ({name}, errno {})", self.0),
+            _ => write!(f, "errno {}", self.0),
+        }
+    }
+}

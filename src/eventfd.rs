@@ -1,0 +1,84 @@
+//! The safe interface of eventfd.
+
+use crate::errno::Result;
+use crate::fd::{owner, AsRawFd, FromRawFd, OwnedFd};
+use crate::flags::EventFdFlags;
+use crate::raw;
+use core::mem::{size_of, MaybeUninit};
+use core::ptr;
+
+/// Bytes of a counter's value.
+const VALUE: usize = size_of::<u64>();
+
+/// A counter in the kernel that is readable when it is not zero: the cheapest thing that wakes a waiting
+/// [`Epoll`](crate::Epoll) from another thread. Closed on drop.
+///
+/// ```
+/// use barepoll::{Errno, EventFd, EventFdFlags};
+///
+/// let eventfd = EventFd::new(2, EventFdFlags::CLOEXEC | EventFdFlags::NONBLOCK)?;
+/// eventfd.write(3)?;
+/// assert_eq!(eventfd.read()?, 5); // all of it, and it is zero again
+/// assert_eq!(eventfd.read(), Err(Errno::EAGAIN));
+/// # Ok::<(), Errno>(())
+/// ```
+///
+/// See [`eventfd(2)`](https://man7.org/linux/man-pages/man2/eventfd.2.html).
+#[repr(transparent)]
+pub struct EventFd(OwnedFd);
+
+owner!(EventFd);
+
+impl EventFd {
+    /// A new counter that starts at `initial`.
+    ///
+    /// # Errors
+    ///
+    /// - `EINVAL`: an unknown flag.
+    /// - `EMFILE`: this process has no descriptor left. `ENFILE`: the system has no file left.
+    /// - `ENODEV`: the kernel could not mount its anonymous inodes. `ENOMEM`: no memory.
+    ///
+    /// See [`eventfd2(2)`](https://man7.org/linux/man-pages/man2/eventfd.2.html).
+    #[doc(alias = "eventfd")]
+    #[doc(alias = "eventfd2")]
+    #[inline]
+    pub fn new(initial: u32, flags: EventFdFlags) -> Result<Self> {
+        let fd = raw::eventfd2(initial, flags.bits())?;
+        // SAFETY: the kernel has just made this descriptor, and nobody else knows of it.
+        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// Takes the counter: gives its value and leaves zero; with [`EventFdFlags::SEMAPHORE`], takes 1 of it and gives 1.
+    /// Waits while the counter is zero.
+    ///
+    /// # Errors
+    ///
+    /// - `EAGAIN`: it is zero, and nonblocking. `EINTR`: a signal handler ran while it waited.
+    /// - `EINVAL`: this was made `From` a descriptor that is no eventfd and has fewer than eight bytes.
+    ///
+    /// See [`read(2)`](https://man7.org/linux/man-pages/man2/read.2.html).
+    #[doc(alias = "eventfd_read")]
+    #[inline]
+    pub fn read(&self) -> Result<u64> {
+        let mut value = MaybeUninit::<u64>::uninit();
+        // SAFETY: `value` has that many bytes.
+        unsafe { raw::read_exact(self.as_raw_fd(), value.as_mut_ptr().cast(), VALUE)? };
+        // SAFETY: the kernel has written all eight bytes, and any eight are a u64.
+        Ok(unsafe { value.assume_init() })
+    }
+
+    /// Adds to the counter. Waits while there is no room: it holds at most `u64::MAX - 1`.
+    ///
+    /// # Errors
+    ///
+    /// - `EAGAIN`: no room, and nonblocking. `EINTR`: a signal handler ran while it waited.
+    /// - `EINVAL`: `add` is `u64::MAX`.
+    ///
+    /// See [`write(2)`](https://man7.org/linux/man-pages/man2/write.2.html).
+    #[doc(alias = "eventfd_write")]
+    #[inline]
+    pub fn write(&self, add: u64) -> Result<()> {
+        // SAFETY: `add` has that many bytes.
+        unsafe { raw::write(self.as_raw_fd(), ptr::addr_of!(add).cast(), VALUE) }.map(drop)
+    }
+}

@@ -1,0 +1,57 @@
+//! The two calls that an older kernel, emulator or container lacks, and what serves instead. What is missing is remembered
+//! once for the process, so that it costs one refused call.
+
+use crate::errno::{Errno, Result};
+use crate::event::Event;
+use crate::fd::RawFd;
+use crate::raw;
+use crate::signal::SigSet;
+use crate::timeout::{ceil_ms, Timespec};
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use core::time::Duration;
+
+/// Linux before 5.11 says `ENOSYS`; container runtimes of that age say `EPERM`, which is no error of either call.
+fn is_missing<T>(answer: &Result<T>) -> bool {
+    matches!(answer, Err(Errno::ENOSYS | Errno::EPERM))
+}
+
+/// Waits by `epoll_pwait2`, or by `epoll_pwait` with the timeout rounded up to a millisecond (at most `i32::MAX` of them).
+///
+/// # Safety
+///
+/// As [`raw::epoll_pwait`].
+#[cold]
+#[inline(never)]
+pub(crate) unsafe fn fine_wait(
+    epfd: RawFd,
+    events: *mut Event,
+    maxevents: i32,
+    timeout: Duration,
+    mask: *const SigSet,
+) -> Result<usize> {
+    static MISSING: AtomicBool = AtomicBool::new(false);
+    if !MISSING.load(Relaxed) {
+        // SAFETY: the caller vouches for `events` and `mask`, and the timeout outlives the call.
+        let answer = unsafe { raw::epoll_pwait2(epfd, events, maxevents, &Timespec::from(timeout), mask) };
+        if !is_missing(&answer) {
+            return answer;
+        }
+        MISSING.store(true, Relaxed);
+    }
+    // SAFETY: the caller vouches for `events` and `mask`.
+    unsafe { raw::epoll_pwait(epfd, events, maxevents, ceil_ms(timeout), mask) }
+}
+
+/// The time since boot, or some other fixed moment.
+pub(crate) fn monotonic_time() -> Result<Duration> {
+    static MISSING: AtomicBool = AtomicBool::new(false);
+    let mut answer = Err(Errno::ENOSYS);
+    if !MISSING.load(Relaxed) {
+        answer = raw::clock_gettime_monotonic();
+    }
+    if is_missing(&answer) {
+        MISSING.store(true, Relaxed);
+        answer = raw::clock_gettime_monotonic_32();
+    }
+    answer.map(|time| Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
+}

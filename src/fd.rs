@@ -1,0 +1,240 @@
+//! Owned and borrowed descriptors: with feature `std`, the standard library's own; without it, the part of them that a crate
+//! without libc can offer, under the same names.
+//!
+//! ```
+//! use barepoll::fd::{AsFd, AsRawFd, OwnedFd};
+//! use barepoll::{EventFd, EventFdFlags};
+//!
+//! let eventfd = EventFd::new(0, EventFdFlags::CLOEXEC)?;
+//! assert_eq!(eventfd.as_fd().as_raw_fd(), eventfd.as_raw_fd());
+//! let owned: OwnedFd = eventfd.into(); // closed when it is dropped
+//! # Ok::<(), barepoll::Errno>(())
+//! ```
+
+#[cfg(feature = "std")]
+pub use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+
+#[cfg(not(feature = "std"))]
+pub use bare::*;
+
+#[cfg(not(feature = "std"))]
+mod bare {
+    use crate::raw;
+    use core::fmt;
+    use core::marker::PhantomData;
+    use core::mem;
+
+    /// A descriptor's number.
+    pub type RawFd = i32;
+
+    /// Something with a descriptor that can be lent.
+    pub trait AsFd {
+        /// Lends the descriptor.
+        fn as_fd(&self) -> BorrowedFd<'_>;
+    }
+
+    /// Something with a descriptor's number.
+    pub trait AsRawFd {
+        /// The number, for as long as the descriptor stays open.
+        fn as_raw_fd(&self) -> RawFd;
+    }
+
+    /// Something made from a descriptor's number.
+    pub trait FromRawFd {
+        /// Takes the descriptor over.
+        ///
+        /// # Safety
+        ///
+        /// `fd` must be open and owned by nobody else: the result closes it.
+        unsafe fn from_raw_fd(fd: RawFd) -> Self;
+    }
+
+    /// Something that gives its descriptor up.
+    pub trait IntoRawFd {
+        /// The number of a descriptor that is now the caller's to close.
+        fn into_raw_fd(self) -> RawFd;
+    }
+
+    /// A descriptor that somebody else keeps open for `'fd`.
+    #[derive(Copy, Clone)]
+    #[repr(transparent)]
+    pub struct BorrowedFd<'fd> {
+        fd: RawFd,
+        owner: PhantomData<&'fd OwnedFd>,
+    }
+
+    impl BorrowedFd<'_> {
+        /// Borrows a descriptor by its number.
+        ///
+        /// # Safety
+        ///
+        /// `fd` must stay open for as long as the result is in use, and must not be −1.
+        #[inline]
+        #[must_use]
+        pub const unsafe fn borrow_raw(fd: RawFd) -> Self {
+            Self { fd, owner: PhantomData }
+        }
+    }
+
+    /// A descriptor that is closed when this is dropped. What the close says is ignored: on Linux the descriptor is gone all
+    /// the same.
+    #[repr(transparent)]
+    pub struct OwnedFd {
+        fd: RawFd,
+    }
+
+    impl Drop for OwnedFd {
+        #[inline]
+        fn drop(&mut self) {
+            // SAFETY: this owns the descriptor, and nothing can use it after this.
+            let _ = unsafe { raw::close(self.fd) };
+        }
+    }
+
+    impl AsFd for OwnedFd {
+        #[inline]
+        fn as_fd(&self) -> BorrowedFd<'_> {
+            // SAFETY: it stays open as long as `self`, which the result borrows.
+            unsafe { BorrowedFd::borrow_raw(self.fd) }
+        }
+    }
+
+    impl AsFd for BorrowedFd<'_> {
+        #[inline]
+        fn as_fd(&self) -> BorrowedFd<'_> {
+            *self
+        }
+    }
+
+    impl<T: AsFd> AsFd for &T {
+        #[inline]
+        fn as_fd(&self) -> BorrowedFd<'_> {
+            T::as_fd(self)
+        }
+    }
+
+    impl<T: AsFd> AsFd for &mut T {
+        #[inline]
+        fn as_fd(&self) -> BorrowedFd<'_> {
+            T::as_fd(self)
+        }
+    }
+
+    impl AsRawFd for OwnedFd {
+        #[inline]
+        fn as_raw_fd(&self) -> RawFd {
+            self.fd
+        }
+    }
+
+    impl AsRawFd for BorrowedFd<'_> {
+        #[inline]
+        fn as_raw_fd(&self) -> RawFd {
+            self.fd
+        }
+    }
+
+    impl AsRawFd for RawFd {
+        #[inline]
+        fn as_raw_fd(&self) -> RawFd {
+            *self
+        }
+    }
+
+    impl FromRawFd for OwnedFd {
+        #[inline]
+        unsafe fn from_raw_fd(fd: RawFd) -> Self {
+            Self { fd }
+        }
+    }
+
+    impl FromRawFd for RawFd {
+        #[inline]
+        unsafe fn from_raw_fd(fd: RawFd) -> Self {
+            fd
+        }
+    }
+
+    impl IntoRawFd for OwnedFd {
+        #[inline]
+        fn into_raw_fd(self) -> RawFd {
+            let fd = self.fd;
+            mem::forget(self);
+            fd
+        }
+    }
+
+    impl IntoRawFd for RawFd {
+        #[inline]
+        fn into_raw_fd(self) -> RawFd {
+            self
+        }
+    }
+
+    impl fmt::Debug for OwnedFd {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.debug_struct("OwnedFd").field("fd", &self.fd).finish()
+        }
+    }
+
+    impl fmt::Debug for BorrowedFd<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.debug_struct("BorrowedFd").field("fd", &self.fd).finish()
+        }
+    }
+}
+
+/// What every owner of one descriptor in this crate implements, for a struct whose only field is an `OwnedFd`.
+macro_rules! owner {
+    ($owner:ident) => {
+        impl $crate::fd::AsFd for $owner {
+            #[inline]
+            fn as_fd(&self) -> $crate::fd::BorrowedFd<'_> {
+                $crate::fd::AsFd::as_fd(&self.0)
+            }
+        }
+
+        impl $crate::fd::AsRawFd for $owner {
+            #[inline]
+            fn as_raw_fd(&self) -> $crate::fd::RawFd {
+                $crate::fd::AsRawFd::as_raw_fd(&self.0)
+            }
+        }
+
+        impl $crate::fd::FromRawFd for $owner {
+            #[inline]
+            unsafe fn from_raw_fd(fd: $crate::fd::RawFd) -> Self {
+                // SAFETY: the caller gives this descriptor away, as the trait asks.
+                Self(unsafe { $crate::fd::FromRawFd::from_raw_fd(fd) })
+            }
+        }
+
+        impl $crate::fd::IntoRawFd for $owner {
+            #[inline]
+            fn into_raw_fd(self) -> $crate::fd::RawFd {
+                $crate::fd::IntoRawFd::into_raw_fd(self.0)
+            }
+        }
+
+        impl From<$crate::fd::OwnedFd> for $owner {
+            #[inline]
+            fn from(fd: $crate::fd::OwnedFd) -> Self {
+                Self(fd)
+            }
+        }
+
+        impl From<$owner> for $crate::fd::OwnedFd {
+            #[inline]
+            fn from(owner: $owner) -> Self {
+                owner.0
+            }
+        }
+
+        impl core::fmt::Debug for $owner {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.debug_struct(stringify!($owner)).field("fd", &$crate::fd::AsRawFd::as_raw_fd(self)).finish()
+            }
+        }
+    };
+}
+pub(crate) use owner;

@@ -1,0 +1,351 @@
+//! The system calls themselves: nothing checked, nothing hidden, one call one trap.
+//!
+//! Every function here is the kernel's call of the same name with its arguments in order. An error is the kernel's
+//! [`Errno`]; nothing is retried. [`Epoll`](crate::Epoll) and [`EventFd`](crate::EventFd) are the safe layer over them.
+//!
+//! The constants are those of the kernel's `linux/eventpoll.h` and `linux/eventfd.h`, with this machine's values.
+
+use crate::arch;
+use crate::arch::nr;
+use crate::errno::{Errno, Result};
+use crate::event::Event;
+use crate::fd::RawFd;
+use crate::signal::SigSet;
+use core::ffi::c_void;
+use core::mem::size_of;
+use core::ptr;
+
+pub use crate::timeout::Timespec;
+
+macro_rules! constants {
+    ($($name:ident = $value:expr, $meaning:literal;)*) => {
+        $(#[doc = $meaning] pub const $name: u32 = $value;)*
+    };
+}
+
+constants! {
+    EPOLL_CLOEXEC = arch::O_CLOEXEC, "[`epoll_create1`]: close on exec.";
+
+    EPOLL_CTL_ADD = 1, "[`epoll_ctl`]: register a descriptor.";
+    EPOLL_CTL_DEL = 2, "[`epoll_ctl`]: forget a descriptor.";
+    EPOLL_CTL_MOD = 3, "[`epoll_ctl`]: change what a descriptor is watched for.";
+
+    EPOLLIN = 0x001, "Readable.";
+    EPOLLPRI = 0x002, "Something exceptional.";
+    EPOLLOUT = 0x004, "Writable.";
+    EPOLLERR = 0x008, "An error; always reported.";
+    EPOLLHUP = 0x010, "Hung up; always reported.";
+    EPOLLNVAL = 0x020, "Poll's invalid descriptor; epoll does not report it.";
+    EPOLLRDNORM = 0x040, "Readable, ordinary data.";
+    EPOLLRDBAND = 0x080, "Readable, priority data.";
+    EPOLLWRNORM = 0x100, "Writable, ordinary data.";
+    EPOLLWRBAND = 0x200, "Writable, priority data.";
+    EPOLLMSG = 0x400, "Unused.";
+    EPOLLRDHUP = 0x2000, "The peer will send nothing more.";
+    EPOLL_URING_WAKE = 1 << 27, "The kernel's mark on a wake-up from io_uring.";
+    EPOLLEXCLUSIVE = 1 << 28, "Wake one waiting epoll, not all.";
+    EPOLLWAKEUP = 1 << 29, "No suspend while the event is handled.";
+    EPOLLONESHOT = 1 << 30, "One report, then silence until re-armed.";
+    EPOLLET = 1 << 31, "Edge-triggered.";
+
+    EPIOCSPARAMS = arch::EPIOCSPARAMS, "[`ioctl`] on an epoll: set `struct epoll_params` (Linux 6.9).";
+    EPIOCGPARAMS = arch::EPIOCGPARAMS, "[`ioctl`] on an epoll: get `struct epoll_params` (Linux 6.9).";
+
+    EFD_SEMAPHORE = 1, "[`eventfd2`]: a read takes 1.";
+    EFD_NONBLOCK = arch::O_NONBLOCK, "[`eventfd2`]: do not block.";
+    EFD_CLOEXEC = arch::O_CLOEXEC, "[`eventfd2`]: close on exec.";
+}
+
+/// The one place where a port's answer becomes a `Result`.
+#[inline(always)]
+fn result(returned: isize) -> Result<usize> {
+    if returned >= 0 {
+        Ok(returned as usize)
+    } else {
+        // SAFETY: what these calls return when they succeed is a count or a descriptor, never negative; what is negative is
+        // −errno, between −4095 and −1, by the kernel's contract with every C library.
+        Err(unsafe { Errno::from_returned(returned) })
+    }
+}
+
+/// [`epoll_create(2)`](https://man7.org/linux/man-pages/man2/epoll_create.2.html): a new epoll without close-on-exec. `size`
+/// is a hint of 2002 that nobody uses; this asks [`epoll_create1`], which every machine has.
+///
+/// # Errors
+///
+/// `EINVAL`: `size` is not positive (no call is made). The rest as [`epoll_create1`].
+#[inline]
+pub fn epoll_create(size: i32) -> Result<RawFd> {
+    if size <= 0 {
+        return Err(Errno::EINVAL);
+    }
+    epoll_create1(0)
+}
+
+/// [`epoll_create1(2)`](https://man7.org/linux/man-pages/man2/epoll_create.2.html): a new epoll, whose descriptor is the
+/// caller's to close.
+///
+/// # Errors
+///
+/// - `EINVAL`: a flag other than [`EPOLL_CLOEXEC`].
+/// - `EMFILE`: this process has no descriptor left. `ENFILE`: the system has no file left.
+/// - `ENOMEM`: the kernel has no memory for it.
+#[inline]
+pub fn epoll_create1(flags: u32) -> Result<RawFd> {
+    // SAFETY: the call takes no pointer.
+    result(unsafe { arch::syscall1::<{ nr::EPOLL_CREATE1 }>(flags as usize) }).map(|fd| fd as RawFd)
+}
+
+/// [`epoll_ctl(2)`](https://man7.org/linux/man-pages/man2/epoll_ctl.2.html): change the interest list.
+///
+/// # Errors
+///
+/// - `EBADF`: `epfd` or `fd` is not open.
+/// - `EEXIST`: add of a descriptor that is registered already.
+/// - `EINVAL`: `epfd` is no epoll, or is `fd`; an unknown `op`; a use of [`EPOLLEXCLUSIVE`] that is not allowed.
+/// - `ELOOP`: epolls would watch each other in a circle, or nest more than five deep.
+/// - `ENOENT`: change or removal of a descriptor that is not registered.
+/// - `ENOMEM`; `ENOSPC`: this user watches as many as `/proc/sys/fs/epoll/max_user_watches` allows.
+/// - `EPERM`: `fd` is a file that is always ready (a regular file, a directory).
+/// - `EFAULT`: `event` is not readable.
+///
+/// # Safety
+///
+/// `event` must be valid for reads of an [`Event`], or null where `op` is [`EPOLL_CTL_DEL`].
+#[inline]
+pub unsafe fn epoll_ctl(epfd: RawFd, op: u32, fd: RawFd, event: *mut Event) -> Result<()> {
+    // SAFETY: the caller vouches for `event`.
+    let returned =
+        unsafe { arch::syscall4::<{ nr::EPOLL_CTL }>(epfd as usize, op as usize, fd as usize, event as usize) };
+    result(returned).map(drop)
+}
+
+/// [`epoll_wait(2)`](https://man7.org/linux/man-pages/man2/epoll_wait.2.html): wait for events, at most `timeout_ms`
+/// milliseconds; negative waits for ever, 0 not at all. Gives the number of events written.
+///
+/// Where the kernel has no such call, this is [`epoll_pwait`] without a mask.
+///
+/// # Errors
+///
+/// - `EBADF`: `epfd` is not open. `EINVAL`: it is no epoll, or `maxevents` is not between 1 and
+///   `i32::MAX / size_of::<Event>()`.
+/// - `EFAULT`: `events` is not writable.
+/// - `EINTR`: a signal handler ran.
+///
+/// # Safety
+///
+/// `events` must be valid for writes of `maxevents` [`Event`]s.
+#[inline]
+pub unsafe fn epoll_wait(epfd: RawFd, events: *mut Event, maxevents: i32, timeout_ms: i32) -> Result<usize> {
+    const NR: usize = match nr::EPOLL_WAIT {
+        Some(nr) => nr,
+        None => nr::EPOLL_PWAIT,
+    };
+    if nr::EPOLL_WAIT.is_none() {
+        // SAFETY: the caller vouches for `events`; a null mask changes nothing.
+        return unsafe { epoll_pwait(epfd, events, maxevents, timeout_ms, ptr::null()) };
+    }
+    // SAFETY: the caller vouches for `events`.
+    let returned =
+        unsafe { arch::syscall4::<NR>(epfd as usize, events as usize, maxevents as usize, timeout_ms as usize) };
+    result(returned)
+}
+
+/// [`epoll_pwait(2)`](https://man7.org/linux/man-pages/man2/epoll_wait.2.html): as [`epoll_wait`], with `sigmask` as the
+/// thread's signal mask while it waits; null leaves the mask alone.
+///
+/// # Errors
+///
+/// As [`epoll_wait`]; `EFAULT` too where `sigmask` is not readable.
+///
+/// # Safety
+///
+/// `events` must be valid for writes of `maxevents` [`Event`]s; `sigmask` valid for reads, or null.
+#[inline]
+pub unsafe fn epoll_pwait(
+    epfd: RawFd,
+    events: *mut Event,
+    maxevents: i32,
+    timeout_ms: i32,
+    sigmask: *const SigSet,
+) -> Result<usize> {
+    // SAFETY: the caller vouches for both pointers, and the size is that of the kernel's set.
+    let returned = unsafe {
+        arch::syscall6::<{ nr::EPOLL_PWAIT }>(
+            epfd as usize,
+            events as usize,
+            maxevents as usize,
+            timeout_ms as usize,
+            sigmask as usize,
+            size_of::<SigSet>(),
+        )
+    };
+    result(returned)
+}
+
+/// [`epoll_pwait2(2)`](https://man7.org/linux/man-pages/man2/epoll_wait.2.html) (Linux 5.11): as [`epoll_pwait`], with a
+/// timeout in nanoseconds; null waits for ever.
+///
+/// # Errors
+///
+/// As [`epoll_pwait`], and:
+/// - `EINVAL`: a field of `timeout` is negative, or `tv_nsec` is above 999,999,999.
+/// - `ENOSYS`: the kernel is older than 5.11, or runs under an emulator that lacks the call. `EPERM`: an old container
+///   runtime refuses what it does not know.
+///
+/// # Safety
+///
+/// `events` must be valid for writes of `maxevents` [`Event`]s; `timeout` and `sigmask` valid for reads, or null.
+#[inline]
+pub unsafe fn epoll_pwait2(
+    epfd: RawFd,
+    events: *mut Event,
+    maxevents: i32,
+    timeout: *const Timespec,
+    sigmask: *const SigSet,
+) -> Result<usize> {
+    // SAFETY: the caller vouches for the three pointers, and the size is that of the kernel's set.
+    let returned = unsafe {
+        arch::syscall6::<{ nr::EPOLL_PWAIT2 }>(
+            epfd as usize,
+            events as usize,
+            maxevents as usize,
+            timeout as usize,
+            sigmask as usize,
+            size_of::<SigSet>(),
+        )
+    };
+    result(returned)
+}
+
+/// [`eventfd2(2)`](https://man7.org/linux/man-pages/man2/eventfd.2.html): a new counter, whose descriptor is the caller's to
+/// close.
+///
+/// # Errors
+///
+/// - `EINVAL`: an unknown flag.
+/// - `EMFILE`: this process has no descriptor left. `ENFILE`: the system has no file left.
+/// - `ENODEV`: the kernel could not mount its anonymous inodes. `ENOMEM`: no memory.
+#[inline]
+pub fn eventfd2(initval: u32, flags: u32) -> Result<RawFd> {
+    // SAFETY: the call takes no pointer.
+    result(unsafe { arch::syscall2::<{ nr::EVENTFD2 }>(initval as usize, flags as usize) }).map(|fd| fd as RawFd)
+}
+
+/// [`close(2)`](https://man7.org/linux/man-pages/man2/close.2.html): the descriptor is gone, whatever this says, unless it
+/// says `EBADF`. Never call it again for the same one.
+///
+/// # Errors
+///
+/// `EBADF`: not open. `EINTR`, `EIO`, `ENOSPC`, `EDQUOT`: closed, and what was written before did not reach its place.
+///
+/// # Safety
+///
+/// The caller must own `fd`: whoever else uses the number afterwards may meet another file there.
+#[inline]
+pub unsafe fn close(fd: RawFd) -> Result<()> {
+    // SAFETY: the caller owns the descriptor.
+    result(unsafe { arch::syscall1::<{ nr::CLOSE }>(fd as usize) }).map(drop)
+}
+
+/// [`read(2)`](https://man7.org/linux/man-pages/man2/read.2.html): at most `len` bytes; 0 is the end of input.
+///
+/// # Errors
+///
+/// `EAGAIN` (nonblocking, nothing there), `EBADF`, `EFAULT`, `EINTR`, `EINVAL`, `EIO`, and what the descriptor's kind adds.
+///
+/// # Safety
+///
+/// `buf` must be valid for writes of `len` bytes.
+#[inline]
+pub unsafe fn read(fd: RawFd, buf: *mut u8, len: usize) -> Result<usize> {
+    // SAFETY: the caller vouches for `buf`.
+    result(unsafe { arch::syscall3::<{ nr::READ }>(fd as usize, buf as usize, len) })
+}
+
+/// As [`read`], of `len` bytes and no fewer: one comparison finds both an error and a read that fell short, which is `EINVAL`.
+///
+/// # Safety
+///
+/// As [`read`].
+#[inline(always)]
+pub(crate) unsafe fn read_exact(fd: RawFd, buf: *mut u8, len: usize) -> Result<()> {
+    // SAFETY: the caller vouches for `buf`.
+    let returned = unsafe { arch::syscall3::<{ nr::READ }>(fd as usize, buf as usize, len) };
+    if returned == len as isize {
+        return Ok(());
+    }
+    Err(result(returned).err().unwrap_or(Errno::EINVAL))
+}
+
+/// [`write(2)`](https://man7.org/linux/man-pages/man2/write.2.html): gives the number of bytes taken, which may be less than
+/// `len`.
+///
+/// # Errors
+///
+/// `EAGAIN` (nonblocking, no room), `EBADF`, `EFAULT`, `EINTR`, `EINVAL`, `EIO`, `ENOSPC`, `EPIPE`, and what the
+/// descriptor's kind adds.
+///
+/// # Safety
+///
+/// `buf` must be valid for reads of `len` bytes.
+#[inline]
+pub unsafe fn write(fd: RawFd, buf: *const u8, len: usize) -> Result<usize> {
+    // SAFETY: the caller vouches for `buf`.
+    result(unsafe { arch::syscall3::<{ nr::WRITE }>(fd as usize, buf as usize, len) })
+}
+
+/// [`ioctl(2)`](https://man7.org/linux/man-pages/man2/ioctl.2.html): a request that the descriptor's kind defines.
+///
+/// # Errors
+///
+/// `ENOTTY`: the descriptor does not know `request`. `EBADF`, `EFAULT`, `EINVAL`, and what the request adds.
+///
+/// # Safety
+///
+/// `arg` must be what `request` takes: a pointer that is valid for what it reads and writes, or a number.
+#[inline]
+pub unsafe fn ioctl(fd: RawFd, request: u32, arg: *mut c_void) -> Result<usize> {
+    // SAFETY: the caller vouches for `arg`.
+    result(unsafe { arch::syscall3::<{ nr::IOCTL }>(fd as usize, request as usize, arg as usize) })
+}
+
+/// `CLOCK_MONOTONIC` of `clock_gettime(2)`, by the call whose timespec has 64-bit fields on this machine.
+///
+/// # Errors
+///
+/// `ENOSYS`: a 32-bit kernel older than 5.1. `EPERM`: an old container runtime refuses what it does not know.
+pub(crate) fn clock_gettime_monotonic() -> Result<Timespec> {
+    const NR: usize = match (nr::CLOCK_GETTIME64, nr::CLOCK_GETTIME) {
+        (Some(nr), _) | (None, Some(nr)) => nr,
+        (None, None) => panic!("a port has one of the two"),
+    };
+    let mut time = Timespec::default();
+    // SAFETY: `time` is what this call writes.
+    result(unsafe { arch::syscall2::<NR>(CLOCK_MONOTONIC, ptr::addr_of_mut!(time) as usize) }).map(|_| time)
+}
+
+/// As [`clock_gettime_monotonic`], by the older call of 32-bit machines, whose timespec is two `long`s.
+///
+/// # Errors
+///
+/// `ENOSYS`, without a trap, where this machine never had it.
+pub(crate) fn clock_gettime_monotonic_32() -> Result<Timespec> {
+    const NR: Option<usize> = match nr::CLOCK_GETTIME64 {
+        Some(_) => nr::CLOCK_GETTIME,
+        None => None,
+    };
+    if NR.is_none() {
+        return Err(Errno::ENOSYS);
+    }
+    const ONE: usize = match NR {
+        Some(nr) => nr,
+        None => 0,
+    };
+    let mut time = [0_isize; 2];
+    // SAFETY: `time` is what this call writes.
+    result(unsafe { arch::syscall2::<ONE>(CLOCK_MONOTONIC, ptr::addr_of_mut!(time) as usize) })
+        .map(|_| Timespec { tv_sec: time[0] as i64, tv_nsec: time[1] as i64 })
+}
+
+const CLOCK_MONOTONIC: usize = 1;

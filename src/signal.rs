@@ -1,0 +1,93 @@
+//! The kernel's signal set.
+
+use crate::arch::SIGSET_BYTES;
+use crate::errno::{Errno, Result};
+use core::fmt;
+use core::mem::size_of;
+
+/// Signals in the set: 64, 128 on MIPS.
+const SIGNALS: i32 = SIGSET_BYTES as i32 * 8;
+/// The kernel's set is an array of `unsigned long`, so on a 32-bit big-endian machine it is not one u64.
+const WORDS: usize = SIGSET_BYTES / size_of::<usize>();
+
+/// A set of signals: the kernel's `sigset_t`, not libc's, which is larger.
+///
+/// Signals are numbered from 1 to 64 (128 on MIPS). libc keeps one or two of the highest for itself.
+///
+/// ```
+/// use barepoll::SigSet;
+///
+/// let mut mask = SigSet::empty();
+/// mask.insert(2)?; // SIGINT
+/// assert!(mask.contains(2) && !mask.contains(15));
+/// # Ok::<(), barepoll::Errno>(())
+/// ```
+#[derive(Copy, Clone, PartialEq, Eq, Hash)]
+#[repr(transparent)]
+pub struct SigSet([usize; WORDS]);
+
+impl SigSet {
+    /// No signal.
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self([0; WORDS])
+    }
+
+    /// Every signal. `SIGKILL` and `SIGSTOP` cannot be masked all the same.
+    #[must_use]
+    pub const fn full() -> Self {
+        Self([!0; WORDS])
+    }
+
+    /// Whether the signal is in the set; false for a number that is no signal's.
+    #[must_use]
+    pub const fn contains(&self, signal: i32) -> bool {
+        match place(signal) {
+            Some((word, bit)) => self.0[word] & bit != 0,
+            None => false,
+        }
+    }
+
+    /// Puts a signal in.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`: no signal has this number.
+    pub fn insert(&mut self, signal: i32) -> Result<()> {
+        let (word, bit) = place(signal).ok_or(Errno::EINVAL)?;
+        self.0[word] |= bit;
+        Ok(())
+    }
+
+    /// Takes a signal out.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`: no signal has this number.
+    pub fn remove(&mut self, signal: i32) -> Result<()> {
+        let (word, bit) = place(signal).ok_or(Errno::EINVAL)?;
+        self.0[word] &= !bit;
+        Ok(())
+    }
+}
+
+/// The word that holds a signal, and its bit there.
+const fn place(signal: i32) -> Option<(usize, usize)> {
+    if signal < 1 || signal > SIGNALS {
+        return None;
+    }
+    let index = signal as usize - 1;
+    Some((index / usize::BITS as usize, 1 << (index % usize::BITS as usize)))
+}
+
+impl Default for SigSet {
+    fn default() -> Self {
+        Self::empty()
+    }
+}
+
+impl fmt::Debug for SigSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries((1..=SIGNALS).filter(|signal| self.contains(*signal))).finish()
+    }
+}

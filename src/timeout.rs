@@ -1,0 +1,71 @@
+//! From a `Duration` to what the kernel's waits take, rounding up.
+
+use core::time::Duration;
+
+/// The kernel's `__kernel_timespec`: two 64-bit fields on every architecture.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct Timespec {
+    /// Whole seconds.
+    pub tv_sec: i64,
+    /// Nanoseconds, 0 to 999,999,999.
+    pub tv_nsec: i64,
+}
+
+impl From<Duration> for Timespec {
+    /// Seconds are clamped to `i64::MAX`.
+    fn from(duration: Duration) -> Self {
+        let tv_sec = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+        Self { tv_sec, tv_nsec: duration.subsec_nanos().into() }
+    }
+}
+
+const NANOS_PER_MS: u32 = 1_000_000;
+
+/// How to ask the kernel for a wait.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Timeout {
+    /// In milliseconds, −1 for ever: `epoll_wait` can do it.
+    Whole(i32),
+    /// Finer than a millisecond, or longer than `i32::MAX` of them: only `epoll_pwait2` can.
+    Fine(Duration),
+}
+
+impl Timeout {
+    pub(crate) const FOREVER: Self = Self::Whole(-1);
+
+    #[inline]
+    pub(crate) fn new(timeout: Option<Duration>) -> Self {
+        let duration = match timeout {
+            None => return Self::FOREVER,
+            Some(duration) => duration,
+        };
+        let nanos = duration.subsec_nanos();
+        let ms = nanos / NANOS_PER_MS;
+        // So many whole seconds leave room for 999 ms more.
+        if nanos == ms * NANOS_PER_MS && duration.as_secs() < i32::MAX as u64 / 1000 {
+            Self::Whole((duration.as_secs() as u32 * 1000 + ms) as i32)
+        } else {
+            Self::Fine(duration)
+        }
+    }
+
+    /// What is left of this wait: asked for in the same way, a remainder of a whole-millisecond wait rounded up.
+    pub(crate) fn with_remaining(self, remaining: Duration) -> Self {
+        match self {
+            Self::Whole(_) => Self::Whole(ceil_ms(remaining)),
+            Self::Fine(_) => Self::Fine(remaining),
+        }
+    }
+}
+
+/// Whole milliseconds, rounded up, at most `i32::MAX`. Never less than asked below that, and 0 only for 0.
+pub(crate) fn ceil_ms(duration: Duration) -> i32 {
+    match i32::try_from(duration.as_secs()) {
+        Ok(seconds) => {
+            let ms = (duration.subsec_nanos() + (NANOS_PER_MS - 1)) / NANOS_PER_MS;
+            seconds.saturating_mul(1000).saturating_add(ms as i32)
+        }
+        Err(_) => i32::MAX,
+    }
+}

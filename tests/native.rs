@@ -1,0 +1,158 @@
+//! The conformance list under `cargo test`, on this machine, with libc for what is not barepoll's.
+
+mod conformance;
+
+use barepoll::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use barepoll::Errno;
+use conformance::{Failure, Host, Other, Outcome, SUBJECTS};
+use libtest_mimic::{Arguments, Trial};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
+use std::{io, mem, ptr, thread};
+
+fn main() {
+    let mut arguments = Arguments::from_args();
+    // Checks count descriptors, limit them and catch signals, all of which belong to the process: one at a time.
+    arguments.test_threads = Some(1);
+    let checks = SUBJECTS.iter().flat_map(|(subject, checks)| checks.iter().map(move |check| (subject, check)));
+    let trials = checks.map(|(subject, check)| {
+        Trial::test(format!("{subject}::{}", check.name), || (check.run)(&mut Libc).map_err(|f| f.to_string().into()))
+    });
+    libtest_mimic::run(&arguments, trials.collect()).exit();
+}
+
+/// The host of these checks: this process, by libc.
+struct Libc;
+
+static CAUGHT: AtomicU32 = AtomicU32::new(0);
+
+extern "C" fn count(_signal: i32) {
+    CAUGHT.fetch_add(1, Relaxed);
+}
+
+/// What libc says, as this crate does.
+fn result(returned: i32) -> Result<i32, Errno> {
+    if returned >= 0 {
+        return Ok(returned);
+    }
+    let errno = io::Error::last_os_error().raw_os_error().unwrap_or_default();
+    Err(Errno::from_raw(errno).expect("libc sets errno"))
+}
+
+/// A descriptor that libc has just made.
+fn owned(fd: i32) -> OwnedFd {
+    // SAFETY: it is open, and this test has told nobody else of it.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+impl Host for Libc {
+    fn pipe(&mut self) -> Result<(OwnedFd, OwnedFd), Errno> {
+        let mut ends = [0; 2];
+        // SAFETY: room for two descriptors.
+        result(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) })?;
+        Ok((owned(ends[0]), owned(ends[1])))
+    }
+
+    fn socketpair(&mut self) -> Result<(OwnedFd, OwnedFd), Errno> {
+        let mut ends = [0; 2];
+        let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
+        // SAFETY: room for two descriptors.
+        result(unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, ends.as_mut_ptr()) })?;
+        Ok((owned(ends[0]), owned(ends[1])))
+    }
+
+    fn shutdown_writing(&mut self, socket: BorrowedFd<'_>) -> Result<(), Errno> {
+        // SAFETY: no pointer.
+        result(unsafe { libc::shutdown(socket.as_raw_fd(), libc::SHUT_WR) }).map(drop)
+    }
+
+    fn duplicate(&mut self, fd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+        // SAFETY: no pointer.
+        result(unsafe { libc::dup(fd.as_raw_fd()) }).map(owned)
+    }
+
+    fn root_directory(&mut self) -> Result<OwnedFd, Errno> {
+        // SAFETY: a literal that ends in zero.
+        result(unsafe { libc::open(c"/".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) }).map(owned)
+    }
+
+    fn is_close_on_exec(&mut self, fd: BorrowedFd<'_>) -> Result<bool, Errno> {
+        // SAFETY: no pointer.
+        result(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFD) }).map(|flags| flags & libc::FD_CLOEXEC != 0)
+    }
+
+    fn limit_descriptors(&mut self, limit: u64) -> Result<u64, Errno> {
+        // SAFETY: two numbers, of which any are valid.
+        let mut limits: libc::rlimit = unsafe { mem::zeroed() };
+        // SAFETY: `limits` is what this call writes.
+        result(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limits) })?;
+        let before = mem::replace(&mut limits.rlim_cur, limit as libc::rlim_t);
+        // SAFETY: `limits` is what this call reads.
+        result(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limits) })?;
+        #[allow(clippy::useless_conversion)] // libc's type has 32 bits somewhere
+        Ok(before.into())
+    }
+
+    fn catch(&mut self, signal: i32) -> Result<(), Errno> {
+        // SAFETY: all zero is an action: the default one, no flags, no mask.
+        let mut action: libc::sigaction = unsafe { mem::zeroed() };
+        action.sa_sigaction = count as extern "C" fn(i32) as usize;
+        // SAFETY: the handler does nothing but add to an atomic.
+        result(unsafe { libc::sigaction(signal, &action, ptr::null_mut()) }).map(drop)
+    }
+
+    fn caught(&mut self) -> u32 {
+        CAUGHT.load(Relaxed)
+    }
+
+    fn block(&mut self, signal: i32, block: bool) -> Result<(), Errno> {
+        let how = if block { libc::SIG_BLOCK } else { libc::SIG_UNBLOCK };
+        // SAFETY: the set is a local one, made empty before it is used.
+        unsafe {
+            let mut set = mem::zeroed();
+            libc::sigemptyset(&mut set);
+            libc::sigaddset(&mut set, signal);
+            result(libc::pthread_sigmask(how, &set, ptr::null_mut())).map(drop)
+        }
+    }
+
+    fn raise(&mut self, signal: i32) -> Result<(), Errno> {
+        // SAFETY: no pointer.
+        result(unsafe { libc::raise(signal) }).map(drop)
+    }
+
+    fn now(&mut self) -> Duration {
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: `time` is what this call writes.
+        unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
+        Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+    }
+
+    fn beside(&mut self, other: &(dyn Fn(&dyn Other) + Sync), here: &mut dyn FnMut() -> Outcome) -> Outcome {
+        // SAFETY: no pointer.
+        let here_thread = Thread(unsafe { libc::pthread_self() });
+        thread::scope(|scope| {
+            let beside = scope.spawn(move || other(&here_thread));
+            let outcome = here();
+            beside.join().map_err(|_| Failure::new(format_args!("the other side panicked")))?;
+            outcome
+        })
+    }
+}
+
+/// The thread that runs the check, as the thread beside it sees it.
+struct Thread(libc::pthread_t);
+
+// SAFETY: a thread's name may be used from every thread, and it outlives the one beside it.
+unsafe impl Send for Thread {}
+
+impl Other for Thread {
+    fn sleep(&self, time: Duration) {
+        thread::sleep(time);
+    }
+
+    fn signal(&self, signal: i32) {
+        // SAFETY: the thread is alive: it waits for this one.
+        unsafe { libc::pthread_kill(self.0, signal) };
+    }
+}
