@@ -70,6 +70,7 @@ macro_rules! names {
 
             /// The name in C, as `"EAGAIN"`; `None` for a number without a constant here.
             #[must_use]
+            #[inline]
             pub fn name(self) -> Option<&'static str> {
                 match self.0.get() {
                     $(errno::$name => Some(stringify!($name)),)*
@@ -77,6 +78,7 @@ macro_rules! names {
                 }
             }
 
+            #[inline]
             fn meaning(self) -> Option<&'static str> {
                 match self.0.get() {
                     $(errno::$name => Some($meaning),)*
@@ -116,6 +118,7 @@ names! {
 }
 
 impl fmt::Debug for Errno {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name() {
             Some(name) => f.write_str(name),
@@ -125,6 +128,7 @@ impl fmt::Debug for Errno {
 }
 
 impl fmt::Display for Errno {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.name(), self.meaning()) {
             (Some(name), Some(meaning)) => write!(f, "{meaning} ({name}, errno {})", self.0),

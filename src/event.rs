@@ -68,6 +68,7 @@ impl Event {
 }
 
 impl fmt::Debug for Event {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Event").field("flags", &self.flags()).field("data", &self.data()).finish()
     }
@@ -169,6 +170,7 @@ impl EventData {
 }
 
 impl fmt::Debug for EventData {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "EventData({:#x})", self.u64())
     }

@@ -43,6 +43,7 @@ pub(crate) unsafe fn fine_wait(
 }
 
 /// The time since boot, or some other fixed moment.
+#[inline]
 pub(crate) fn monotonic_time() -> Result<Duration> {
     static MISSING: AtomicBool = AtomicBool::new(false);
     let mut answer = Err(Errno::ENOSYS);

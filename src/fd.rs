@@ -172,12 +172,14 @@ mod bare {
     }
 
     impl fmt::Debug for OwnedFd {
+        #[inline]
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.debug_struct("OwnedFd").field("fd", &self.fd).finish()
         }
     }
 
     impl fmt::Debug for BorrowedFd<'_> {
+        #[inline]
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.debug_struct("BorrowedFd").field("fd", &self.fd).finish()
         }
@@ -231,6 +233,7 @@ macro_rules! owner {
         }
 
         impl core::fmt::Debug for $owner {
+            #[inline]
             fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
                 f.debug_struct(stringify!($owner)).field("fd", &$crate::fd::AsRawFd::as_raw_fd(self)).finish()
             }

@@ -2,24 +2,42 @@
 
 use crate::raw;
 use bitflags::bitflags;
+use core::fmt;
+
+/// `Debug`: names, as `IN | RDHUP`, and bits without a name, as `0x1000000`. Inline, so that only who uses it compiles it.
+macro_rules! show {
+    ($flags:ident) => {
+        impl fmt::Debug for $flags {
+            #[inline]
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($flags), "("))?;
+                bitflags::parser::to_writer(self, &mut *f)?;
+                f.write_str(")")
+            }
+        }
+    };
+}
+
+/// What to watch a descriptor for, and what it was found ready for.
+///
+/// [`ERR`](Self::ERR) and [`HUP`](Self::HUP) are reported whether asked for or not. Bits that this crate has no name for
+/// are kept, in both directions.
+///
+/// ```
+/// use barepoll::EventFlags;
+///
+/// let interest = EventFlags::IN | EventFlags::RDHUP | EventFlags::ET;
+/// assert!(interest.contains(EventFlags::IN));
+/// assert_eq!(EventFlags::from_bits_retain(1 << 24).bits(), 1 << 24);
+/// ```
+///
+/// See [`epoll_ctl(2)`](https://man7.org/linux/man-pages/man2/epoll_ctl.2.html).
+#[derive(Copy, Clone, Default, PartialEq, Eq, Hash)]
+#[repr(transparent)]
+pub struct EventFlags(u32);
 
 bitflags! {
-    /// What to watch a descriptor for, and what it was found ready for.
-    ///
-    /// [`ERR`](Self::ERR) and [`HUP`](Self::HUP) are reported whether asked for or not. Bits that this crate has no name for
-    /// are kept, in both directions.
-    ///
-    /// ```
-    /// use barepoll::EventFlags;
-    ///
-    /// let interest = EventFlags::IN | EventFlags::RDHUP | EventFlags::ET;
-    /// assert!(interest.contains(EventFlags::IN));
-    /// assert_eq!(EventFlags::from_bits_retain(1 << 24).bits(), 1 << 24);
-    /// ```
-    ///
-    /// See [`epoll_ctl(2)`](https://man7.org/linux/man-pages/man2/epoll_ctl.2.html).
-    #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]
-    pub struct EventFlags: u32 {
+    impl EventFlags: u32 {
         /// `EPOLLIN`: a read will not block. End of input and a pending connection are readable too.
         const IN = raw::EPOLLIN;
         /// `EPOLLPRI`: something exceptional: out-of-band data, a change in a `/proc` or cgroup file.
@@ -61,10 +79,15 @@ bitflags! {
     }
 }
 
+show!(EventFlags);
+
+/// Flags of [`Epoll::with_flags`](crate::Epoll::with_flags).
+#[derive(Copy, Clone, Default, PartialEq, Eq, Hash)]
+#[repr(transparent)]
+pub struct CreateFlags(u32);
+
 bitflags! {
-    /// Flags of [`Epoll::with_flags`](crate::Epoll::with_flags).
-    #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]
-    pub struct CreateFlags: u32 {
+    impl CreateFlags: u32 {
         /// `EPOLL_CLOEXEC`: close the descriptor when this process executes another program.
         const CLOEXEC = raw::EPOLL_CLOEXEC;
 
@@ -72,10 +95,15 @@ bitflags! {
     }
 }
 
+show!(CreateFlags);
+
+/// Flags of [`EventFd::new`](crate::EventFd::new).
+#[derive(Copy, Clone, Default, PartialEq, Eq, Hash)]
+#[repr(transparent)]
+pub struct EventFdFlags(u32);
+
 bitflags! {
-    /// Flags of [`EventFd::new`](crate::EventFd::new).
-    #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]
-    pub struct EventFdFlags: u32 {
+    impl EventFdFlags: u32 {
         /// `EFD_SEMAPHORE`: a read takes 1 from the counter, not all of it.
         const SEMAPHORE = raw::EFD_SEMAPHORE;
         /// `EFD_NONBLOCK`: a read or write that would block says [`EAGAIN`](crate::Errno::EAGAIN).
@@ -86,3 +114,5 @@ bitflags! {
         const _ = !0;
     }
 }
+
+show!(EventFdFlags);

@@ -41,6 +41,7 @@ impl SigSet {
 
     /// Whether the signal is in the set; false for a number that is no signal's.
     #[must_use]
+    #[inline]
     pub const fn contains(&self, signal: i32) -> bool {
         match place(signal) {
             Some((word, bit)) => self.0[word] & bit != 0,
@@ -53,6 +54,7 @@ impl SigSet {
     /// # Errors
     ///
     /// `EINVAL`: no signal has this number.
+    #[inline]
     pub fn insert(&mut self, signal: i32) -> Result<()> {
         let (word, bit) = place(signal).ok_or(Errno::EINVAL)?;
         self.0[word] |= bit;
@@ -64,6 +66,7 @@ impl SigSet {
     /// # Errors
     ///
     /// `EINVAL`: no signal has this number.
+    #[inline]
     pub fn remove(&mut self, signal: i32) -> Result<()> {
         let (word, bit) = place(signal).ok_or(Errno::EINVAL)?;
         self.0[word] &= !bit;
@@ -87,6 +90,7 @@ impl Default for SigSet {
 }
 
 impl fmt::Debug for SigSet {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries((1..=SIGNALS).filter(|signal| self.contains(*signal))).finish()
     }

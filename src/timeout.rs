@@ -40,14 +40,16 @@ impl Timeout {
             None => return Self::FOREVER,
             Some(duration) => duration,
         };
-        let nanos = duration.subsec_nanos();
+        let (seconds, nanos) = (duration.as_secs(), duration.subsec_nanos());
         let ms = nanos / NANOS_PER_MS;
-        // So many whole seconds leave room for 999 ms more.
-        if nanos == ms * NANOS_PER_MS && duration.as_secs() < i32::MAX as u64 / 1000 {
-            Self::Whole((duration.as_secs() as u32 * 1000 + ms) as i32)
-        } else {
-            Self::Fine(duration)
+        // 32 bits hold the sum where the seconds alone would fit; whether it is above `i32::MAX` shows in its sign.
+        if nanos == ms * NANOS_PER_MS && seconds <= i32::MAX as u64 / 1000 {
+            let whole = (seconds as u32 * 1000 + ms) as i32;
+            if whole >= 0 {
+                return Self::Whole(whole);
+            }
         }
+        Self::Fine(duration)
     }
 
     /// What is left of this wait: asked for in the same way, a remainder of a whole-millisecond wait rounded up.

@@ -1,0 +1,325 @@
+//! Sizes, alignments, offsets and traits of the public types: what a program or a kernel relies on and no signature says.
+#![allow(clippy::incompatible_msrv)] // the oldest compiler is for the library; its tests run with today's
+
+use barepoll::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use barepoll::raw::{self, Timespec};
+use barepoll::{BusyPoll, CreateFlags, Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags, SigSet};
+use core::ffi::c_void;
+use core::fmt::{Debug, Display};
+use core::hash::Hash;
+use core::mem::{align_of, size_of, transmute, MaybeUninit};
+use core::panic::{RefUnwindSafe, UnwindSafe};
+use core::ptr;
+use linux_raw_sys::general::{__kernel_timespec, epoll_params};
+use memoffset::offset_of;
+
+/// `struct epoll_event` as the kernel's header writes it.
+#[repr(C)]
+#[cfg_attr(target_arch = "x86_64", repr(packed))]
+struct Mirror {
+    events: u32,
+    data: u64,
+}
+
+const DATA: usize = offset_of!(Mirror, data);
+
+const FLAGS: [u8; 4] = [0xe1, 0xe2, 0xe3, 0xe4];
+const BYTES: [u8; 8] = [0xd1, 0xd2, 0xd3, 0xd4, 0xd5, 0xd6, 0xd7, 0xd8];
+
+/// An event of which each byte tells its place.
+fn marked() -> Event {
+    let flags = EventFlags::from_bits_retain(u32::from_ne_bytes(FLAGS));
+    Event::new(flags, EventData::new_u64(u64::from_ne_bytes(BYTES)))
+}
+
+/// `N` bytes of an event, which must be those of a field: between fields there may be none.
+fn bytes<const N: usize>(event: &Event, from: usize) -> [u8; N] {
+    assert!(from + N <= size_of::<Event>());
+    // SAFETY: so many bytes are inside, and a field's are initialised.
+    unsafe { ptr::from_ref(event).cast::<u8>().add(from).cast::<[u8; N]>().read() }
+}
+
+#[test]
+fn an_event_has_the_size_and_alignment_of_the_kernels_struct() {
+    assert_eq!(size_of::<Event>(), size_of::<Mirror>());
+    assert_eq!(align_of::<Event>(), align_of::<Mirror>());
+    assert_eq!(size_of::<[Event; 5]>(), 5 * size_of::<Event>());
+    assert_eq!(size_of::<[MaybeUninit<Event>; 5]>(), size_of_val(&Event::buffer::<5>()));
+}
+
+#[test]
+fn flags_and_data_of_an_event_stand_where_the_kernel_looks() {
+    assert_eq!(offset_of!(Mirror, events), 0);
+    assert_eq!(bytes::<4>(&marked(), 0), FLAGS);
+    assert_eq!(bytes::<8>(&marked(), DATA), BYTES);
+}
+
+#[test]
+fn what_the_kernel_writes_into_an_event_is_read_back() {
+    let mut event = MaybeUninit::<Event>::uninit();
+    let start = event.as_mut_ptr().cast::<u8>();
+    // SAFETY: both fields lie inside, and bytes need no alignment.
+    unsafe {
+        start.cast::<[u8; 4]>().write(FLAGS);
+        start.add(DATA).cast::<[u8; 8]>().write(BYTES);
+    }
+    // SAFETY: both fields are written, and there are no others.
+    let event = unsafe { event.assume_init() };
+    assert_eq!(event.flags().bits().to_ne_bytes(), FLAGS);
+    assert_eq!(event.data().u64().to_ne_bytes(), BYTES);
+}
+
+#[test]
+fn events_of_a_buffer_stand_where_the_kernel_writes_them() {
+    let second = Event::new(EventFlags::OUT, EventData::new_u64(2));
+    let events = [marked(), second];
+    // SAFETY: the second event begins one size after the first.
+    let found = unsafe { events.as_ptr().cast::<u8>().add(size_of::<Mirror>()).cast::<[u8; 4]>().read() };
+    assert_eq!(found, EventFlags::OUT.bits().to_ne_bytes());
+}
+
+#[test]
+fn an_event_is_libcs_epoll_event() {
+    assert_eq!(size_of::<Event>(), size_of::<libc::epoll_event>());
+    assert_eq!((offset_of!(libc::epoll_event, events), offset_of!(libc::epoll_event, u64)), (0, DATA));
+    if !cfg!(target_arch = "x86") {
+        // There libc packs what needs none.
+        assert_eq!(align_of::<Event>(), align_of::<libc::epoll_event>());
+    }
+
+    let libcs = libc::epoll_event { events: u32::from_ne_bytes(FLAGS), u64: u64::from_ne_bytes(BYTES) };
+    // SAFETY: the sizes are the same, and both fields are initialised.
+    let ours: Event = unsafe { transmute(libcs) };
+    assert_eq!((ours.flags().bits().to_ne_bytes(), ours.data().u64().to_ne_bytes()), (FLAGS, BYTES));
+    // SAFETY: as above.
+    let libcs: libc::epoll_event = unsafe { transmute(marked()) };
+    assert_eq!(({ libcs.events }.to_ne_bytes(), { libcs.u64 }.to_ne_bytes()), (FLAGS, BYTES));
+}
+
+#[test]
+fn an_event_is_linux_raw_syss_epoll_event() {
+    use linux_raw_sys::general::epoll_event;
+
+    assert_eq!(size_of::<Event>(), size_of::<epoll_event>());
+    assert_eq!(align_of::<Event>(), align_of::<epoll_event>());
+    assert_eq!((offset_of!(epoll_event, events), offset_of!(epoll_event, data)), (0, DATA));
+}
+
+#[test]
+fn event_data_is_eight_bytes_whose_first_are_the_smaller_kinds() {
+    assert_eq!((size_of::<EventData>(), align_of::<EventData>()), (8, align_of::<u64>()));
+    let data = |data| bytes::<8>(&Event::new(EventFlags::IN, data), DATA);
+
+    assert_eq!(data(EventData::new_u64(u64::from_ne_bytes(BYTES))), BYTES);
+    assert_eq!(data(EventData::new_u32(u32::from_ne_bytes(FLAGS))), [0xe1, 0xe2, 0xe3, 0xe4, 0, 0, 0, 0]);
+    assert_eq!(data(EventData::new_fd(RawFd::from_ne_bytes(FLAGS))), [0xe1, 0xe2, 0xe3, 0xe4, 0, 0, 0, 0]);
+
+    let pointer = ptr::from_ref(&BYTES).cast_mut().cast::<c_void>();
+    let address = pointer as usize;
+    let mut expected = [0; 8];
+    expected[..size_of::<usize>()].copy_from_slice(&address.to_ne_bytes());
+    assert_eq!(data(EventData::new_ptr(pointer)), expected);
+}
+
+#[test]
+fn a_timespec_is_the_kernels_on_every_machine() {
+    assert_eq!((size_of::<Timespec>(), align_of::<Timespec>()), (16, align_of::<i64>()));
+    assert_eq!((offset_of!(Timespec, tv_sec), offset_of!(Timespec, tv_nsec)), (0, 8));
+
+    assert_eq!(size_of::<Timespec>(), size_of::<__kernel_timespec>());
+    assert_eq!(align_of::<Timespec>(), align_of::<__kernel_timespec>());
+    assert_eq!(offset_of!(Timespec, tv_nsec), offset_of!(__kernel_timespec, tv_nsec));
+
+    #[cfg(target_pointer_width = "64")]
+    {
+        assert_eq!(size_of::<Timespec>(), size_of::<libc::timespec>());
+        assert_eq!(align_of::<Timespec>(), align_of::<libc::timespec>());
+        assert_eq!(offset_of!(Timespec, tv_nsec), offset_of!(libc::timespec, tv_nsec));
+    }
+}
+
+#[test]
+fn the_kernel_reads_seconds_before_nanoseconds() {
+    // What is ready at once: a wrong reading of the timeout is seen and not waited for.
+    let (epoll, ready) = (Epoll::new().expect("an epoll"), EventFd::new(1, EventFdFlags::CLOEXEC).expect("an eventfd"));
+    epoll.add(&ready, EventData::new_u64(0), EventFlags::IN).expect("added");
+    let mut buffer = Event::buffer::<1>();
+    let mut wait = |timeout: Timespec| {
+        // SAFETY: the buffer has room for one event, and the timeout outlives the call.
+        unsafe { raw::epoll_pwait2(epoll.as_raw_fd(), buffer.as_mut_ptr().cast(), 1, &timeout, ptr::null()) }
+    };
+    if matches!(wait(Timespec::default()), Err(Errno::ENOSYS | Errno::EPERM)) {
+        return; // before Linux 5.11, and under older emulators
+    }
+    // Only nanoseconds have an upper limit.
+    assert_eq!(wait(Timespec { tv_sec: 1_000_000_000, tv_nsec: 999_999_999 }), Ok(1));
+    assert_eq!(wait(Timespec { tv_sec: 0, tv_nsec: 1_000_000_000 }), Err(Errno::EINVAL));
+}
+
+/// What libc says to an `epoll_params` request.
+fn libc_ioctl(epoll: &Epoll, request: libc::Ioctl, params: &mut libc::epoll_params) -> Result<(), Errno> {
+    // SAFETY: `params` is what both requests take.
+    match unsafe { libc::ioctl(epoll.as_raw_fd(), request, ptr::from_mut(params)) } {
+        -1 => Err(Errno::from_raw(std::io::Error::last_os_error().raw_os_error().expect("set")).expect("in range")),
+        _ => Ok(()),
+    }
+}
+
+#[test]
+fn busy_poll_is_the_kernels_epoll_params() {
+    let epoll = Epoll::new().expect("an epoll");
+    let ours = BusyPoll { busy_poll_usecs: 0x0102_0304, busy_poll_budget: 0x0021, prefer_busy_poll: true };
+    let mut theirs = libc::epoll_params { busy_poll_usecs: 0, busy_poll_budget: 0, prefer_busy_poll: 0, __pad: 0 };
+
+    let known = libc_ioctl(&epoll, libc::EPIOCGPARAMS, &mut theirs);
+    assert_eq!(epoll.busy_poll().map(drop), known);
+    assert_eq!(epoll.set_busy_poll(ours), known);
+    if let Err(errno) = known {
+        // Before Linux 6.9; built without it; an emulator.
+        let absent = [Errno::ENOTTY, Errno::EINVAL, Errno::EOPNOTSUPP, Errno::ENOSYS];
+        assert!(absent.contains(&errno), "{errno}");
+        return;
+    }
+
+    libc_ioctl(&epoll, libc::EPIOCGPARAMS, &mut theirs).expect("as before");
+    assert_eq!(theirs.busy_poll_usecs, 0x0102_0304);
+    assert_eq!((theirs.busy_poll_budget, theirs.prefer_busy_poll), (0x0021, 1));
+    assert_eq!(epoll.busy_poll(), Ok(ours));
+
+    theirs = libc::epoll_params { busy_poll_usecs: 5, busy_poll_budget: 6, prefer_busy_poll: 0, __pad: 0 };
+    libc_ioctl(&epoll, libc::EPIOCSPARAMS, &mut theirs).expect("as before");
+    let expected = BusyPoll { busy_poll_usecs: 5, busy_poll_budget: 6, prefer_busy_poll: false };
+    assert_eq!(epoll.busy_poll(), Ok(expected));
+}
+
+#[test]
+fn the_kernel_writes_no_more_than_eight_bytes_of_epoll_params() {
+    #[repr(C)]
+    struct Guarded {
+        params: epoll_params,
+        guard: [u8; 8],
+    }
+    assert_eq!(offset_of!(Guarded, guard), 8);
+
+    let epoll = Epoll::new().expect("an epoll");
+    let params = epoll_params { busy_poll_usecs: 0, busy_poll_budget: 0, prefer_busy_poll: 0, __pad: 0 };
+    let mut guarded = Guarded { params, guard: BYTES };
+    // SAFETY: there is room for what this request writes, and as much again.
+    let answer = unsafe { raw::ioctl(epoll.as_raw_fd(), raw::EPIOCGPARAMS, ptr::addr_of_mut!(guarded).cast()) };
+    assert_eq!(answer.map(drop), epoll.busy_poll().map(drop));
+    assert_eq!(guarded.guard, BYTES);
+}
+
+#[test]
+fn an_errno_costs_a_result_nothing() {
+    assert_eq!(size_of::<Errno>(), 2);
+    assert_eq!(size_of::<Option<Errno>>(), 2);
+    assert_eq!(size_of::<Result<(), Errno>>(), 2);
+    assert_eq!(size_of::<barepoll::Result<()>>(), 2);
+    assert_eq!(size_of::<barepoll::Result<RawFd>>(), 8);
+    assert_eq!(size_of::<barepoll::Result<Epoll>>(), 8);
+}
+
+#[test]
+fn an_owner_is_as_large_as_its_descriptor() {
+    assert_eq!(size_of::<RawFd>(), size_of::<i32>());
+    assert_eq!([size_of::<OwnedFd>(), size_of::<BorrowedFd<'_>>()], [4; 2]);
+    assert_eq!([size_of::<Epoll>(), size_of::<EventFd>()], [4; 2]);
+    assert_eq!([size_of::<EventFlags>(), size_of::<CreateFlags>(), size_of::<EventFdFlags>()], [4; 3]);
+}
+
+#[test]
+fn a_signal_set_is_an_array_of_the_machines_words() {
+    assert_eq!(align_of::<SigSet>(), align_of::<libc::c_ulong>());
+    assert_eq!(size_of::<SigSet>(), size_of::<linux_raw_sys::general::kernel_sigset_t>());
+
+    // Signal n is bit n − 1 of the array, counted from each word's lowest.
+    let mut set = SigSet::empty();
+    set.insert(34).expect("a signal");
+    // SAFETY: a set's bytes are those of words.
+    let words: [libc::c_ulong; size_of::<SigSet>() / size_of::<libc::c_ulong>()] = unsafe { transmute(set) };
+    let bits = libc::c_ulong::BITS as usize;
+    for (place, word) in words.into_iter().enumerate() {
+        assert_eq!(word, if place == 33 / bits { 1 << (33 % bits) } else { 0 });
+    }
+}
+
+// Traits: what does not hold does not compile.
+
+fn shared<T: Send + Sync + Debug + Unpin + UnwindSafe + RefUnwindSafe + 'static>() {}
+fn value<T: Copy + Send + Sync + Debug + Unpin + UnwindSafe + RefUnwindSafe + 'static>() {}
+fn compared<T: Copy + Eq + Hash>() {}
+fn lends<T: AsFd>() {}
+
+/// What every owner of one descriptor is.
+fn owner<T>()
+where
+    T: AsFd + AsRawFd + FromRawFd + IntoRawFd + From<OwnedFd> + Into<OwnedFd>,
+    T: Send + Sync + Debug,
+{
+}
+
+#[test]
+fn every_owner_of_a_descriptor_converts_from_and_to_every_other() {
+    owner::<Epoll>();
+    owner::<EventFd>();
+    owner::<OwnedFd>();
+
+    let epoll = Epoll::new().expect("an epoll");
+    let number = epoll.as_raw_fd();
+    assert_eq!(epoll.as_fd().as_raw_fd(), number);
+    let owned = OwnedFd::from(epoll);
+    assert_eq!(owned.as_raw_fd(), number);
+    let number_again = Epoll::from(owned).into_raw_fd();
+    assert_eq!(number_again, number);
+    // SAFETY: the epoll gave it up just above.
+    let epoll = unsafe { Epoll::from_raw_fd(number_again) };
+    assert_eq!(format!("{epoll:?}"), format!("Epoll {{ fd: {number} }}"));
+    assert!(epoll.busy_poll() != Err(Errno::EBADF), "still open after all that");
+}
+
+#[test]
+fn every_public_type_has_the_traits_that_its_use_needs() {
+    shared::<Epoll>();
+    shared::<EventFd>();
+    shared::<OwnedFd>();
+    shared::<BorrowedFd<'static>>();
+
+    value::<Event>();
+    value::<EventData>();
+    value::<EventFlags>();
+    value::<CreateFlags>();
+    value::<EventFdFlags>();
+    value::<Errno>();
+    value::<SigSet>();
+    value::<BusyPoll>();
+    value::<Timespec>();
+    value::<BorrowedFd<'static>>();
+
+    compared::<EventFlags>();
+    compared::<CreateFlags>();
+    compared::<EventFdFlags>();
+    compared::<Errno>();
+    compared::<SigSet>();
+    compared::<BusyPoll>();
+    compared::<Timespec>();
+
+    fn displayed<T: Display>() {}
+    displayed::<Errno>();
+    fn defaulted<T: Default>() {}
+    defaulted::<EventFlags>();
+    defaulted::<BusyPoll>();
+    defaulted::<SigSet>();
+
+    lends::<BorrowedFd<'_>>();
+    lends::<&OwnedFd>();
+    lends::<&mut EventFd>();
+    lends::<&&Epoll>();
+}
+
+#[test]
+fn the_debug_of_an_event_names_its_flags() {
+    let event = Event::new(EventFlags::IN | EventFlags::RDHUP, EventData::new_u64(0x2a));
+    let text = format!("{event:?}");
+    assert!(["IN", "RDHUP", "0x2a"].iter().all(|part| text.contains(part)), "{text}");
+}

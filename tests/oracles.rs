@@ -1,0 +1,570 @@
+//! Every port's numbers and constants, and the names that this build gives them, against facts that nobody here wrote: the
+//! kernel's own headers (`data/uapi.json`, for all ABIs), and `linux-raw-sys`, `libc` and `sc` (for this machine's).
+#![allow(clippy::incompatible_msrv)] // the oldest compiler is for the library; its tests run with today's
+
+use barepoll::{raw, CreateFlags, Errno, Event, EventFdFlags, EventFlags, SigSet};
+use serde_json::{Map, Value};
+use std::collections::BTreeSet;
+use std::fs;
+use std::mem::{align_of, size_of};
+use std::sync::OnceLock;
+
+/// Another machine's trap does not assemble on this one, and only constants matter here.
+macro_rules! trap {
+    ($($anything:tt)*) => {};
+}
+
+/// The cross-test table.
+macro_rules! ports {
+    ($($port:ident: $($abi:literal)+;)+) => {
+        #[path = "../src/arch"]
+        mod arch {
+            #[allow(dead_code)] // what every port shadows
+            pub mod generic;
+            $(pub mod $port;)+
+        }
+
+        fn ports() -> Vec<Port> {
+            vec![$({
+                use arch::$port as port;
+                Port { file: stringify!($port), abis: &[$($abi),+], facts: facts!(port) }
+            }),+]
+        }
+
+        $(mod $port {
+            #[test]
+            fn every_call_has_the_number_of_the_kernels_headers() {
+                super::port(stringify!($port)).check("syscalls");
+            }
+
+            #[test]
+            fn every_constant_has_the_value_of_the_kernels_headers() {
+                super::port(stringify!($port)).check("constants");
+            }
+
+            #[test]
+            fn every_errno_has_the_value_of_the_kernels_headers() {
+                super::port(stringify!($port)).check("errno");
+            }
+
+            #[test]
+            fn the_layout_is_that_of_the_kernels_headers() {
+                super::port(stringify!($port)).check("layout");
+            }
+        })+
+    };
+}
+
+// One line a port: its file, and the ABIs in `data/uapi.json` that it serves.
+ports! {
+    aarch64: "aarch64";
+    arm: "arm";
+    riscv64: "riscv64";
+    x86: "x86";
+    x86_64: "x86_64";
+}
+
+/// Every constant of a port: where the headers' file has it, under which names, and what the port says.
+macro_rules! facts {
+    ($port:ident) => {{
+        use $port::{errno, nr};
+        facts![
+            "syscalls":
+            nr::READ: "read";
+            nr::WRITE: "write";
+            nr::CLOSE: "close";
+            nr::IOCTL: "ioctl";
+            nr::EPOLL_CREATE1: "epoll_create1";
+            nr::EPOLL_CTL: "epoll_ctl";
+            nr::EPOLL_WAIT: "epoll_wait";
+            nr::EPOLL_PWAIT: "epoll_pwait";
+            nr::EPOLL_PWAIT2: "epoll_pwait2";
+            nr::EVENTFD2: "eventfd2";
+            nr::CLOCK_GETTIME: "clock_gettime";
+            nr::CLOCK_GETTIME64: "clock_gettime64";
+            "constants":
+            $port::O_CLOEXEC: "O_CLOEXEC" "EPOLL_CLOEXEC" "EFD_CLOEXEC";
+            $port::O_NONBLOCK: "O_NONBLOCK" "EFD_NONBLOCK";
+            $port::EPIOCSPARAMS: "EPIOCSPARAMS";
+            $port::EPIOCGPARAMS: "EPIOCGPARAMS";
+            "layout":
+            $port::EVENT_SIZE: "sizeof_epoll_event";
+            $port::EVENT_DATA: "offset_data";
+            $port::SIGSET_BYTES: "kernel_sigset_bytes";
+            "errno":
+            errno::EACCES: "EACCES";
+            errno::EAGAIN: "EAGAIN";
+            errno::EBADF: "EBADF";
+            errno::ECANCELED: "ECANCELED";
+            errno::EDQUOT: "EDQUOT";
+            errno::EEXIST: "EEXIST";
+            errno::EFAULT: "EFAULT";
+            errno::EINTR: "EINTR";
+            errno::EINVAL: "EINVAL";
+            errno::EIO: "EIO";
+            errno::ELOOP: "ELOOP";
+            errno::EMFILE: "EMFILE";
+            errno::ENFILE: "ENFILE";
+            errno::ENOBUFS: "ENOBUFS";
+            errno::ENODEV: "ENODEV";
+            errno::ENOENT: "ENOENT";
+            errno::ENOMEM: "ENOMEM";
+            errno::ENOSPC: "ENOSPC";
+            errno::ENOSYS: "ENOSYS";
+            errno::ENOTTY: "ENOTTY";
+            errno::EOPNOTSUPP: "EOPNOTSUPP";
+            errno::EOVERFLOW: "EOVERFLOW";
+            errno::EPERM: "EPERM";
+            errno::EPIPE: "EPIPE";
+            errno::ETIMEDOUT: "ETIMEDOUT";
+        ]
+    }};
+    ($($section:literal: $($module:ident::$constant:ident: $($name:literal)+;)+)+) => {
+        vec![$($(Fact {
+            section: $section,
+            constant: stringify!($constant),
+            names: &[$($name),+],
+            value: $module::$constant.value(),
+        }),+),+]
+    };
+}
+use facts;
+
+/// One constant of a port.
+struct Fact {
+    /// The part of the headers' file that has it.
+    section: &'static str,
+    /// Its name in the port.
+    constant: &'static str,
+    /// Its names in the headers' file.
+    names: &'static [&'static str],
+    value: Option<u64>,
+}
+
+/// A number of a port; `None` for a call that the machine lacks.
+trait Number {
+    fn value(self) -> Option<u64>;
+}
+
+impl Number for u16 {
+    fn value(self) -> Option<u64> {
+        Some(self.into())
+    }
+}
+
+impl Number for u32 {
+    fn value(self) -> Option<u64> {
+        Some(self.into())
+    }
+}
+
+impl Number for usize {
+    fn value(self) -> Option<u64> {
+        Some(self as u64)
+    }
+}
+
+impl Number for Option<usize> {
+    fn value(self) -> Option<u64> {
+        self.map(|number| number as u64)
+    }
+}
+
+struct Port {
+    file: &'static str,
+    abis: &'static [&'static str],
+    facts: Vec<Fact>,
+}
+
+impl Port {
+    /// Holds one section against the headers of every ABI that the port serves.
+    fn check(&self, section: &str) {
+        let mut wrong = Vec::new();
+        for (abi, fact) in self.abis.iter().flat_map(|abi| self.facts.iter().map(move |fact| (abi, fact))) {
+            for name in fact.names.iter().filter(|_| fact.section == section) {
+                let expected = headers(abi, section).get(*name).and_then(Value::as_u64);
+                if fact.value != expected {
+                    let (constant, value) = (fact.constant, fact.value);
+                    wrong.push(format!("{constant} is {value:?}, but {name} of {abi} is {expected:?}"));
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "src/arch/{}.rs: {}", self.file, wrong.join("; "));
+    }
+
+    /// The number of a call, by its name in the headers.
+    fn number(&self, name: &str) -> Option<u64> {
+        let fact = self.facts.iter().find(|fact| fact.section == "syscalls" && fact.names == [name]);
+        fact.unwrap_or_else(|| panic!("no port says the number of {name}")).value
+    }
+}
+
+/// The port of this name.
+fn port(file: &str) -> Port {
+    ports().into_iter().find(|port| port.file == file).expect("the macro that asks made the table too")
+}
+
+/// The port of the machine that this test runs on.
+fn host() -> Port {
+    let abi = host_abi();
+    ports().into_iter().find(|port| port.abis.contains(&&*abi)).unwrap_or_else(|| panic!("no port serves {abi}"))
+}
+
+/// All ABIs, as the headers' file has them.
+fn uapi() -> &'static Map<String, Value> {
+    static UAPI: OnceLock<Value> = OnceLock::new();
+    let uapi = UAPI.get_or_init(|| serde_json::from_str(include_str!("data/uapi.json")).expect("it is JSON"));
+    uapi.as_object().expect("a map from ABIs")
+}
+
+/// One section of one ABI.
+fn headers(abi: &str, section: &str) -> &'static Map<String, Value> {
+    let headers = uapi().get(abi).unwrap_or_else(|| panic!("tests/data/uapi.json has no {abi}"));
+    headers[section].as_object().unwrap_or_else(|| panic!("{abi} has no {section}"))
+}
+
+/// The headers' name for the machine that this test runs on.
+fn host_abi() -> String {
+    let arch = std::env::consts::ARCH;
+    let little = cfg!(target_endian = "little");
+    match (arch, usize::BITS) {
+        ("x86_64", 32) => "x32".into(),
+        ("mips64" | "mips64r6", 32) => "mipsn32".into(),
+        ("mips" | "mips32r6", _) => if little { "mipsel" } else { "mips" }.into(),
+        ("mips64" | "mips64r6", _) => if little { "mips64el" } else { "mips64" }.into(),
+        ("powerpc64", _) => if little { "powerpc64le" } else { "powerpc64" }.into(),
+        _ => arch.into(),
+    }
+}
+
+/// The names of a list that do not stand in another.
+fn missing<'a>(from: &[(&str, u32)], names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    names.filter(|name| from.iter().all(|(known, _)| known != name)).collect()
+}
+
+/// The names and texts of the files in `src/arch`, except the seam itself.
+fn port_files() -> Vec<(String, String)> {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/src/arch");
+    let paths = fs::read_dir(directory).expect("the source is there").map(|file| file.expect("readable").path());
+    let names = paths.filter_map(|path| Some((path.file_name()?.to_str()?.strip_suffix(".rs")?.into(), path.clone())));
+    let texts = names.map(|(name, path): (String, _)| (name, fs::read_to_string(path).expect("readable")));
+    texts.filter(|(name, _)| name != "mod").collect()
+}
+
+// The table itself.
+
+#[test]
+fn every_port_stands_in_the_table() {
+    let files: BTreeSet<String> = port_files().into_iter().map(|(name, _)| name).filter(|n| n != "generic").collect();
+    let table: BTreeSet<String> = ports().iter().map(|port| port.file.into()).collect();
+    assert_eq!(files, table, "src/arch/*.rs on the left, ports! of tests/oracles.rs on the right");
+}
+
+#[test]
+fn no_abi_of_a_port_is_forgotten() {
+    for port in ports() {
+        let names = [port.file.into(), format!("{}le", port.file), format!("{}el", port.file)];
+        let served: Vec<_> = names.iter().filter(|name| uapi().contains_key(*name)).collect();
+        assert_eq!(served, port.abis.iter().collect::<Vec<_>>(), "src/arch/{}.rs", port.file);
+    }
+}
+
+#[test]
+fn every_constant_of_every_port_is_compared() {
+    let table = ports();
+    let compared: BTreeSet<_> = table[0].facts.iter().map(|fact| fact.constant).collect();
+    for (name, text) in port_files() {
+        let constants = text.lines().filter_map(|line| line.trim_start().strip_prefix("pub const ")?.split(':').next());
+        for constant in constants {
+            assert!(compared.contains(constant), "facts! of tests/oracles.rs lacks {constant} of src/arch/{name}.rs");
+        }
+    }
+}
+
+#[test]
+fn every_errno_of_the_headers_is_compared() {
+    let table = ports();
+    let compared: BTreeSet<_> = table[0].facts.iter().filter(|f| f.section == "errno").map(|f| f.constant).collect();
+    for (abi, headers) in uapi() {
+        let names: BTreeSet<_> = headers["errno"].as_object().expect("a map").keys().map(|name| &**name).collect();
+        assert_eq!(names, compared, "{abi}");
+    }
+}
+
+// This machine's build.
+
+/// Calls `$then!` with all names of `barepoll::raw`, in the groups that the oracles have.
+macro_rules! raw_constants {
+    ($then:ident) => {
+        $then! {
+            all {
+                EPOLL_CLOEXEC EPOLL_CTL_ADD EPOLL_CTL_DEL EPOLL_CTL_MOD
+                EPOLLIN EPOLLPRI EPOLLOUT EPOLLERR EPOLLHUP EPOLLRDNORM EPOLLRDBAND EPOLLWRNORM EPOLLWRBAND EPOLLMSG
+                EPOLLRDHUP EPOLLEXCLUSIVE EPOLLWAKEUP EPOLLONESHOT EPOLLET
+                EFD_SEMAPHORE EFD_NONBLOCK EFD_CLOEXEC
+            }
+            not_libc { EPOLLNVAL }
+            not_linux_raw_sys { EPIOCSPARAMS EPIOCGPARAMS }
+            neither { EPOLL_URING_WAKE }
+        }
+    };
+}
+
+macro_rules! ours {
+    ($($group:ident { $($name:ident)+ })+) => { vec![$($((stringify!($name), raw::$name)),+),+] };
+}
+
+macro_rules! libcs {
+    (all { $($all:ident)+ } not_libc $_n:tt not_linux_raw_sys { $($other:ident)+ } neither $_nor:tt) => {
+        vec![$((stringify!($all), libc::$all as u32),)+ $((stringify!($other), libc::$other as u32)),+]
+    };
+}
+
+macro_rules! linux_raw_syss {
+    (all { $($all:ident)+ } not_libc { $($other:ident)+ } not_linux_raw_sys $_n:tt neither $_nor:tt) => {{
+        use linux_raw_sys::general;
+        vec![$((stringify!($all), general::$all),)+ $((stringify!($other), general::$other)),+]
+    }};
+}
+
+/// Every constant of `barepoll::raw`.
+fn raw_constants() -> Vec<(&'static str, u32)> {
+    raw_constants!(ours)
+}
+
+/// What `barepoll::raw` says of the names in another's list.
+fn ours_of(theirs: &[(&'static str, u32)]) -> Vec<(&'static str, u32)> {
+    let ours = raw_constants();
+    let of = |name| ours.iter().find(|(known, _)| *known == name);
+    theirs.iter().map(|(name, _)| *of(*name).expect("in both")).collect()
+}
+
+fn is_of_this_interface(name: &str) -> bool {
+    name.starts_with("EPOLL") || name.starts_with("EPIOC") || name.starts_with("EFD_")
+}
+
+#[test]
+fn raw_names_every_constant_of_the_kernels_headers() {
+    for abi in uapi().keys() {
+        let names = headers(abi, "constants").keys().map(|name| &**name).filter(|name| is_of_this_interface(name));
+        assert_eq!(missing(&raw_constants(), names), [""; 0], "{abi}");
+    }
+}
+
+#[test]
+fn raw_names_no_constant_that_is_not_compared() {
+    let text = include_str!("../src/raw.rs");
+    let names = text.lines().filter_map(|line| Some(line.trim_start().split_once(" = ")?.0));
+    let names: Vec<_> = names.filter(|name| is_of_this_interface(name)).collect();
+    assert_eq!(names.len(), raw_constants().len(), "{names:?}");
+    assert_eq!(missing(&raw_constants(), names.into_iter()), [""; 0]);
+}
+
+#[test]
+fn every_raw_constant_has_the_value_of_the_kernels_headers() {
+    let headers = headers(&host_abi(), "constants");
+    for (name, value) in raw_constants() {
+        let expected = headers.get(name).and_then(Value::as_u64);
+        // Headers before Linux 6.0 do not name this one, and two ABIs' facts are from such.
+        if expected.is_some() || name != "EPOLL_URING_WAKE" {
+            assert_eq!(Some(value.into()), expected, "{name}");
+        }
+    }
+}
+
+#[test]
+fn every_raw_constant_has_the_value_of_libc() {
+    let theirs = raw_constants!(libcs);
+    assert_eq!(ours_of(&theirs), theirs);
+}
+
+#[test]
+fn every_raw_constant_has_the_value_of_linux_raw_sys() {
+    let theirs = raw_constants!(linux_raw_syss);
+    assert_eq!(ours_of(&theirs), theirs);
+}
+
+// linux-raw-sys has no request to compare the direction with on these.
+#[cfg(not(any(target_arch = "hexagon", target_arch = "sparc", target_arch = "sparc64")))]
+#[test]
+fn the_requests_of_ioctl_have_the_parts_of_linux_raw_sys() {
+    use linux_raw_sys::general::{epoll_params, EPOLL_IOC_TYPE};
+    use linux_raw_sys::ioctl::{FS_IOC_GETFLAGS, FS_IOC_SETFLAGS};
+
+    for (request, same_direction, number) in
+        [(raw::EPIOCSPARAMS, FS_IOC_SETFLAGS, 1), (raw::EPIOCGPARAMS, FS_IOC_GETFLAGS, 2)]
+    {
+        assert_eq!(request & 0xff, number);
+        assert_eq!(request >> 8 & 0xff, EPOLL_IOC_TYPE);
+        assert_eq!(request >> 16 & 0x1fff, size_of::<epoll_params>() as u32);
+        assert_eq!(request >> 29, same_direction >> 29);
+    }
+}
+
+#[test]
+fn every_named_flag_is_the_headers_constant_of_that_name() {
+    let headers = raw_constants();
+    let of = |name: String| headers.iter().find(|(known, _)| **known == name).map(|(_, value)| *value);
+
+    let mut named = 0;
+    for (name, flag) in EventFlags::all().iter_names() {
+        let header = if name == "URING_WAKE" { "EPOLL_URING_WAKE".into() } else { format!("EPOLL{name}") };
+        assert_eq!(of(header), Some(flag.bits()), "EventFlags::{name}");
+        named += flag.bits();
+    }
+    let events = headers.iter().filter(|(name, _)| {
+        name.starts_with("EPOLL") && !name.starts_with("EPOLL_C") // EPOLL_CTL_… and EPOLL_CLOEXEC
+    });
+    assert_eq!(named, events.map(|(_, value)| value).sum::<u32>(), "EventFlags names each once");
+
+    for (name, flag) in CreateFlags::all().iter_names() {
+        assert_eq!(of(format!("EPOLL_{name}")), Some(flag.bits()), "CreateFlags::{name}");
+    }
+    for (name, flag) in EventFdFlags::all().iter_names() {
+        assert_eq!(of(format!("EFD_{name}")), Some(flag.bits()), "EventFdFlags::{name}");
+    }
+    assert_eq!((CreateFlags::all().iter_names().count(), EventFdFlags::all().iter_names().count()), (1, 3));
+}
+
+/// Every name of `Errno`: ours, libc's, linux-raw-sys'.
+macro_rules! errnos {
+    ($($name:ident)+) => {
+        [$((stringify!($name), Errno::$name, libc::$name, linux_raw_sys::errno::$name)),+]
+    };
+}
+
+fn errnos() -> Vec<(&'static str, Errno, i32, u32)> {
+    errnos! {
+        EACCES EAGAIN EBADF ECANCELED EDQUOT EEXIST EFAULT EINTR EINVAL EIO ELOOP EMFILE ENFILE ENOBUFS ENODEV ENOENT ENOMEM
+        ENOSPC ENOSYS ENOTTY EOPNOTSUPP EOVERFLOW EPERM EPIPE ETIMEDOUT
+    }
+    .to_vec()
+}
+
+#[test]
+fn every_errno_has_the_value_of_the_kernels_headers() {
+    let headers = headers(&host_abi(), "errno");
+    for (name, errno, _, _) in errnos() {
+        assert_eq!(headers.get(name).and_then(Value::as_i64), Some(errno.raw().into()), "{name}");
+    }
+    assert_eq!(headers.len(), errnos().len(), "each name of the headers is a constant of Errno");
+}
+
+#[test]
+fn every_errno_has_the_value_of_libc_and_of_linux_raw_sys() {
+    for (name, errno, libc, linux_raw_sys) in errnos() {
+        assert_eq!((errno.raw(), errno.raw() as u32), (libc, linux_raw_sys), "{name}");
+    }
+}
+
+#[test]
+fn an_errno_has_a_name_exactly_where_the_headers_name_its_value() {
+    let headers = headers(&host_abi(), "errno");
+    for raw in 1..=4095 {
+        let expected = headers.iter().find(|(_, value)| value.as_i64() == Some(raw.into())).map(|(name, _)| &**name);
+        assert_eq!(Errno::from_raw(raw).and_then(Errno::name), expected, "{raw}");
+    }
+}
+
+#[test]
+fn the_structs_have_the_layout_of_the_kernels_headers() {
+    let of = |name: &str| headers(&host_abi(), "layout").get(name).and_then(Value::as_u64).map(|bytes| bytes as usize);
+    assert_eq!(of("sizeof_pointer"), Some(size_of::<usize>()), "this is not the host's ABI");
+    assert_eq!(of("sizeof_epoll_event"), Some(size_of::<Event>()));
+    if !cfg!(target_arch = "m68k") {
+        // There rustc aligns a u32 to 4 where C aligns it to 2; no field moves.
+        assert_eq!(of("alignof_epoll_event"), Some(align_of::<Event>()));
+    }
+    assert_eq!(of("kernel_sigset_bytes"), Some(size_of::<SigSet>()));
+    assert_eq!(of("sizeof_kernel_timespec"), Some(size_of::<raw::Timespec>()));
+}
+
+/// Whether the others' tables agree with the host's port, in both what they have and what they lack.
+fn numbers_agree(theirs: &[(&str, u64)], except: &[&str]) {
+    let host = host();
+    let names = host.facts.iter().filter(|fact| fact.section == "syscalls").flat_map(|fact| fact.names);
+    for name in names.filter(|name| !except.contains(name)) {
+        let expected = theirs.iter().find(|(known, _)| known == name).map(|(_, number)| *number);
+        assert_eq!(host.number(name), expected, "{name}");
+    }
+}
+
+#[test]
+fn every_call_has_the_number_of_linux_raw_sys() {
+    use linux_raw_sys::general as theirs;
+    let theirs = &[
+        ("read", theirs::__NR_read.into()),
+        ("write", theirs::__NR_write.into()),
+        ("close", theirs::__NR_close.into()),
+        ("ioctl", theirs::__NR_ioctl.into()),
+        ("epoll_create1", theirs::__NR_epoll_create1.into()),
+        ("epoll_ctl", theirs::__NR_epoll_ctl.into()),
+        #[cfg(not(any(
+            target_arch = "aarch64",
+            target_arch = "csky",
+            target_arch = "hexagon",
+            target_arch = "loongarch32",
+            target_arch = "loongarch64",
+            target_arch = "riscv32",
+            target_arch = "riscv64"
+        )))]
+        ("epoll_wait", theirs::__NR_epoll_wait.into()),
+        ("epoll_pwait", theirs::__NR_epoll_pwait.into()),
+        ("epoll_pwait2", theirs::__NR_epoll_pwait2.into()),
+        ("eventfd2", theirs::__NR_eventfd2.into()),
+        #[cfg(not(any(target_arch = "riscv32", target_arch = "loongarch32")))]
+        ("clock_gettime", theirs::__NR_clock_gettime.into()),
+        #[cfg(all(target_pointer_width = "32", not(target_arch = "x86_64")))]
+        ("clock_gettime64", theirs::__NR_clock_gettime64.into()),
+    ];
+    numbers_agree(theirs, &[]);
+}
+
+#[test]
+fn every_call_has_the_number_of_libc() {
+    let theirs = &[
+        ("read", libc::SYS_read as u64),
+        ("write", libc::SYS_write as u64),
+        ("close", libc::SYS_close as u64),
+        ("ioctl", libc::SYS_ioctl as u64),
+        ("epoll_create1", libc::SYS_epoll_create1 as u64),
+        ("epoll_ctl", libc::SYS_epoll_ctl as u64),
+        #[cfg(not(any(
+            target_arch = "aarch64",
+            target_arch = "csky",
+            target_arch = "hexagon",
+            target_arch = "loongarch32",
+            target_arch = "loongarch64",
+            target_arch = "riscv32",
+            target_arch = "riscv64"
+        )))]
+        ("epoll_wait", libc::SYS_epoll_wait as u64),
+        ("epoll_pwait", libc::SYS_epoll_pwait as u64),
+        ("epoll_pwait2", libc::SYS_epoll_pwait2 as u64),
+        ("eventfd2", libc::SYS_eventfd2 as u64),
+        #[cfg(not(any(target_arch = "riscv32", target_arch = "loongarch32")))]
+        ("clock_gettime", libc::SYS_clock_gettime as u64),
+    ];
+    // libc names that one on two machines only.
+    numbers_agree(theirs, &["clock_gettime64"]);
+}
+
+#[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
+#[test]
+fn every_call_has_the_number_of_sc() {
+    use sc::nr;
+    let theirs = &[
+        ("read", nr::READ as u64),
+        ("write", nr::WRITE as u64),
+        ("close", nr::CLOSE as u64),
+        ("ioctl", nr::IOCTL as u64),
+        ("epoll_create1", nr::EPOLL_CREATE1 as u64),
+        ("epoll_ctl", nr::EPOLL_CTL as u64),
+        ("epoll_wait", nr::EPOLL_WAIT as u64),
+        ("epoll_pwait", nr::EPOLL_PWAIT as u64),
+        ("epoll_pwait2", nr::EPOLL_PWAIT2 as u64),
+        ("eventfd2", nr::EVENTFD2 as u64),
+        ("clock_gettime", nr::CLOCK_GETTIME as u64),
+    ];
+    numbers_agree(theirs, &[]);
+}

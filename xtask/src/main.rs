@@ -1,1 +1,51 @@
-fn main() {}
+//! The project's own commands: `cargo xtask COMMAND`.
+
+mod asm;
+mod bench;
+mod minimum;
+mod native;
+mod ports;
+mod progress;
+mod report;
+mod shell;
+mod test;
+mod toolchain;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "The project's own commands")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the tests and print a table of what passed
+    Test(test::Options),
+    /// Compare the machine code of each call with the same by hand, for each port
+    Asm(asm::Options),
+    /// Measure barepoll beside its peers
+    #[command(subcommand)]
+    Bench(bench::What),
+    /// Compile the crate with the oldest compiler it promises, Debian's rustc 1.63
+    Minimum,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Test(options) => test::run(&options),
+        Command::Asm(options) => asm::run_alone(&options),
+        Command::Bench(what) => bench::run_alone(&what),
+        Command::Minimum => minimum::run_alone(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("error: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}

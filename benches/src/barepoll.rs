@@ -1,0 +1,19 @@
+//! barepoll, as a user writes it.
+
+use barepoll::{Epoll, Errno, Event, EventData, EventFlags};
+use std::time::Duration;
+
+crate::operations! {
+    wait(at) { let mut buffer = Event::buffer::<64>() }
+        at.epoll.wait(&mut buffer, Some(Duration::ZERO)).is_ok();
+    modify(at) {}
+        at.epoll.modify(&at.empty, EventData::new_u64(1), EventFlags::IN).is_ok();
+    write(at) {}
+        at.full.write(1).is_ok();
+    read(at) {}
+        at.full.read().is_ok();
+    read_again(at) {}
+        at.empty.read() == Err(Errno::EAGAIN);
+    create_close(_at) {}
+        Epoll::new().is_ok();
+}

@@ -1,0 +1,28 @@
+//! rustix, its default backend.
+
+use barepoll::fd::AsRawFd;
+use rustix::event::{epoll, Timespec};
+use rustix::fd::BorrowedFd;
+use rustix::io::{self, Errno};
+
+fn borrow(fd: &impl AsRawFd) -> BorrowedFd<'_> {
+    // SAFETY: open for as long as what owns it is borrowed.
+    unsafe { BorrowedFd::borrow_raw(fd.as_raw_fd()) }
+}
+
+const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+
+crate::operations! {
+    wait(at) { let mut buffer = [const { std::mem::MaybeUninit::<epoll::Event>::uninit() }; 64] }
+        epoll::wait(borrow(&at.epoll), &mut buffer, Some(&NOW)).is_ok();
+    modify(at) {}
+        epoll::modify(borrow(&at.epoll), borrow(&at.empty), epoll::EventData::new_u64(1), epoll::EventFlags::IN).is_ok();
+    write(at) {}
+        io::write(borrow(&at.full), &1_u64.to_ne_bytes()).is_ok();
+    read(at) { let mut value = [0; 8] }
+        io::read(borrow(&at.full), &mut value).is_ok();
+    read_again(at) { let mut value = [0; 8] }
+        io::read(borrow(&at.empty), &mut value) == Err(Errno::AGAIN);
+    create_close(_at) {}
+        epoll::create(epoll::CreateFlags::CLOEXEC).is_ok();
+}

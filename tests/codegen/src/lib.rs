@@ -1,0 +1,143 @@
+//! Each call twice: by barepoll's safe interface, and by hand (`..._by_hand`) with the port's bare trap and one comparison.
+//! `cargo xtask asm` compiles this for a target and compares the instructions of each pair. Built with
+//! `--cfg barepoll_internals`.
+#![no_std]
+#![cfg(barepoll_internals)]
+
+use barepoll::arch::{nr, syscall1, syscall3, syscall4, syscall6};
+use barepoll::fd::{AsRawFd, IntoRawFd};
+use barepoll::{Epoll, Event, EventData, EventFd, EventFlags};
+use core::mem::MaybeUninit;
+use core::time::Duration;
+
+type Buffer = [MaybeUninit<Event>; 64];
+
+const FAILED: usize = usize::MAX;
+
+#[no_mangle]
+pub fn wait_zero(epoll: &Epoll, buffer: &mut Buffer) -> usize {
+    epoll.wait(buffer, Some(Duration::ZERO)).map_or(FAILED, |ready| ready.len())
+}
+
+#[no_mangle]
+pub fn wait_zero_by_hand(epoll: &Epoll, buffer: &mut Buffer) -> usize {
+    wait_by_hand::<0>(epoll, buffer)
+}
+
+#[no_mangle]
+pub fn wait_for_ever(epoll: &Epoll, buffer: &mut Buffer) -> usize {
+    epoll.wait(buffer, None).map_or(FAILED, |ready| ready.len())
+}
+
+#[no_mangle]
+pub fn wait_for_ever_by_hand(epoll: &Epoll, buffer: &mut Buffer) -> usize {
+    wait_by_hand::<-1>(epoll, buffer)
+}
+
+#[no_mangle]
+pub fn wait_five_ms(epoll: &Epoll, buffer: &mut Buffer) -> usize {
+    epoll.wait(buffer, Some(Duration::from_millis(5))).map_or(FAILED, |ready| ready.len())
+}
+
+#[no_mangle]
+pub fn wait_five_ms_by_hand(epoll: &Epoll, buffer: &mut Buffer) -> usize {
+    wait_by_hand::<5>(epoll, buffer)
+}
+
+#[inline(always)]
+fn wait_by_hand<const TIMEOUT_MS: isize>(epoll: &Epoll, buffer: &mut Buffer) -> usize {
+    const WAIT: usize = match nr::EPOLL_WAIT {
+        Some(nr) => nr,
+        None => nr::EPOLL_PWAIT,
+    };
+    let (epfd, events, timeout) = (epoll.as_raw_fd() as usize, buffer.as_mut_ptr() as usize, TIMEOUT_MS as usize);
+    // SAFETY: the buffer has that much room, and there is no mask.
+    counted(unsafe {
+        match nr::EPOLL_WAIT {
+            Some(_) => syscall4::<WAIT>(epfd, events, 64, timeout),
+            None => syscall6::<WAIT>(epfd, events, 64, timeout, 0, barepoll::arch::SIGSET_BYTES),
+        }
+    })
+}
+
+#[inline(always)]
+fn counted(returned: isize) -> usize {
+    if returned < 0 {
+        FAILED
+    } else {
+        returned as usize
+    }
+}
+
+#[no_mangle]
+pub fn modify(epoll: &Epoll, eventfd: &EventFd) -> bool {
+    epoll.modify(eventfd, EventData::new_u64(7), EventFlags::IN).is_ok()
+}
+
+#[no_mangle]
+pub fn modify_by_hand(epoll: &Epoll, eventfd: &EventFd) -> bool {
+    let mut event = Event::new(EventFlags::IN, EventData::new_u64(7));
+    let (epfd, fd) = (epoll.as_raw_fd() as usize, eventfd.as_raw_fd() as usize);
+    // SAFETY: the event is a local one.
+    unsafe { syscall4::<{ nr::EPOLL_CTL }>(epfd, 3, fd, &mut event as *mut Event as usize) >= 0 }
+}
+
+#[no_mangle]
+pub fn write(eventfd: &EventFd) -> bool {
+    eventfd.write(1).is_ok()
+}
+
+#[no_mangle]
+pub fn write_by_hand(eventfd: &EventFd) -> bool {
+    let add = 1_u64;
+    // SAFETY: eight bytes of a local number.
+    unsafe { syscall3::<{ nr::WRITE }>(eventfd.as_raw_fd() as usize, &add as *const u64 as usize, 8) >= 0 }
+}
+
+#[no_mangle]
+pub fn read(eventfd: &EventFd) -> u64 {
+    eventfd.read().unwrap_or(u64::MAX)
+}
+
+#[no_mangle]
+pub fn read_by_hand(eventfd: &EventFd) -> u64 {
+    let mut value = MaybeUninit::<u64>::uninit();
+    let (fd, room) = (eventfd.as_raw_fd() as usize, value.as_mut_ptr() as usize);
+    // SAFETY: room for eight bytes; where eight were read they are initialised.
+    unsafe {
+        match syscall3::<{ nr::READ }>(fd, room, 8) {
+            8 => value.assume_init(),
+            _ => u64::MAX,
+        }
+    }
+}
+
+#[no_mangle]
+pub fn create(made: &mut i32) -> bool {
+    match Epoll::new() {
+        Ok(epoll) => *made = epoll.into_raw_fd(),
+        Err(_) => return false,
+    }
+    true
+}
+
+#[no_mangle]
+pub fn create_by_hand(made: &mut i32) -> bool {
+    // SAFETY: no pointer.
+    match unsafe { syscall1::<{ nr::EPOLL_CREATE1 }>(barepoll::arch::O_CLOEXEC as usize) } {
+        fd if fd >= 0 => *made = fd as i32,
+        _ => return false,
+    }
+    true
+}
+
+#[no_mangle]
+pub fn close(epoll: Epoll) {
+    drop(epoll);
+}
+
+#[no_mangle]
+pub fn close_by_hand(epoll: Epoll) {
+    // SAFETY: the descriptor was given up.
+    unsafe { syscall1::<{ nr::CLOSE }>(epoll.into_raw_fd() as usize) };
+}

@@ -1,0 +1,160 @@
+//! What feature `std` adds, and that it only adds.
+#![allow(clippy::incompatible_msrv)] // the oldest compiler is for the library; its tests run with today's
+
+use barepoll::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
+use barepoll::{Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags};
+use std::any::TypeId;
+use std::error::Error;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::fd;
+use std::os::unix::net::UnixStream;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+mod program {
+    include!("both_worlds/program.rs");
+}
+
+#[test]
+fn a_program_that_compiles_without_the_feature_compiles_and_runs_with_it() {
+    assert_eq!(program::program(), Ok(42));
+}
+
+#[test]
+fn an_io_error_keeps_the_number_and_has_its_kind() {
+    for raw in 1..=4095 {
+        let error = io::Error::from(Errno::from_raw(raw).expect("in range"));
+        assert_eq!(error.raw_os_error(), Some(raw));
+        assert_eq!(error.kind(), io::Error::from_raw_os_error(raw).kind());
+    }
+    for (errno, kind) in [
+        (Errno::EAGAIN, ErrorKind::WouldBlock),
+        (Errno::EINTR, ErrorKind::Interrupted),
+        (Errno::EINVAL, ErrorKind::InvalidInput),
+        (Errno::EEXIST, ErrorKind::AlreadyExists),
+        (Errno::ENOENT, ErrorKind::NotFound),
+        (Errno::EPERM, ErrorKind::PermissionDenied),
+    ] {
+        assert_eq!(io::Error::from(errno).kind(), kind, "{errno}");
+    }
+}
+
+/// Always fails: a new epoll watches nothing.
+fn fail() -> barepoll::Result<()> {
+    let eventfd = EventFd::new(0, EventFdFlags::CLOEXEC)?;
+    Epoll::new()?.delete(&eventfd)
+}
+
+#[test]
+fn a_question_mark_makes_an_io_error_of_an_errno() {
+    fn in_io() -> io::Result<()> {
+        Ok(fail()?)
+    }
+    assert_eq!(in_io().map_err(|error| error.raw_os_error()), Err(Some(Errno::ENOENT.raw())));
+}
+
+#[test]
+fn a_question_mark_boxes_an_errno() {
+    fn boxed() -> Result<(), Box<dyn Error>> {
+        Ok(fail()?)
+    }
+    fn boxed_for_threads() -> Result<(), Box<dyn Error + Send + Sync + 'static>> {
+        Ok(fail()?)
+    }
+    let error = boxed().expect_err("it always fails");
+    assert_eq!(error.downcast_ref::<Errno>(), Some(&Errno::ENOENT));
+    assert_eq!(error.to_string(), Errno::ENOENT.to_string());
+    assert!(error.source().is_none());
+    assert!(boxed_for_threads().expect_err("it always fails").is::<Errno>());
+}
+
+#[test]
+fn descriptors_are_the_standard_librarys() {
+    assert_eq!(TypeId::of::<OwnedFd>(), TypeId::of::<fd::OwnedFd>());
+    assert_eq!(TypeId::of::<barepoll::fd::BorrowedFd<'static>>(), TypeId::of::<fd::BorrowedFd<'static>>());
+    assert_eq!(TypeId::of::<barepoll::fd::RawFd>(), TypeId::of::<fd::RawFd>());
+
+    fn owner<T>()
+    where
+        T: fd::AsFd + fd::AsRawFd + fd::FromRawFd + fd::IntoRawFd + From<fd::OwnedFd> + Into<fd::OwnedFd>,
+    {
+    }
+    owner::<Epoll>();
+    owner::<EventFd>();
+}
+
+/// Waits for at most a second, and gives what came.
+fn next(epoll: &Epoll) -> Option<(u64, EventFlags)> {
+    let mut buffer = Event::buffer::<1>();
+    let events = epoll.wait_uninterrupted(&mut buffer, Some(Duration::from_secs(1))).expect("a wait");
+    events.first().map(|event| (event.data().u64(), event.flags()))
+}
+
+fn is_silent(epoll: &Epoll) -> bool {
+    epoll.wait(&mut Event::buffer::<1>(), Some(Duration::ZERO)).expect("a wait").is_empty()
+}
+
+#[test]
+fn a_tcp_listener_is_registered_as_it_is() -> io::Result<()> {
+    let epoll = Epoll::new()?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    epoll.add(&listener, EventData::new_u64(1), EventFlags::IN)?;
+    assert!(is_silent(&epoll));
+    let _client = TcpStream::connect(listener.local_addr()?)?;
+    assert_eq!(next(&epoll), Some((1, EventFlags::IN)));
+    Ok(())
+}
+
+#[test]
+fn a_unix_stream_is_registered_as_it_is_or_shared_or_borrowed() -> io::Result<()> {
+    let epoll = Epoll::new()?;
+    let (mut here, there) = UnixStream::pair()?;
+    let there = Arc::new(there);
+    epoll.add(&there, EventData::new_u64(2), EventFlags::IN)?;
+    epoll.delete(Arc::clone(&there))?;
+    epoll.add(Rc::new(there.as_fd()), EventData::new_u64(3), EventFlags::IN)?;
+    epoll.modify(there.as_fd(), EventData::new_u64(4), EventFlags::IN)?;
+    assert!(is_silent(&epoll));
+    here.write_all(b"x")?;
+    assert_eq!(next(&epoll), Some((4, EventFlags::IN)));
+    (&*there).read_exact(&mut [0])?;
+    assert!(is_silent(&epoll));
+    drop(here);
+    assert!(next(&epoll).is_some_and(|(_, flags)| flags.contains(EventFlags::HUP)));
+    Ok(())
+}
+
+#[test]
+fn a_file_is_registered_as_it_is_where_the_kernel_allows() -> io::Result<()> {
+    let epoll = Epoll::new()?;
+    let regular = File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))?;
+    assert_eq!(epoll.add(&regular, EventData::new_u64(5), EventFlags::IN), Err(Errno::EPERM));
+
+    let mut counter = File::from(OwnedFd::from(EventFd::new(7, EventFdFlags::CLOEXEC)?));
+    epoll.add(&counter, EventData::new_u64(6), EventFlags::IN)?;
+    assert_eq!(next(&epoll), Some((6, EventFlags::IN)));
+    let mut value = [0; 8];
+    counter.read_exact(&mut value)?;
+    assert_eq!(u64::from_ne_bytes(value), 7);
+    Ok(())
+}
+
+#[test]
+fn a_descriptor_of_the_standard_library_becomes_an_epoll_and_is_closed_with_it() -> io::Result<()> {
+    let original = Epoll::new()?;
+    let copy = Epoll::from(original.as_fd().try_clone_to_owned()?);
+    let eventfd = EventFd::new(1, EventFdFlags::CLOEXEC)?;
+    original.add(&eventfd, EventData::new_u64(8), EventFlags::IN)?;
+    assert_eq!(next(&copy), Some((8, EventFlags::IN)), "both are one epoll");
+
+    let number = copy.into_raw_fd();
+    // SAFETY: the epoll gave it up just above.
+    let copy = unsafe { Epoll::from_raw_fd(number) };
+    assert_eq!(copy.as_raw_fd(), number);
+    drop(copy);
+    assert_eq!(next(&original), Some((8, EventFlags::IN)), "the other end stays open");
+    Ok(())
+}

@@ -1,0 +1,134 @@
+//! Machine code: each call as a user writes it against the same by hand, in every port.
+
+use crate::ports::{cross, target_dir, TARGETS};
+use crate::progress::Progress;
+use crate::shell::run;
+use crate::{report, toolchain};
+use clap::Args;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+#[derive(Args)]
+pub struct Options {
+    /// Only these targets: the start of a name will do
+    #[arg(long)]
+    target: Vec<String>,
+    /// Print the machine code of each function too
+    #[arg(long)]
+    show: bool,
+}
+
+const BY_HAND: &str = "_by_hand";
+/// Words that no function here may contain: nothing panics, and no buffer is cleared.
+const FORBIDDEN: &[&str] = &["panic", "memset", "memcpy", "bzero", "unwrap_failed", "slice_index"];
+
+/// How functions return, by name or by the end of the operands, across architectures.
+const RETURNS: &[&str] = &["ret", "retq", "retl"];
+const RETURNS_BY_OPERAND: &[&str] = &["lr", "pc}"];
+
+pub fn run_alone(options: &Options) -> Result<(), String> {
+    toolchain::ensure_nightly_with_source()?;
+    let wanted =
+        |target: &&&str| options.target.is_empty() || options.target.iter().any(|t| target.starts_with(t.as_str()));
+    let targets: Vec<&str> = TARGETS.iter().filter(wanted).copied().collect();
+    if targets.is_empty() {
+        return Err(format!("no target starts with that; there are: {}", TARGETS.join(", ")));
+    }
+    compare(&Progress::new(), &targets, options.show).map(drop)
+}
+
+/// Compares every pair of functions on every target, prints the counts, and gives how many pairs are equal.
+pub fn compare(progress: &Progress, targets: &[&str], show: bool) -> Result<usize, String> {
+    let job = progress.job("machine code");
+    let mut counts: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    let mut pairs = 0;
+    for target in targets {
+        job.at(target);
+        let functions = compile(target)?;
+        for (name, code) in functions.iter().filter(|(name, _)| !name.ends_with(BY_HAND)) {
+            let by_hand = functions.get(&format!("{name}{BY_HAND}")).map_or(0, |code| straight(code));
+            let ours = straight(code);
+            counts.entry(name.clone()).or_default().push(format!("{ours} ({by_hand})"));
+            pairs += 1;
+            let forbidden = code.iter().find(|line| FORBIDDEN.iter().any(|word| line.contains(word)));
+            if ours > by_hand || forbidden.is_some() || code.is_empty() {
+                wrong.push(format!(
+                    "{target}: {name}: {} instructions, {by_hand} by hand:\n{}",
+                    code.len(),
+                    code.join("\n")
+                ));
+            } else if show {
+                println!("{target}: {name}\n{}\n", code.join("\n"));
+            }
+        }
+    }
+    job.done(&if wrong.is_empty() { format!("{pairs} pairs alike") } else { "FAILED".into() });
+    let header: Vec<&str> = ["instructions (by hand)"].into_iter().chain(targets.iter().copied()).collect();
+    report::print(&header, counts.into_iter().map(|(name, row)| [name].into_iter().chain(row).collect()));
+    if wrong.is_empty() && pairs > 0 {
+        Ok(pairs)
+    } else {
+        Err(format!("machine code is longer than by hand, or has what it must not:\n{}", wrong.join("\n")))
+    }
+}
+
+/// How many instructions lead straight to the first return: what a call that succeeds executes.
+fn straight(code: &[String]) -> usize {
+    let is_return = |line: &String| {
+        let mut words = line.split_whitespace();
+        let (name, operands) = (words.next().unwrap_or_default(), words.collect::<String>());
+        RETURNS.contains(&name) || RETURNS_BY_OPERAND.iter().any(|end| operands.ends_with(end))
+    };
+    code.iter().position(is_return).map_or(code.len(), |at| at + 1)
+}
+
+/// The instructions of each function of the `codegen` package, compiled for a target.
+fn compile(target: &str) -> Result<BTreeMap<String, Vec<String>>, String> {
+    let folder = target_dir().join(target).join("release/deps");
+    forget(&folder); // the name ends in a hash, and an old one must not be read
+    run(cross(target).args(["-p", "codegen", "--", "--emit", "asm"]))?;
+    let file = assembly(&folder).ok_or_else(|| format!("the compiler wrote no assembly for {target}"))?;
+    let text = fs::read_to_string(&file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+    Ok(functions(&text))
+}
+
+fn assembly(folder: &Path) -> Option<std::path::PathBuf> {
+    let files = fs::read_dir(folder).ok()?.filter_map(|file| Some(file.ok()?.path()));
+    files.into_iter().find(|file| {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("codegen-") && name.ends_with(".s")
+    })
+}
+
+fn forget(folder: &Path) {
+    while let Some(file) = assembly(folder) {
+        if fs::remove_file(file).is_err() {
+            return;
+        }
+    }
+}
+
+/// Splits assembly into the functions with plain names and their instructions.
+fn functions(text: &str) -> BTreeMap<String, Vec<String>> {
+    let mut functions: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut current = None;
+    for line in text.lines() {
+        if let Some(label) = line.strip_suffix(':') {
+            if label.starts_with(|c: char| c.is_ascii_lowercase()) {
+                current = Some(label.to_string());
+                functions.insert(label.to_string(), Vec::new());
+            } else if label.starts_with(".Lfunc_end") || label.starts_with("_ZN") || label.starts_with("_R") {
+                current = None;
+            }
+        } else if let Some(name) = &current {
+            let code = line.trim();
+            let is_instruction = line.starts_with('\t') && code.starts_with(|c: char| c.is_ascii_lowercase());
+            if is_instruction {
+                functions.entry(name.clone()).or_default().push(line.to_string());
+            }
+        }
+    }
+    functions
+}

@@ -1,0 +1,162 @@
+//! Measures barepoll beside its peers.
+
+use crate::progress::Progress;
+use crate::report;
+use crate::shell::{both, capture, cargo, root, run};
+use clap::Subcommand;
+use std::fs;
+use std::process::Command;
+
+#[derive(Subcommand)]
+pub enum What {
+    /// User instructions a call, loop included, counted by valgrind
+    Instructions,
+    /// CPU seconds of a cold release build, and the crates in it
+    Build,
+}
+
+pub fn run_alone(what: &What) -> Result<(), String> {
+    let progress = Progress::new();
+    match what {
+        What::Instructions => instructions(&progress).map(drop),
+        What::Build => build(&progress),
+    }
+}
+
+const LIMIT: &str = "by-hand";
+const OURS: &str = "barepoll";
+const WHO: [&str; 4] = [LIMIT, OURS, "rustix", "libc"];
+const OPERATIONS: [&str; 6] = ["wait", "modify", "write", "read", "read-again", "create-close"];
+/// What may be more than by hand, and why: `read` also tells a short read from an error, which one comparison by hand does not.
+const ALLOWANCE: (&str, u64) = ("read-again", 1);
+
+/// Counts, prints, and fails where a call of barepoll's costs more than by hand; gives how many were compared.
+pub fn instructions(progress: &Progress) -> Result<usize, String> {
+    let job = progress.job("instructions a call");
+    job.at("building");
+    ensure_valgrind()?;
+    run(cargo().args(["build", "--release", "-p", "benches"]))?;
+    let mut rows = Vec::new();
+    let mut more = Vec::new();
+    let mut limit = [0; OPERATIONS.len()];
+    for who in WHO {
+        let mut row = vec![who.to_string()];
+        for (place, operation) in OPERATIONS.into_iter().enumerate() {
+            job.at(&format!("{who} {operation}"));
+            let counted = a_call(who, operation)?;
+            let allowed = limit[place] + if operation == ALLOWANCE.0 { ALLOWANCE.1 } else { 0 };
+            match who {
+                LIMIT => limit[place] = counted,
+                OURS if counted > allowed => more.push(format!("{operation}: {counted}, by hand {}", limit[place])),
+                _ => {}
+            }
+            row.push(counted.to_string());
+        }
+        rows.push(row);
+    }
+    job.done(if more.is_empty() { "as by hand" } else { "FAILED" });
+    report::print(&[&["instructions a call"], &OPERATIONS[..]].concat(), rows);
+    if more.is_empty() {
+        Ok(OPERATIONS.len())
+    } else {
+        Err(format!("barepoll needs more instructions than by hand: {}", more.join("; ")))
+    }
+}
+
+fn ensure_valgrind() -> Result<(), String> {
+    let is_there = || capture(Command::new("valgrind").arg("--version")).is_ok_and(|output| output.status.success());
+    if !is_there() {
+        let _ = capture(Command::new("apt-get").args(["install", "-y", "--no-install-recommends", "valgrind"]));
+    }
+    if is_there() {
+        return Ok(());
+    }
+    Err("valgrind, which counts the instructions, is missing: `apt-get install valgrind` as root gets it".into())
+}
+
+/// (I(2N) − I(N)) / N: what one turn of the loop adds.
+fn a_call(who: &str, operation: &str) -> Result<u64, String> {
+    const N: u64 = 1000;
+    Ok((counted(who, operation, 2 * N)? - counted(who, operation, N)?) / N)
+}
+
+fn counted(who: &str, operation: &str, n: u64) -> Result<u64, String> {
+    let mut valgrind = Command::new("valgrind");
+    valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
+    let output = run(valgrind.arg(target().join("release/benches")).args([who, operation, &n.to_string()]))?;
+    let number = output.lines().find_map(|line| line.split("Collected : ").nth(1)?.trim().parse().ok());
+    number.ok_or_else(|| format!("valgrind printed no count:\n{output}"))
+}
+
+fn target() -> std::path::PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into)
+}
+
+/// Peers, as a manifest's dependency line names them.
+const PEERS: [(&str, &str); 7] = [
+    ("(nothing)", ""),
+    ("barepoll", "barepoll = { path = \"ROOT\" }"),
+    ("libc", "libc = \"0.2\""),
+    ("rustix", "rustix = { version = \"1\", default-features = false, features = [\"event\"] }"),
+    ("nix", "nix = { version = \"0.30\", features = [\"event\"] }"),
+    ("mio", "mio = { version = \"1\", features = [\"os-poll\", \"os-ext\"] }"),
+    ("polling", "polling = \"3\""),
+];
+const BUILDS: usize = 3;
+
+fn build(progress: &Progress) -> Result<(), String> {
+    let job = progress.job("cold builds");
+    let mut rows = Vec::new();
+    for (name, line) in PEERS {
+        let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
+        let line = line.replace("ROOT", &root().to_string_lossy());
+        let manifest =
+            format!("[package]\nname = \"cold\"\nversion = \"0.0.0\"\nedition = \"2021\"\n[dependencies]\n{line}\n");
+        let write = |file: &str, text: &str| fs::write(folder.path().join(file), text);
+        fs::create_dir(folder.path().join("src"))
+            .and_then(|()| write("Cargo.toml", &manifest))
+            .and_then(|()| write("src/lib.rs", ""))
+            .map_err(|error| format!("cannot write a package: {error}"))?;
+        run(cargo().arg("fetch").current_dir(folder.path()))?;
+        let mut times = Vec::new();
+        let mut crates = 0;
+        for _ in 0..BUILDS {
+            job.at(name);
+            let _ = fs::remove_dir_all(folder.path().join("target"));
+            let (seconds, compiled) = timed_build(&mut cargo(), folder.path())?;
+            times.push(seconds);
+            crates = compiled;
+        }
+        times.sort_by(f64::total_cmp);
+        rows.push(vec![
+            name.into(),
+            crates.to_string(),
+            format!("{:.2}", times[0]),
+            format!("{:.2}", times[BUILDS / 2]),
+        ]);
+    }
+    job.done("measured");
+    report::print(&["cold release build", "crates", "CPU s, least", "CPU s, median"], rows);
+    Ok(())
+}
+
+/// The CPU seconds of one build, by the shell's own `times`, and how many crates it compiled.
+fn timed_build(cargo: &mut Command, folder: &std::path::Path) -> Result<(f64, usize), String> {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "\"$0\" build --release --offline 2>&1 && times"]).arg(cargo.get_program()).current_dir(folder);
+    shell.env_remove("RUSTFLAGS").env("CARGO_TARGET_DIR", folder.join("target"));
+    let output = capture(&mut shell)?;
+    let text = both(&output);
+    let crates = text.lines().filter(|line| line.trim_start().starts_with("Compiling")).count();
+    // The last line: user and system time of the children, as `0m1.230s`.
+    let seconds = |word: &str| {
+        let (minutes, rest) = word.split_once('m')?;
+        Some(minutes.parse::<f64>().ok()? * 60.0 + rest.trim_end_matches('s').parse::<f64>().ok()?)
+    };
+    let last = text.lines().last().unwrap_or_default();
+    let times: Option<Vec<f64>> = last.split_whitespace().map(seconds).collect();
+    match times.as_deref() {
+        Some([user, system]) if output.status.success() => Ok((user + system, crates)),
+        _ => Err(format!("a cold build failed:\n{text}")),
+    }
+}

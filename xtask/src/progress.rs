@@ -1,0 +1,56 @@
+//! What is going on: a line with a spinner a job on a terminal, plain lines elsewhere.
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use std::io::{stderr, IsTerminal};
+use std::time::{Duration, Instant};
+
+#[derive(Clone)]
+pub struct Progress {
+    bars: Option<MultiProgress>,
+}
+
+/// One job's line.
+pub struct Job {
+    name: String,
+    bar: Option<ProgressBar>,
+    start: Instant,
+}
+
+impl Progress {
+    pub fn new() -> Self {
+        let on_terminal = stderr().is_terminal() && std::env::var_os("CI").is_none();
+        Self { bars: on_terminal.then(MultiProgress::new) }
+    }
+
+    pub fn job(&self, name: impl Into<String>) -> Job {
+        let name = name.into();
+        let bar = self.bars.as_ref().map(|bars| {
+            let style = ProgressStyle::with_template("{spinner} {prefix:32} {elapsed:>4} {msg}");
+            let bar = bars.add(ProgressBar::new_spinner().with_prefix(name.clone()));
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+            bar.enable_steady_tick(Duration::from_millis(120));
+            bar
+        });
+        Job { name, bar, start: Instant::now() }
+    }
+}
+
+impl Job {
+    /// Says what the job is at now.
+    pub fn at(&self, what: &str) {
+        match &self.bar {
+            Some(bar) => bar.set_message(what.to_string()),
+            None => eprintln!("{:32} {what} ...", self.name),
+        }
+    }
+
+    /// Says how it ended, and gives how long it took.
+    pub fn done(self, what: &str) -> Duration {
+        let took = self.start.elapsed();
+        match &self.bar {
+            Some(bar) => bar.finish_with_message(what.to_string()),
+            None => eprintln!("{:32} {what} ({:.1} s)", self.name, took.as_secs_f32()),
+        }
+        took
+    }
+}

@@ -1,0 +1,66 @@
+//! Running other programs: their output kept, shown only where they fail.
+
+use std::ffi::OsStr;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// How much of a failed program's output is worth showing.
+const LAST_LINES: usize = 60;
+
+/// The top of the repository.
+pub fn root() -> PathBuf {
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    xtask.parent().unwrap_or(xtask).to_path_buf()
+}
+
+/// The cargo that runs this command, in the repository.
+pub fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root());
+    // Set for this command by the cargo that built it; the next cargo must find its own.
+    for inherited in ["CARGO_MANIFEST_DIR", "CARGO_PKG_NAME", "CARGO_PKG_VERSION", "RUSTUP_TOOLCHAIN"] {
+        command.env_remove(inherited);
+    }
+    command
+}
+
+/// Another toolchain's cargo, by rustup.
+pub fn cargo_of(toolchain: &str) -> Command {
+    let mut command = Command::new("rustup");
+    command.args(["run", toolchain, "cargo"]).current_dir(root()).env_remove("CARGO").env_remove("RUSTUP_TOOLCHAIN");
+    command
+}
+
+/// Runs to the end, and gives what was printed on both streams; where it fails, the end of that is the error.
+pub fn run(command: &mut Command) -> Result<String, String> {
+    let output = capture(command)?;
+    let text = both(&output);
+    if output.status.success() {
+        return Ok(text);
+    }
+    let lines: Vec<&str> = text.lines().collect();
+    let shown = lines[lines.len().saturating_sub(LAST_LINES)..].join("\n");
+    Err(format!("`{}` failed ({}):\n{shown}", words(command), output.status))
+}
+
+/// Runs to the end, whatever the end is.
+pub fn capture(command: &mut Command) -> Result<Output, String> {
+    command.stdin(Stdio::null()).output().map_err(|error| match error.kind() {
+        ErrorKind::NotFound => format!("`{}` is not installed, or not in PATH", name(command)),
+        _ => format!("cannot run `{}`: {error}", words(command)),
+    })
+}
+
+pub fn both(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn name(command: &Command) -> String {
+    command.get_program().to_string_lossy().into_owned()
+}
+
+fn words(command: &Command) -> String {
+    let arguments = command.get_args().map(OsStr::to_string_lossy);
+    [command.get_program().to_string_lossy()].into_iter().chain(arguments).collect::<Vec<_>>().join(" ")
+}
