@@ -14,11 +14,17 @@ fn main() {
     let arch = var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
     let port = match (&*arch, &*var("CARGO_CFG_TARGET_POINTER_WIDTH").unwrap_or_default()) {
         ("x86_64", "32") => "x32",
+        ("aarch64", "32") => "aarch64_ilp32", // which no kernel has
+        ("mips32r6", _) => "mips",
+        ("mips64r6", _) => "mips64",
         (arch, _) => arch,
     };
     let os = var("CARGO_CFG_TARGET_OS").unwrap_or_default();
     if os != "linux" && os != "android" {
         refuse("is not Linux, and epoll is Linux's own");
+    }
+    if matches!(port, "csky" | "hexagon" | "m68k" | "mips" | "mips64" | "sparc" | "sparc64") {
+        println!("cargo:rustc-cfg=barepoll_unstable_asm"); // `asm!` is unstable there
     }
     if !Path::new(PORTS).join(port).with_extension("rs").exists() {
         refuse("has no port in barepoll");

@@ -1,4 +1,44 @@
 //! Linux's readiness interface, epoll and eventfd, by system calls of its own: no libc, no allocation, no panic.
+//!
+//! An [`Epoll`] watches descriptors and says which are ready; an [`EventFd`] is the cheapest thing that wakes it. Each method is
+//! one system call, issued by the machine's own trap instruction, and compiles to what one would write by hand.
+//!
+//! ```
+//! use barepoll::{Epoll, Event, EventData, EventFd, EventFdFlags, EventFlags};
+//!
+//! let epoll = Epoll::new()?;
+//! let wakeup = EventFd::new(1, EventFdFlags::CLOEXEC | EventFdFlags::NONBLOCK)?;
+//! epoll.add(&wakeup, EventData::new_u64(7), EventFlags::IN)?;
+//!
+//! let mut buffer = Event::buffer::<64>(); // on the stack, not zeroed
+//! for event in epoll.wait(&mut buffer, None)? {
+//!     assert_eq!((event.data().u64(), event.flags()), (7, EventFlags::IN));
+//! }
+//! # Ok::<(), barepoll::Errno>(())
+//! ```
+//!
+//! # Where things are
+//!
+//! | | |
+//! |---|---|
+//! | [`Epoll`], [`EventFd`] | the safe interface |
+//! | [`Event`], [`EventData`], [`EventFlags`], [`SigSet`], [`BusyPoll`] | what goes in and comes out, in the kernel's layout |
+//! | [`Errno`] | errors: the kernel's numbers, with names |
+//! | [`fd`] | owned and borrowed descriptors: the standard library's with feature `std`, their like without it |
+//! | [`raw`] | the system calls themselves, one to one, and every constant of the kernel's headers |
+//!
+//! # Promises
+//!
+//! - No libc, no allocation, no panic, nothing printed. Dependencies: `bitflags`, and `sc` on x86_64.
+//! - What a descriptor's owner drops is closed, once; nothing else is. No event is dropped.
+//! - Bits and error numbers that this crate does not know are kept.
+//! - Rust 1.63 (loongarch64: 1.72, s390x: 1.84, powerpc: 1.95, as `asm!` came there; nightly for mips, sparc, m68k, hexagon,
+//!   csky). Any Linux since 2.6.27; what is newer says so, and what is missing is an error or a documented fallback.
+//!
+//! # Feature `std`
+//!
+//! Off by default, and only adds: [`fd`] is then the standard library's own types, so that sockets and files can be watched
+//! directly; [`Errno`] becomes a `std::error::Error` and turns into a `std::io::Error`.
 #![no_std]
 #![cfg_attr(barepoll_unstable_asm, feature(asm_experimental_arch))]
 #![deny(missing_docs, unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]

@@ -128,12 +128,16 @@ impl Host for Libc {
         Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
     }
 
-    fn beside(&mut self, other: &(dyn Fn(&dyn Other) + Sync), here: &mut dyn FnMut() -> Outcome) -> Outcome {
+    fn beside(
+        &mut self,
+        other: &(dyn Fn(&dyn Other) + Sync),
+        here: &mut dyn FnMut(&mut dyn Host) -> Outcome,
+    ) -> Outcome {
         // SAFETY: no pointer.
         let here_thread = Thread(unsafe { libc::pthread_self() });
         thread::scope(|scope| {
             let beside = scope.spawn(move || other(&here_thread));
-            let outcome = here();
+            let outcome = here(self);
             beside.join().map_err(|_| Failure::new(format_args!("the other side panicked")))?;
             outcome
         })

@@ -59,7 +59,20 @@ macro_rules! ports {
 ports! {
     aarch64: "aarch64";
     arm: "arm";
+    csky: "csky";
+    hexagon: "hexagon";
+    loongarch64: "loongarch64";
+    m68k: "m68k";
+    mips: "mips" "mipsel";
+    mips64: "mips64" "mips64el";
+    powerpc: "powerpc";
+    powerpc64: "powerpc64" "powerpc64le";
+    riscv32: "riscv32";
     riscv64: "riscv64";
+    s390x: "s390x";
+    sparc: "sparc";
+    sparc64: "sparc64";
+    x32: "x32";
     x86: "x86";
     x86_64: "x86_64";
 }

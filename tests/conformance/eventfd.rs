@@ -1,6 +1,5 @@
 //! The counter.
 
-use super::{checks, ensure, ensure_eq};
 use barepoll::fd::{AsFd, AsRawFd};
 use barepoll::{Errno, EventFd, EventFdFlags};
 use core::time::Duration;
@@ -67,7 +66,7 @@ checks! {
                 other.sleep(Duration::from_millis(20));
                 let _ = eventfd.write(5);
             },
-            &mut || {
+            &mut |_| {
                 ensure_eq!(eventfd.read(), Ok(5));
                 Ok(())
             },

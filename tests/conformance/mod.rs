@@ -5,7 +5,7 @@
 //! pipe, a signal, something that happens at the same time) comes from the runner's [`Host`].
 
 use barepoll::fd::{BorrowedFd, OwnedFd, RawFd};
-use barepoll::Errno;
+use barepoll::{Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags};
 use core::fmt::{self, Write};
 use core::panic::Location;
 use core::time::Duration;
@@ -39,8 +39,13 @@ pub trait Host {
     /// `CLOCK_MONOTONIC`.
     fn now(&mut self) -> Duration;
     /// Runs `other` in another thread or process (so it may share only descriptors with `here`), and `here` in this one at
-    /// the same time; gives what `here` gives, once both are done.
-    fn beside(&mut self, other: &(dyn Fn(&dyn Other) + Sync), here: &mut dyn FnMut() -> Outcome) -> Outcome;
+    /// the same time; gives what `here` gives, once both are done. `here` gets the host back, for its clock; it may have
+    /// somebody beside it in turn. Waiting for `other` to be done may meet a signal, and goes on.
+    fn beside(
+        &mut self,
+        other: &(dyn Fn(&dyn Other) + Sync),
+        here: &mut dyn FnMut(&mut dyn Host) -> Outcome,
+    ) -> Outcome;
 }
 
 /// What the other side of [`Host::beside`] can do.
@@ -52,8 +57,11 @@ pub trait Other {
 }
 
 /// The numbers of signals that checks use; they are the same on every architecture.
+pub const SIGPIPE: i32 = 13;
 pub const SIGALRM: i32 = 14;
 pub const SIGTERM: i32 = 15;
+/// A real-time signal: in the second word of the mask where a word has 32 bits.
+pub const SIGREALTIME: i32 = 40;
 
 /// What a check gives.
 pub type Outcome = Result<(), Failure>;
@@ -79,6 +87,11 @@ impl Failure {
         let _ = failure.write_fmt(what); // cut where it is too long
         failure
     }
+
+    /// What was found.
+    pub fn text(&self) -> Option<&str> {
+        self.text.get(..self.used).and_then(|text| core::str::from_utf8(text).ok())
+    }
 }
 
 impl Write for Failure {
@@ -93,8 +106,7 @@ impl Write for Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = self.text.get(..self.used).and_then(|text| core::str::from_utf8(text).ok());
-        write!(f, "{}:{}: {}", self.at.file(), self.at.line(), text.unwrap_or("(cut)"))
+        write!(f, "{}:{}: {}", self.at.file(), self.at.line(), self.text().unwrap_or("(cut)"))
     }
 }
 
@@ -114,7 +126,6 @@ macro_rules! ensure {
         }
     };
 }
-pub(crate) use ensure;
 
 /// Fails the check where the two differ, and tells both.
 macro_rules! ensure_eq {
@@ -128,7 +139,6 @@ macro_rules! ensure_eq {
         }
     };
 }
-pub(crate) use ensure_eq;
 
 /// Defines the checks of one subject, and its list `CHECKS`.
 macro_rules! checks {
@@ -142,15 +152,170 @@ macro_rules! checks {
             &[$(crate::conformance::Check { name: stringify!($name), run: $name }),*];
     };
 }
-pub(crate) use checks;
 
 /// A number that was a descriptor's and is one no longer.
 pub fn closed_number() -> Result<RawFd, Errno> {
     use barepoll::fd::AsRawFd;
-    Ok(barepoll::Epoll::new()?.as_raw_fd())
+    Ok(Epoll::new()?.as_raw_fd())
 }
 
+/// An address where nothing is.
+pub fn nowhere<T>() -> *mut T {
+    let address = 8_usize; // qemu-user and the kernel map nothing there, and no compiler takes it for null
+    address as *mut T
+}
+
+/// A nonblocking counter: readable unless `initial` is 0.
+pub fn counter(initial: u32) -> Result<EventFd, Errno> {
+    EventFd::new(initial, EventFdFlags::CLOEXEC | EventFdFlags::NONBLOCK)
+}
+
+/// An epoll that watches nothing but this, with 1 as its data.
+pub fn watching(source: impl barepoll::fd::AsFd, interest: EventFlags) -> Result<Epoll, Errno> {
+    let epoll = Epoll::new()?;
+    epoll.add(source, EventData::new_u64(1), interest)?;
+    Ok(epoll)
+}
+
+/// What a wait found: the data and flags of each event, in the order of the data, which is not the kernel's.
+pub struct Ready {
+    events: [(u64, EventFlags); 16],
+    used: usize,
+}
+
+/// The empty [`Ready`].
+pub const NOTHING: [(u64, EventFlags); 0] = [];
+
+impl Ready {
+    fn list(&self) -> &[(u64, EventFlags)] {
+        &self.events[..self.used]
+    }
+}
+
+impl<const N: usize> PartialEq<[(u64, EventFlags); N]> for Ready {
+    fn eq(&self, expected: &[(u64, EventFlags); N]) -> bool {
+        self.list() == expected
+    }
+}
+
+impl fmt::Debug for Ready {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.list().fmt(f)
+    }
+}
+
+/// What is ready now.
+pub fn ready(epoll: &Epoll) -> Result<Ready, Errno> {
+    ready_within(epoll, Duration::ZERO)
+}
+
+/// What is ready within this time.
+pub fn ready_within(epoll: &Epoll, timeout: Duration) -> Result<Ready, Errno> {
+    let mut buffer = Event::buffer::<16>();
+    let found = epoll.wait(&mut buffer, Some(timeout))?;
+    let mut ready = Ready { events: [(0, EventFlags::empty()); 16], used: found.len() };
+    for (place, event) in ready.events.iter_mut().zip(&*found) {
+        *place = (event.data().u64(), event.flags());
+    }
+    ready.events[..ready.used].sort_unstable_by_key(|(data, _)| *data);
+    Ok(ready)
+}
+
+/// How many events a wait gave.
+pub fn count(answer: Result<&mut [Event], Errno>) -> Result<usize, Errno> {
+    answer.map(|events| events.len())
+}
+
+/// A time that nothing here takes, be the machine ever so slow.
+pub const LONG: Duration = Duration::from_secs(20);
+
+/// Later than this is too late for what takes milliseconds. An emulator with other work to do is slow.
+pub const LATE: Duration = Duration::from_secs(8);
+
+/// Runs this, and gives how long it took, by the host's clock, and what it gave.
+pub fn timed<T>(host: &mut dyn Host, run: impl FnOnce() -> T) -> (Duration, T) {
+    let start = host.now();
+    let given = run();
+    (host.now().saturating_sub(start), given)
+}
+
+/// Sends the signal every 20 ms until `done` is written: one alone could come before the wait that it is to interrupt.
+pub fn pester(other: &dyn Other, signal: i32, done: &EventFd) {
+    const MOST: u32 = 500;
+    for _ in 0..MOST {
+        other.sleep(Duration::from_millis(20));
+        if done.read().is_ok() {
+            return;
+        }
+        other.signal(signal);
+    }
+}
+
+/// Runs the check with these signals blocked (and caught once they no longer are), and no longer, however it ends.
+pub fn with_blocked(host: &mut dyn Host, signals: &[i32], check: fn(&mut dyn Host) -> Outcome) -> Outcome {
+    for &signal in signals {
+        host.catch(signal)?;
+        host.block(signal, true)?;
+    }
+    let outcome = check(host);
+    for &signal in signals {
+        host.block(signal, false)?;
+    }
+    outcome
+}
+
+/// Runs this while no descriptor may be `limit` or above.
+pub fn with_limit<T>(host: &mut dyn Host, limit: RawFd, run: impl FnOnce() -> T) -> Result<T, Errno> {
+    let before = host.limit_descriptors(limit as u64)?;
+    let given = run();
+    host.limit_descriptors(before)?;
+    Ok(given)
+}
+
+/// Whether something is written as expected.
+pub fn reads(written: fmt::Arguments<'_>, expected: &str) -> bool {
+    struct Left<'a>(&'a str);
+
+    impl Write for Left<'_> {
+        fn write_str(&mut self, more: &str) -> fmt::Result {
+            self.0 = self.0.strip_prefix(more).ok_or(fmt::Error)?;
+            Ok(())
+        }
+    }
+
+    let mut left = Left(expected);
+    left.write_fmt(written).is_ok() && left.0.is_empty()
+}
+
+mod buffers;
+mod busy_poll;
+mod calls;
+mod data;
+mod descriptors;
 mod eventfd;
+mod interest;
+mod nested;
+mod readiness;
+mod sharing;
+mod signals;
+mod timeouts;
+mod triggers;
+mod values;
 
 /// Every check, a subject after another.
-pub const SUBJECTS: &[(&str, &[Check])] = &[("eventfd", eventfd::CHECKS)];
+pub const SUBJECTS: &[(&str, &[Check])] = &[
+    ("values", values::CHECKS),
+    ("calls", calls::CHECKS),
+    ("descriptors", descriptors::CHECKS),
+    ("eventfd", eventfd::CHECKS),
+    ("interest", interest::CHECKS),
+    ("data", data::CHECKS),
+    ("readiness", readiness::CHECKS),
+    ("triggers", triggers::CHECKS),
+    ("nested", nested::CHECKS),
+    ("buffers", buffers::CHECKS),
+    ("timeouts", timeouts::CHECKS),
+    ("signals", signals::CHECKS),
+    ("sharing", sharing::CHECKS),
+    ("busy_poll", busy_poll::CHECKS),
+];

@@ -1,0 +1,58 @@
+//! Where the kernel enters. The stack pointer stands at the argument count; there is no return address, and on most machines
+//! no more to do than to call Rust. With [`restorer`], all that this program says to a particular machine.
+
+// Enters at `_start`, aligns the stack as the ABI wants it before a call, and calls.
+#[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
+core::arch::global_asm!(
+    ".globl _start",
+    "_start:",
+    #[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
+    "and rsp, -16",
+    #[cfg(not(all(target_arch = "x86_64", target_pointer_width = "64")))]
+    "and esp, -16",
+    "call {run}",
+    run = sym crate::run,
+);
+
+// s390x: a function saves its caller's registers in 160 bytes that the caller keeps free above it.
+#[cfg(target_arch = "s390x")]
+core::arch::global_asm!(".globl _start", "_start:", "aghi %r15, -160", "brasl %r14, {run}", run = sym crate::run);
+
+/// Elsewhere the stack is right as the kernel leaves it, and the compiler emits what the ABI wants of a function (a descriptor
+/// on powerpc64 ELFv1). lld looks for `__start` on MIPS.
+#[cfg(not(any(target_arch = "x86_64", target_arch = "x86", target_arch = "s390x")))]
+#[cfg_attr(
+    any(target_arch = "mips", target_arch = "mips32r6", target_arch = "mips64", target_arch = "mips64r6"),
+    export_name = "__start"
+)]
+#[cfg_attr(
+    not(any(target_arch = "mips", target_arch = "mips32r6", target_arch = "mips64", target_arch = "mips64r6")),
+    no_mangle
+)]
+unsafe extern "C" fn _start() -> ! {
+    crate::run()
+}
+
+/// `SA_RESTORER` and the function that returns from a signal handler, on the one architecture whose kernel leaves that to libc.
+pub fn restorer() -> Option<(usize, usize)> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        extern "C" {
+            fn return_from_signal();
+        }
+        const SA_RESTORER: usize = 0x0400_0000;
+        return Some((SA_RESTORER, return_from_signal as *const () as usize));
+    }
+    #[allow(unreachable_code)]
+    None
+}
+
+#[cfg(target_arch = "x86_64")]
+core::arch::global_asm!(
+    "return_from_signal:",
+    #[cfg(target_pointer_width = "64")]
+    "mov eax, 15",
+    #[cfg(target_pointer_width = "32")]
+    "mov eax, 0x40000201",
+    "syscall",
+);

@@ -1,0 +1,133 @@
+//! What happens on one side while the other waits.
+
+use super::{count, counter, ready, ready_within, watching, LATE, LONG, NOTHING};
+use super::{Host, Other, Outcome};
+use barepoll::{Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags};
+use core::time::Duration;
+
+const IN: EventFlags = EventFlags::IN;
+
+/// The epoll has nothing, until the other side does this; then its wait ends with this event.
+fn wakes(
+    host: &mut dyn Host,
+    epoll: &Epoll,
+    event: (u64, EventFlags),
+    act: &(dyn Fn() -> Result<(), Errno> + Sync),
+) -> Outcome {
+    ensure_eq!(ready(epoll)?, NOTHING);
+    let start = host.now();
+    host.beside(
+        &|other: &dyn Other| {
+            other.sleep(Duration::from_millis(30));
+            let _ = act();
+        },
+        &mut |_| {
+            ensure_eq!(ready_within(epoll, LONG)?, [event]);
+            Ok(())
+        },
+    )?;
+    ensure!(host.now() - start >= Duration::from_millis(30));
+    ensure!(host.now() - start < LATE);
+    Ok(())
+}
+
+checks! {
+    fn a_write_wakes_a_waiting_epoll(host) {
+        let eventfd = counter(0)?;
+        let epoll = watching(&eventfd, IN)?;
+        wakes(host, &epoll, (1, IN), &|| eventfd.write(1))?;
+    }
+
+    fn a_write_wakes_a_waiting_epoll_that_is_edge_triggered(host) {
+        let eventfd = counter(1)?;
+        let epoll = watching(&eventfd, IN | EventFlags::ET)?;
+        ensure_eq!(ready(&epoll)?, [(1, IN)]);
+        wakes(host, &epoll, (1, IN), &|| eventfd.write(1))?;
+    }
+
+    fn a_read_wakes_an_epoll_that_waits_for_room(host) {
+        let eventfd = counter(0)?;
+        eventfd.write(u64::MAX - 1)?;
+        let epoll = watching(&eventfd, EventFlags::OUT)?;
+        wakes(host, &epoll, (1, EventFlags::OUT), &|| eventfd.read().map(drop))?;
+    }
+
+    fn an_add_of_something_ready_wakes_a_waiting_epoll(host) {
+        let (epoll, eventfd) = (Epoll::new()?, counter(1)?);
+        wakes(host, &epoll, (7, IN), &|| epoll.add(&eventfd, EventData::new_u64(7), IN))?;
+    }
+
+    fn arming_a_one_shot_again_wakes_a_waiting_epoll(host) {
+        let eventfd = counter(1)?;
+        let interest = IN | EventFlags::ONESHOT;
+        let epoll = watching(&eventfd, interest)?;
+        ensure_eq!(ready(&epoll)?, [(1, IN)]);
+        wakes(host, &epoll, (2, IN), &|| epoll.modify(&eventfd, EventData::new_u64(2), interest))?;
+    }
+
+    fn a_write_to_what_is_not_watched_wakes_nobody(host) {
+        let (eventfd, unwatched) = (counter(0)?, counter(0)?);
+        let epoll = watching(&eventfd, IN)?;
+        host.beside(
+            &|_| {
+                let _ = unwatched.write(1);
+            },
+            &mut |_| {
+                ensure_eq!(ready_within(&epoll, Duration::from_millis(40))?, NOTHING);
+                Ok(())
+            },
+        )?;
+        ensure_eq!(unwatched.read(), Ok(1));
+    }
+
+    fn two_that_wait_for_one_epoll_share_its_edges(host) {
+        let (first, second, there) = (counter(0)?, counter(0)?, counter(0)?);
+        let epoll = watching(&first, IN | EventFlags::ET | EventFlags::ONESHOT)?;
+        epoll.add(&second, EventData::new_u64(2), IN | EventFlags::ET | EventFlags::ONESHOT)?;
+        let mut here = 0;
+        host.beside(
+            &|other| {
+                let _ = first.write(1);
+                other.sleep(Duration::from_millis(20));
+                let _ = second.write(1);
+                while let Ok(1) = count(epoll.wait(&mut Event::buffer::<1>(), Some(Duration::from_millis(30)))) {
+                    let _ = there.write(1);
+                }
+            },
+            &mut |_| {
+                while count(epoll.wait(&mut Event::buffer::<1>(), Some(Duration::from_millis(80))))? == 1 {
+                    here += 1;
+                }
+                Ok(())
+            },
+        )?;
+        ensure_eq!(here + there.read().unwrap_or(0), 2);
+    }
+
+    fn a_thousand_rounds_between_two_sides_lose_nothing(host) {
+        let (ping, pong) = (EventFd::new(0, EventFdFlags::CLOEXEC)?, counter(0)?);
+        let epoll = watching(&pong, IN | EventFlags::ET)?;
+        host.beside(
+            &|_| {
+                while let Ok(1) = ping.read() {
+                    if pong.write(1).is_err() {
+                        return;
+                    }
+                }
+            },
+            &mut |_| {
+                let mut outcome = Ok(());
+                for _ in 0..1000 {
+                    ping.write(1)?;
+                    let ready = ready_within(&epoll, LONG)?;
+                    if ready != [(1, IN)] || pong.read() != Ok(1) {
+                        outcome = Err(super::Failure::new(format_args!("a round was lost: {ready:?}")));
+                        break;
+                    }
+                }
+                ping.write(2)?; // the other side stops
+                outcome
+            },
+        )?;
+    }
+}

@@ -1,0 +1,132 @@
+//! How long a wait lasts: never less than asked, by the host's clock.
+
+use super::{count, counter, timed, watching, Host, Outcome, LATE, LONG};
+use barepoll::{Epoll, Errno, Event, EventFlags, SigSet};
+use core::mem::MaybeUninit;
+use core::time::Duration;
+
+/// One of the three waits, with a mask that changes nothing where it takes one.
+type Wait = fn(&Epoll, &mut [MaybeUninit<Event>], Option<Duration>) -> Result<usize, Errno>;
+
+const PLAIN: Wait = |epoll, events, timeout| count(epoll.wait(events, timeout));
+const MASKED: Wait = |epoll, events, timeout| count(epoll.wait_masked(events, timeout, &SigSet::empty()));
+const UNINTERRUPTED: Wait = |epoll, events, timeout| count(epoll.wait_uninterrupted(events, timeout));
+const WAITS: [Wait; 3] = [PLAIN, MASKED, UNINTERRUPTED];
+
+const WHOLE: [Duration; 4] =
+    [Duration::from_millis(1), Duration::from_millis(2), Duration::from_millis(7), Duration::from_millis(30)];
+
+const FINE: [Duration; 6] = [
+    Duration::from_nanos(1),
+    Duration::from_micros(10),
+    Duration::from_nanos(999_999),
+    Duration::from_nanos(1_000_001),
+    Duration::from_micros(1500),
+    Duration::from_nanos(20_900_001),
+];
+
+/// Longer than `epoll_wait` can be asked for, or than it can be asked for by mistake.
+const LONGER: [Duration; 6] = [
+    Duration::from_millis(i32::MAX as u64),
+    Duration::from_millis(i32::MAX as u64 + 1),
+    Duration::from_millis(1 << 32),
+    Duration::from_secs(1 << 32),
+    Duration::new(i64::MAX as u64 + 1, 1),
+    Duration::MAX,
+];
+
+/// Each of these waits ends empty, not before its time and not absurdly late.
+fn ends_in_time(host: &mut dyn Host, wait: Wait, timeouts: &[Duration]) -> Outcome {
+    let silent = counter(0)?;
+    let epoll = watching(&silent, EventFlags::IN)?;
+    let mut buffer = Event::buffer::<2>();
+    for &timeout in timeouts {
+        for _ in 0..3 {
+            let (took, answer) = timed(host, || wait(&epoll, &mut buffer, Some(timeout)));
+            ensure_eq!(answer, Ok(0));
+            ensure!(took >= timeout);
+            ensure!(took < LATE);
+        }
+    }
+    Ok(())
+}
+
+/// Each of these waits, of nothing, is ended by a write that comes after `delay`, and not before it.
+fn ends_by_a_write(host: &mut dyn Host, wait: Wait, delay: Duration, timeouts: &[Option<Duration>]) -> Outcome {
+    for &timeout in timeouts {
+        let eventfd = counter(0)?;
+        let epoll = watching(&eventfd, EventFlags::IN)?;
+        let start = host.now();
+        host.beside(
+            &|other| {
+                other.sleep(delay);
+                let _ = eventfd.write(1);
+            },
+            &mut |host| {
+                ensure_eq!(wait(&epoll, &mut Event::buffer::<2>(), timeout), Ok(1));
+                ensure!(host.now() - start >= delay);
+                Ok(())
+            },
+        )?;
+        ensure!(host.now() - start < delay + LATE);
+    }
+    Ok(())
+}
+
+checks! {
+    fn a_timeout_of_zero_does_not_wait(host) {
+        let epoll = Epoll::new()?;
+        for wait in WAITS {
+            let (took, answer) = timed(host, || wait(&epoll, &mut Event::buffer::<2>(), Some(Duration::ZERO)));
+            ensure_eq!(answer, Ok(0));
+            ensure!(took < LATE);
+        }
+    }
+
+    fn every_timeout_finds_what_is_ready_already(host) {
+        let eventfd = counter(1)?;
+        let epoll = watching(&eventfd, EventFlags::IN)?;
+        for wait in WAITS {
+            for timeout in [Duration::ZERO].iter().chain(&WHOLE).chain(&FINE).chain(&LONGER) {
+                ensure_eq!(wait(&epoll, &mut Event::buffer::<2>(), Some(*timeout)), Ok(1));
+            }
+            ensure_eq!(wait(&epoll, &mut Event::buffer::<2>(), None), Ok(1));
+        }
+    }
+
+    fn a_wait_of_whole_milliseconds_is_never_early(host) {
+        ends_in_time(host, PLAIN, &WHOLE)?;
+        ends_in_time(host, MASKED, &WHOLE)?;
+        ends_in_time(host, UNINTERRUPTED, &WHOLE)?;
+    }
+
+    fn a_fine_wait_is_never_early(host) {
+        ends_in_time(host, PLAIN, &FINE)?;
+        ends_in_time(host, MASKED, &FINE)?;
+        ends_in_time(host, UNINTERRUPTED, &FINE)?;
+    }
+
+    fn an_event_ends_a_wait_before_its_time(host) {
+        for wait in WAITS {
+            ends_by_a_write(host, wait, Duration::from_millis(25), &[Some(LONG)])?;
+        }
+        for wait in WAITS {
+            ends_by_a_write(host, wait, Duration::from_millis(25), &[Some(LONG + Duration::from_nanos(1))])?;
+        }
+    }
+
+    fn a_wait_longer_than_i32_max_milliseconds_does_not_end_at_once(host) {
+        ends_by_a_write(host, PLAIN, Duration::from_millis(25), &LONGER.map(Some))?;
+        ends_by_a_write(host, MASKED, Duration::from_millis(25), &LONGER.map(Some))?;
+        ends_by_a_write(host, UNINTERRUPTED, Duration::from_millis(25), &LONGER.map(Some))?;
+    }
+
+    fn no_timeout_outlasts_a_second(host) {
+        ends_by_a_write(host, PLAIN, Duration::from_millis(1050), &[None])?;
+    }
+
+    fn no_timeout_waits_for_an_event_whatever_the_call(host) {
+        ends_by_a_write(host, MASKED, Duration::from_millis(60), &[None])?;
+        ends_by_a_write(host, UNINTERRUPTED, Duration::from_millis(60), &[None])?;
+    }
+}
