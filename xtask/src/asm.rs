@@ -1,13 +1,14 @@
 //! Machine code: each call as a user writes it against the same by hand, in every port.
 
-use crate::ports::{cross, target_dir, TARGETS};
+use crate::cross;
+use crate::debian::Cache;
 use crate::progress::Progress;
 use crate::shell::run;
+use crate::targets::{select, Target};
 use crate::{report, toolchain};
 use clap::Args;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 
 #[derive(Args)]
 pub struct Options {
@@ -24,29 +25,24 @@ const BY_HAND: &str = "_by_hand";
 const FORBIDDEN: &[&str] = &["panic", "memset", "memcpy", "bzero", "unwrap_failed", "slice_index"];
 
 /// How functions return, by name or by the end of the operands, across architectures.
-const RETURNS: &[&str] = &["ret", "retq", "retl"];
-const RETURNS_BY_OPERAND: &[&str] = &["lr", "pc}"];
+const RETURNS: &[&str] = &["ret", "retq", "retl", "blr", "rts", "dealloc_return"];
+const RETURNS_BY_OPERAND: &[&str] = &["lr", "pc}", "$ra", "%r14", "r31", "%i7+8"];
 
 pub fn run_alone(options: &Options) -> Result<(), String> {
     toolchain::ensure_nightly_with_source()?;
-    let wanted =
-        |target: &&&str| options.target.is_empty() || options.target.iter().any(|t| target.starts_with(t.as_str()));
-    let targets: Vec<&str> = TARGETS.iter().filter(wanted).copied().collect();
-    if targets.is_empty() {
-        return Err(format!("no target starts with that; there are: {}", TARGETS.join(", ")));
-    }
-    compare(&Progress::new(), &targets, options.show).map(drop)
+    compare(&Progress::new(), &Cache::open()?, &select(&options.target)?, options.show).map(drop)
 }
 
 /// Compares every pair of functions on every target, prints the counts, and gives how many pairs are equal.
-pub fn compare(progress: &Progress, targets: &[&str], show: bool) -> Result<usize, String> {
+pub fn compare(progress: &Progress, cache: &Cache, targets: &[&'static Target], show: bool) -> Result<usize, String> {
     let job = progress.job("machine code");
     let mut counts: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut wrong = Vec::new();
     let mut pairs = 0;
     for target in targets {
-        job.at(target);
-        let functions = compile(target)?;
+        job.at(target.name);
+        let functions = compile(cache, target)?;
+        let target = target.name;
         for (name, code) in functions.iter().filter(|(name, _)| !name.ends_with(BY_HAND)) {
             let by_hand = functions.get(&format!("{name}{BY_HAND}")).map_or(0, |code| straight(code));
             let ours = straight(code);
@@ -65,7 +61,8 @@ pub fn compare(progress: &Progress, targets: &[&str], show: bool) -> Result<usiz
         }
     }
     job.done(&if wrong.is_empty() { format!("{pairs} pairs alike") } else { "FAILED".into() });
-    let header: Vec<&str> = ["instructions (by hand)"].into_iter().chain(targets.iter().copied()).collect();
+    let header: Vec<&str> =
+        ["instructions (by hand)"].into_iter().chain(targets.iter().map(|target| target.name)).collect();
     report::print(&header, counts.into_iter().map(|(name, row)| [name].into_iter().chain(row).collect()));
     if wrong.is_empty() && pairs > 0 {
         Ok(pairs)
@@ -85,29 +82,16 @@ fn straight(code: &[String]) -> usize {
 }
 
 /// The instructions of each function of the `codegen` package, compiled for a target.
-fn compile(target: &str) -> Result<BTreeMap<String, Vec<String>>, String> {
-    let folder = target_dir().join(target).join("release/deps");
-    forget(&folder); // the name ends in a hash, and an old one must not be read
-    run(cross(target).args(["-p", "codegen", "--", "--emit", "asm"]))?;
-    let file = assembly(&folder).ok_or_else(|| format!("the compiler wrote no assembly for {target}"))?;
+fn compile(cache: &Cache, target: &Target) -> Result<BTreeMap<String, Vec<String>>, String> {
+    let folder = cross::target_dir(cache).join(target.name).join("release/deps");
+    while let Some(old) = cross::assembly(&folder, "codegen") {
+        fs::remove_file(&old).map_err(|error| format!("cannot remove {}: {error}", old.display()))?;
+    }
+    run(cross::cargo(cache, target)?.args(["-p", "codegen", "--", "--emit", "asm"]))?;
+    let file = cross::assembly(&folder, "codegen")
+        .ok_or_else(|| format!("the compiler wrote no assembly for {}", target.name))?;
     let text = fs::read_to_string(&file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
     Ok(functions(&text))
-}
-
-fn assembly(folder: &Path) -> Option<std::path::PathBuf> {
-    let files = fs::read_dir(folder).ok()?.filter_map(|file| Some(file.ok()?.path()));
-    files.into_iter().find(|file| {
-        let name = file.file_name().unwrap_or_default().to_string_lossy();
-        name.starts_with("codegen-") && name.ends_with(".s")
-    })
-}
-
-fn forget(folder: &Path) {
-    while let Some(file) = assembly(folder) {
-        if fs::remove_file(file).is_err() {
-            return;
-        }
-    }
 }
 
 /// Splits assembly into the functions with plain names and their instructions.

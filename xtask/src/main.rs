@@ -2,12 +2,19 @@
 
 mod asm;
 mod bench;
+mod conformance;
+mod cpio;
+mod cross;
+mod debian;
+mod emulated;
+mod kernels;
 mod minimum;
 mod native;
-mod ports;
 mod progress;
+mod readme;
 mod report;
 mod shell;
+mod targets;
 mod test;
 mod toolchain;
 
@@ -25,6 +32,8 @@ struct Arguments {
 enum Command {
     /// Run the tests and print a table of what passed
     Test(test::Options),
+    /// Write README's table of architectures from the last full test run
+    Table,
     /// Compare the machine code of each call with the same by hand, for each port
     Asm(asm::Options),
     /// Measure barepoll beside its peers
@@ -37,6 +46,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Test(options) => test::run(&options),
+        Command::Table => test::table(),
         Command::Asm(options) => asm::run_alone(&options),
         Command::Bench(what) => bench::run_alone(&what),
         Command::Minimum => minimum::run_alone(),

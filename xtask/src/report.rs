@@ -3,10 +3,14 @@
 use comfy_table::{presets, Table};
 
 pub fn print(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
+    println!("\n{}\n", markdown(header, rows));
+}
+
+pub fn markdown(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_preset(presets::ASCII_MARKDOWN).set_header(header.iter().copied());
     for row in rows {
         table.add_row(row);
     }
-    println!("\n{table}\n");
+    table.to_string()
 }

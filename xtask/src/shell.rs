@@ -1,9 +1,10 @@
 //! Running other programs: their output kept, shown only where they fail.
 
 use std::ffi::OsStr;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 /// How much of a failed program's output is worth showing.
 const LAST_LINES: usize = 60;
@@ -50,6 +51,26 @@ pub fn capture(command: &mut Command) -> Result<Output, String> {
         ErrorKind::NotFound => format!("`{}` is not installed, or not in PATH", name(command)),
         _ => format!("cannot run `{}`: {error}", words(command)),
     })
+}
+
+/// Runs a program that may hang, and gives what it printed, however it ended; after `limit` it is killed.
+pub fn run_within(command: &mut Command, limit: Duration) -> Result<String, String> {
+    let shown = words(command);
+    let start = Instant::now();
+    let mut output = tempfile::tempfile().map_err(|error| format!("no temporary file: {error}"))?;
+    let streams = output.try_clone().and_then(|first| Ok((first, output.try_clone()?)));
+    let (stdout, stderr) = streams.map_err(|error| format!("no temporary file: {error}"))?;
+    let mut child = command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).spawn();
+    let child = child.as_mut().map_err(|error| format!("cannot run `{shown}`: {error}"))?;
+    while start.elapsed() < limit && matches!(child.try_wait(), Ok(None)) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    let mut bytes = Vec::new();
+    let read = output.seek(SeekFrom::Start(0)).and_then(|_| output.read_to_end(&mut bytes));
+    read.map_err(|error| format!("cannot read what `{shown}` printed: {error}"))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 pub fn both(output: &Output) -> String {

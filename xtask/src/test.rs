@@ -1,48 +1,228 @@
 //! `cargo xtask test`: everything that decides whether a change is right.
 
+use crate::conformance::Run;
+use crate::debian::Cache;
+use crate::emulated::{self, Answer};
 use crate::progress::Progress;
-use crate::{asm, bench, minimum, native, ports, report, toolchain};
+use crate::shell::root;
+use crate::targets::{select, Target, QUICK, TARGETS};
+use crate::{asm, bench, cross, kernels, minimum, native, readme, report, toolchain};
 use clap::Args;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 #[derive(Args)]
 pub struct Options {
-    /// Only what runs on this machine, natively
-    #[arg(long)]
+    /// Native tests, and five targets of both endiannesses and widths
+    #[arg(long, conflicts_with = "target")]
     quick: bool,
+    /// Only these targets, and nothing native; the start of a name will do; may be given again
+    #[arg(long)]
+    target: Vec<String>,
+    /// Only real kernels, booted by emulation: all of them
+    #[arg(long, conflicts_with_all = ["quick", "target"])]
+    kernels: bool,
+    /// Only these kernels, as `arm64-5.10`; the start of a name will do; may be given again
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["quick", "target"])]
+    kernel: Vec<String>,
+    /// Print the targets, and run nothing
+    #[arg(long)]
+    list: bool,
+    /// Write every check's result to this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
 }
 
+/// Targets that build.rs must refuse, and a word of its reason.
+const REFUSED: [(&str, &str); 3] = [
+    ("x86_64-pc-windows-msvc", "not Linux"),
+    ("wasm32-wali-linux-musl", "has no port"),
+    ("aarch64-unknown-linux-gnu_ilp32", "has no port"),
+];
+
 pub fn run(options: &Options) -> Result<(), String> {
-    let progress = Progress::new();
-    let mut rows = Vec::new();
-    let mut failures = Vec::new();
-    let mut step = |name: &str, work: &dyn Fn() -> Result<usize, String>| {
+    if options.list {
+        report::print(&["target", "emulator", "Rust", "why"], TARGETS.iter().map(list_row));
+        return Ok(());
+    }
+    let some_targets = options.quick || !options.target.is_empty();
+    let only_kernels = options.kernels || !options.kernel.is_empty();
+    let everything = !some_targets && !only_kernels;
+    let targets = select(&if options.quick { QUICK.map(String::from).to_vec() } else { options.target.clone() })?;
+    let kernels = kernels::select(&options.kernel)?;
+
+    let (progress, mut summary) = (Progress::new(), Summary::default());
+    if everything || options.quick {
+        summary.step("native", || native::test(&progress, "native", &[]));
+        summary.step("native, feature std", || native::test(&progress, "native, std", &["--features", "std"]));
+    }
+    if everything {
+        summary.step("oldest compiler", || minimum::run_checks(&progress));
+        summary.step("instructions a call", || bench::instructions(&progress));
+    }
+    match prepare(&progress, &targets) {
+        Err(why) => summary.failures.push(why),
+        Ok((cache, emulators)) => {
+            if !only_kernels {
+                summary.emulated(&emulators, emulated::run_all(&progress, &cache, &emulators, &targets));
+            }
+            if everything {
+                let codegen: Vec<&Target> = targets.iter().copied().filter(|target| target.has_codegen()).collect();
+                summary.step("machine code", || asm::compare(&progress, &cache, &codegen, false));
+                summary.step("targets refused", || {
+                    REFUSED.iter().try_for_each(|(target, why)| cross::is_refused(&cache, target, why))?;
+                    Ok(REFUSED.len())
+                });
+            }
+            if !some_targets {
+                summary.booted(kernels::run_all(&progress, &cache, &kernels));
+            }
+        }
+    }
+    if everything && summary.failures.is_empty() {
+        keep(&last_run(), &summary.runs)?;
+        let table = readme::architectures(&summary.runs);
+        summary.step("README's table", || readme::check(TABLE, &table, "cargo xtask table"));
+    }
+    if let Some(file) = &options.json {
+        keep(file, &summary.runs)?;
+    }
+    report::print(&["what", "result", "seconds"], summary.rows);
+    match summary.failures.as_slice() {
+        [] => Ok(()),
+        failures => Err(failures.join("\n\n")),
+    }
+}
+
+/// The name of README's table of what was proved.
+const TABLE: &str = "architectures";
+
+/// Where the last full run that passed is kept.
+fn last_run() -> PathBuf {
+    root().join("target/last-run.json")
+}
+
+fn keep(file: &Path, runs: &[Run]) -> Result<(), String> {
+    let text = serde_json::to_string_pretty(runs).map_err(|error| format!("cannot write JSON: {error}"))?;
+    std::fs::write(file, text).map_err(|error| format!("cannot write {}: {error}", file.display()))
+}
+
+/// `cargo xtask table`: writes README's table from the last full run.
+pub fn table() -> Result<(), String> {
+    let text = std::fs::read_to_string(last_run())
+        .map_err(|_| "no full run has passed here yet: `cargo xtask test` first".to_string())?;
+    let runs: Vec<Run> = serde_json::from_str(&text).map_err(|error| format!("the last run does not read: {error}"))?;
+    let changed = readme::write(TABLE, &readme::architectures(&runs))?;
+    println!("README.md: the table of architectures {}", if changed { "is new" } else { "was right" });
+    Ok(())
+}
+
+fn list_row(target: &Target) -> Vec<String> {
+    let rust = if target.stable { "stable" } else { "nightly" };
+    [target.name, &target.emulator.join(" "), rust, target.why].map(String::from).to_vec()
+}
+
+/// What the emulated runs need, fetched where it is missing.
+fn prepare(progress: &Progress, targets: &[&Target]) -> Result<(Cache, Vec<emulated::Emulator>), String> {
+    let job = progress.job("tools");
+    job.at("nightly, the standard library's source, emulators, linkers");
+    let get = || {
+        toolchain::ensure_nightly_with_source()?;
+        let cache = Cache::open()?;
+        let emulators = emulated::emulators(&cache)?;
+        targets.iter().try_for_each(|target| cross::cargo(&cache, target).map(drop))?;
+        Ok((cache, emulators))
+    };
+    let answer = get();
+    job.done(if answer.is_ok() { "there" } else { "FAILED" });
+    answer
+}
+
+/// What the run came to so far.
+#[derive(Default)]
+struct Summary {
+    rows: Vec<Vec<String>>,
+    failures: Vec<String>,
+    /// Every run of the conformance program.
+    runs: Vec<Run>,
+}
+
+impl Summary {
+    fn step(&mut self, name: &str, work: impl FnOnce() -> Result<usize, String>) {
         let start = Instant::now();
         let outcome = work();
         let result = match &outcome {
             Ok(passed) => format!("{passed} passed"),
             Err(_) => "FAILED".into(),
         };
-        rows.push(vec![name.to_string(), result, format!("{:.1}", start.elapsed().as_secs_f32())]);
-        failures.extend(outcome.err());
-    };
-
-    step("native", &|| native::test(&progress, "native", &[]));
-    step("native, feature std", &|| native::test(&progress, "native, feature std", &["--features", "std"]));
-    if !options.quick {
-        step("instructions a call", &|| bench::instructions(&progress));
-        step("oldest compiler", &|| minimum::run_checks(&progress));
-        step("ports and refusals", &|| {
-            toolchain::ensure_nightly_with_source()?;
-            ports::compile(&progress)
-        });
-        step("machine code", &|| asm::compare(&progress, ports::TARGETS, false));
+        self.rows.push(vec![name.into(), result, format!("{:.1}", start.elapsed().as_secs_f32())]);
+        self.failures.extend(outcome.err());
     }
 
-    report::print(&["what", "result", "seconds"], rows);
-    if failures.is_empty() {
-        Ok(())
-    } else {
-        Err(failures.join("\n\n"))
+    /// Takes runs up, and whatever is wrong with them.
+    fn take(&mut self, runs: &[Run]) {
+        for run in runs {
+            self.failures.extend(run.failures());
+            let before = self.runs.first().map_or(run.checks.len(), |first| first.checks.len());
+            if run.checks.len() != before {
+                self.failures.push(format!(
+                    "{} on {}: {} checks, elsewhere {before}",
+                    run.target,
+                    run.on,
+                    run.checks.len()
+                ));
+            }
+        }
+        self.runs.extend(runs.iter().cloned());
+    }
+
+    /// The table of targets under emulators.
+    fn emulated(&mut self, emulators: &[emulated::Emulator], answers: Vec<(&'static Target, Answer)>) {
+        let (count, before) = (answers.len(), self.failures.len());
+        let mut rows = Vec::new();
+        for (target, answer) in answers {
+            let before = self.failures.len();
+            let runs = answer.unwrap_or_else(|why| {
+                self.failures.push(why);
+                Vec::new()
+            });
+            self.take(&runs);
+            let first = runs.first().cloned().unwrap_or_default();
+            let without = if self.failures.len() > before { "FAILED" } else { "compiles" };
+            let seconds = runs.iter().map(|run| run.seconds).fold(0.0, f32::max);
+            let rust = if target.stable { "stable" } else { "nightly" };
+            let mut row = vec![target.name.into(), first.machine, rust.into()];
+            row.extend((0..emulators.len()).map(|place| runs.get(place).map_or(without.into(), Run::summary)));
+            row.push(format!("{seconds:.1}"));
+            rows.push(row);
+        }
+        let names: Vec<&str> = emulators.iter().map(|emulator| emulator.name.as_str()).collect();
+        report::print(&[&["target", "machine", "Rust"], &names[..], &["seconds"]].concat(), rows);
+        self.close("targets", count, before);
+    }
+
+    /// The table of kernels.
+    fn booted(&mut self, answers: Vec<(String, Result<Run, String>)>) {
+        let (count, before) = (answers.len(), self.failures.len());
+        let mut rows = Vec::new();
+        for (name, answer) in answers {
+            let run = answer.unwrap_or_else(|why| {
+                self.failures.push(why);
+                Run::default()
+            });
+            if !run.checks.is_empty() {
+                self.take(std::slice::from_ref(&run));
+            }
+            let result = if run.checks.is_empty() { "FAILED".into() } else { run.summary() };
+            rows.push(vec![name, run.machine, run.kernel, run.pages, result, format!("{:.1}", run.seconds)]);
+        }
+        report::print(&["kernel and program", "machine", "release", "page", "checks", "seconds"], rows);
+        self.close("kernels", count, before);
+    }
+
+    fn close(&mut self, what: &str, count: usize, failures_before: usize) {
+        let failed = self.failures.len() > failures_before;
+        let result = if failed { "FAILED".into() } else { format!("{count} passed") };
+        self.rows.push(vec![what.into(), result, String::new()]);
     }
 }

@@ -1,0 +1,71 @@
+//! Building for machines that this one is not: with the nightly compiler, `core` from source, and no C toolchain.
+
+use crate::debian::{self, Cache, Suite};
+use crate::shell::{cargo_of, run};
+use crate::targets::Target;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A static program without libc: no start files, fixed addresses, LLVM's linker. `barepoll_internals` shows the ports.
+const FLAGS: &[&str] = &[
+    "--cfg=barepoll_internals",
+    "-Cpanic=abort",
+    "-Clinker-flavor=ld.lld",
+    "-Crelocation-model=static",
+    "-Ctarget-feature=+crt-static",
+];
+
+/// Cargo, set to build one package for a target with `core`. The flags are the same for every package, so that `core` is
+/// compiled once a target; what it compiles is kept beside the downloads.
+pub fn cargo(cache: &Cache, target: &Target) -> Result<Command, String> {
+    let mut flags: Vec<String> = FLAGS.iter().chain(target.flags).map(ToString::to_string).collect();
+    match target.linker {
+        Some((package, name)) => {
+            let folder = cache.closure(Suite("bookworm"), debian::host(), &[package], &[])?;
+            flags.push(format!("-Clinker={}", folder.join("usr/bin").join(name).display()));
+        }
+        None => flags.extend(["-Clinker=rust-lld".into(), "-Clink-self-contained=no".into()]),
+    }
+    let mut cargo = cargo_of("nightly");
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f")).env_remove("RUSTFLAGS");
+    cargo.args(["rustc", "--release", "--locked", "-Zbuild-std=core", "-Zbuild-std-features=compiler-builtins-mem"]);
+    cargo.args(["--target", target.name, "--target-dir"]).arg(target_dir(cache));
+    Ok(cargo)
+}
+
+pub fn target_dir(cache: &Cache) -> PathBuf {
+    cache.root().join("target")
+}
+
+/// The crate alone, allowed no unstable feature where stable Rust is said to do; then the conformance program, where it can be
+/// linked.
+pub fn build_bare(cache: &Cache, target: &Target) -> Result<PathBuf, String> {
+    let allowed: &[&str] = if target.stable { &["-Zallow-features="] } else { &[] };
+    run(cargo(cache, target)?.args(["-p", "barepoll", "--lib", "--", "-Dwarnings"]).args(allowed))?;
+    if !target.name.starts_with("csky") {
+        run(cargo(cache, target)?.args(["-p", "bare", "--", "-Dwarnings"]))?;
+    }
+    Ok(target_dir(cache).join(target.name).join("release/bare"))
+}
+
+/// Whether build.rs refuses a target, and says so in one sentence with this reason.
+pub fn is_refused(cache: &Cache, target: &str, reason: &str) -> Result<(), String> {
+    let mut cargo = cargo_of("nightly");
+    cargo.args(["check", "-p", "barepoll", "--lib", "-Zbuild-std=core", "--target", target, "--target-dir"]);
+    let output = crate::shell::capture(cargo.arg(target_dir(cache)))?;
+    let text = crate::shell::both(&output);
+    let says = text.lines().any(|line| line.contains("error: ") && line.contains(target) && line.contains(reason));
+    if output.status.success() || !says {
+        return Err(format!("build.rs does not refuse {target} in one sentence with its reason ({reason}):\n{text}"));
+    }
+    Ok(())
+}
+
+/// The assembly that rustc wrote beside what it compiled; its name ends in a hash.
+pub fn assembly(folder: &Path, package: &str) -> Option<PathBuf> {
+    let files = std::fs::read_dir(folder).ok()?.filter_map(|file| Some(file.ok()?.path()));
+    files.into_iter().find(|file| {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with(&format!("{package}-")) && name.ends_with(".s")
+    })
+}

@@ -1,0 +1,128 @@
+//! Every target of the table, built without libc and run under two versions of qemu-user.
+
+use crate::conformance::{Known, Run};
+use crate::cross;
+use crate::debian::{Cache, Suite};
+use crate::progress::{Job, Progress};
+use crate::shell::run_within;
+use crate::targets::Target;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::mpsc::sync_channel;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A version of qemu-user, unpacked.
+pub struct Emulator {
+    /// `qemu-user 7.2`
+    pub name: String,
+    programs: PathBuf,
+    suffix: &'static str,
+}
+
+/// What a target came to: its runs, one an emulator, or why there is none.
+pub type Answer = Result<Vec<Run>, String>;
+
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Where these versions of qemu are not a kernel. Nothing here excuses a real one.
+const KNOWN: &[Known] = &[
+    eventfd2_flags("qemu-user 7.2"),
+    eventfd2_flags("qemu-user 11.1"),
+    wrong_timespec("calls::epoll_pwait2_waits_in_nanoseconds_where_it_exists"),
+    wrong_timespec("calls::epoll_pwait2_with_a_time_out_of_range_is_einval_where_it_exists"),
+    wrong_timespec("timeouts::every_timeout_finds_what_is_ready_already"),
+    wrong_timespec("timeouts::a_fine_wait_is_never_early"),
+    wrong_timespec("timeouts::a_wait_longer_than_i32_max_milliseconds_does_not_end_at_once"),
+    wrong_timespec("signals::a_full_mask_lets_no_pending_signal_through"),
+    wrong_timespec("signals::a_fine_uninterrupted_wait_goes_on_after_a_signal_and_ends_on_time"),
+    wrong_timespec("signals::an_event_ends_an_uninterrupted_wait_that_was_interrupted"),
+];
+
+/// `do_eventfd` and `TARGET_NR_eventfd2` of qemu's linux-user/syscall.c keep NONBLOCK and CLOEXEC and drop what they do not know
+/// where the machine's values differ from the host's.
+const fn eventfd2_flags(on: &'static str) -> Known {
+    Known {
+        on,
+        targets: &["mips", "sparc"],
+        machine: "",
+        check: "calls::eventfd2_takes_each_of_its_flags_and_no_other",
+        why: "qemu drops the flags of eventfd2 that it does not translate",
+    }
+}
+
+/// qemu reads the timeout of `epoll_pwait2` by `target_to_host_timespec`, two longs, and not as the two 64-bit fields that it is
+/// on every machine: a 32-bit guest's nanoseconds are lost.
+const fn wrong_timespec(check: &'static str) -> Known {
+    let why = "qemu reads the timespec of epoll_pwait2 as two 32-bit fields";
+    Known { on: "qemu-user 11.1", targets: &[], machine: " 32 bits", check, why }
+}
+
+/// An old emulator, without `epoll_pwait2`, and a new one with it.
+pub fn emulators(cache: &Cache) -> Result<Vec<Emulator>, String> {
+    let get = |suite, package: &str, suffix| {
+        let package = cache.package(Suite(suite), crate::debian::host(), package)?;
+        // 1:7.2+dfsg-7 → 7.2
+        let version: String = package.version.split(':').next_back().unwrap_or_default().into();
+        let version = version.split(['+', '-']).next().unwrap_or_default().to_string();
+        Ok(Emulator { name: format!("qemu-user {version}"), programs: package.dir.join("usr/bin"), suffix })
+    };
+    [get("bookworm", "qemu-user-static", "-static"), get("testing", "qemu-user", "")].into_iter().collect()
+}
+
+/// Builds one target after another, and runs each under all emulators while the next is built.
+pub fn run_all(
+    progress: &Progress,
+    cache: &Cache,
+    emulators: &[Emulator],
+    targets: &[&'static Target],
+) -> Vec<(&'static Target, Answer)> {
+    let (send, receive) = sync_channel::<(&'static Target, Job, Result<PathBuf, String>)>(targets.len().max(1));
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            for target in targets {
+                let job = progress.job(target.name);
+                job.at("building");
+                let built = cross::build_bare(cache, target);
+                if send.send((target, job, built)).is_err() {
+                    return;
+                }
+            }
+        });
+        let running: Vec<_> = receive
+            .into_iter()
+            .map(|(target, job, built)| {
+                let answer = scope.spawn(move || {
+                    let answer = run_one(target, &job, built, emulators);
+                    let summaries = |runs: &Vec<Run>| runs.iter().map(Run::summary).collect::<Vec<_>>().join(" / ");
+                    job.done(&answer.as_ref().map_or("FAILED".into(), summaries));
+                    answer
+                });
+                (target, answer)
+            })
+            .collect();
+        let lost = || Err("the thread that ran it panicked".to_string());
+        running.into_iter().map(|(target, answer)| (target, answer.join().unwrap_or_else(|_| lost()))).collect()
+    })
+}
+
+fn run_one(target: &Target, job: &Job, built: Result<PathBuf, String>, emulators: &[Emulator]) -> Answer {
+    let program = built?;
+    let [emulator, arguments @ ..] = target.emulator else { return Ok(Vec::new()) };
+    job.at("running");
+    thread::scope(|scope| {
+        let each: Vec<_> = emulators
+            .iter()
+            .map(|version| {
+                let mut command = Command::new(version.programs.join(format!("{emulator}{}", version.suffix)));
+                command.args(arguments).arg(&program);
+                scope.spawn(move || {
+                    let start = Instant::now();
+                    let output = run_within(&mut command, LIMIT)?;
+                    Run::read(target.name, &version.name, &output, start.elapsed().as_secs_f32(), KNOWN)
+                })
+            })
+            .collect();
+        each.into_iter().map(|run| run.join().map_err(|_| "the thread that ran it panicked".to_string())?).collect()
+    })
+}

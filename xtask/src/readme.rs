@@ -1,0 +1,90 @@
+//! The tables in README.md that commands write: each stands between a comment that names it and one that ends it.
+
+use crate::conformance::Run;
+use crate::shell::root;
+use crate::targets::TARGETS;
+use crate::{kernels, report};
+use std::collections::BTreeMap;
+use std::fs;
+
+/// Replaces a table; true if it was another before.
+pub fn write(name: &str, table: &str) -> Result<bool, String> {
+    let (path, before) = read()?;
+    let after = replaced(&before, name, table)?;
+    fs::write(&path, &after).map_err(|error| format!("cannot write README.md: {error}"))?;
+    Ok(after != before)
+}
+
+/// An error where the table is not this one.
+pub fn check(name: &str, table: &str, command: &str) -> Result<usize, String> {
+    let (_, before) = read()?;
+    if replaced(&before, name, table)? == before {
+        return Ok(1);
+    }
+    Err(format!("README.md's table of {name} is stale: `{command}` writes it. It should be:\n{table}"))
+}
+
+fn read() -> Result<(std::path::PathBuf, String), String> {
+    let path = root().join("README.md");
+    let text = fs::read_to_string(&path).map_err(|error| format!("cannot read README.md: {error}"))?;
+    Ok((path, text))
+}
+
+fn replaced(text: &str, name: &str, table: &str) -> Result<String, String> {
+    let (opening, closing) = (format!("<!-- {name}: "), format!("<!-- end of {name} -->"));
+    let parts = text.split_once(&opening).and_then(|(before, rest)| {
+        let (comment, rest) = rest.split_once('\n')?;
+        let (_, after) = rest.split_once(&closing)?;
+        Some(format!("{before}{opening}{comment}\n\n{}\n\n{closing}{after}", table.trim()))
+    });
+    parts.ok_or_else(|| format!("README.md has no place for the table of {name}"))
+}
+
+/// What a run proved, a row an architecture. No version of a package stands in it: those change from day to day.
+pub fn architectures(runs: &[Run]) -> String {
+    struct Row {
+        targets: Vec<String>,
+        machines: Vec<String>,
+        emulated: Vec<String>,
+        kernels: Vec<String>,
+    }
+    let mut rows: BTreeMap<String, Row> = BTreeMap::new();
+    let mut order: Vec<String> = Vec::new();
+    for target in TARGETS {
+        let port = target.port();
+        let new = || Row { targets: Vec::new(), machines: Vec::new(), emulated: Vec::new(), kernels: Vec::new() };
+        if !rows.contains_key(&port) {
+            order.push(port.clone());
+        }
+        let row = rows.entry(port).or_insert_with(new);
+        let (short, _) = target.name.split_once("-unknown").unwrap_or((target.name, ""));
+        push(&mut row.targets, short.to_string() + if target.stable { "" } else { " (nightly)" });
+        for run in runs.iter().filter(|run| run.target == target.name) {
+            push(&mut row.machines, run.machine.clone());
+            match kernels::of(&run.on) {
+                Some(kernel) => push(&mut row.kernels, kernel.into()),
+                None => push(&mut row.emulated, run.summary()),
+            }
+        }
+    }
+    let cells = order.iter().filter_map(|port| {
+        let row = rows.get(port)?;
+        let or = |list: &[String], none: &str| if list.is_empty() { none.to_string() } else { list.join(", ") };
+        let machines = row.machines.join("; ");
+        Some(vec![
+            format!("`{port}`"),
+            row.targets.join(", "),
+            if machines.is_empty() { "asserted when it compiles".into() } else { machines },
+            or(&row.emulated, "–"),
+            or(&row.kernels, "–"),
+        ])
+    });
+    let header = ["port", "targets", "machine", "checks under qemu-user, old and new", "real kernels, all checks"];
+    report::markdown(&header, cells)
+}
+
+fn push(list: &mut Vec<String>, item: String) {
+    if !list.contains(&item) {
+        list.push(item);
+    }
+}

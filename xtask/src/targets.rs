@@ -1,0 +1,131 @@
+//! The one table of targets: what each needs to be built without libc, and to run here.
+
+/// A target of the bare conformance program.
+pub struct Target {
+    /// rustc's name.
+    pub name: &'static str,
+    /// The `qemu-user` that runs it, and its arguments; empty where there is none.
+    pub emulator: &'static [&'static str],
+    /// Whether stable Rust's `asm!` knows it.
+    pub stable: bool,
+    /// Flags of its own for rustc.
+    pub flags: &'static [&'static str],
+    /// GNU's linker, where LLVM's cannot: its package and its name.
+    pub linker: Option<(&'static str, &'static str)>,
+    /// Why it is here.
+    pub why: &'static str,
+}
+
+impl Target {
+    /// The port that serves it.
+    pub fn port(&self) -> String {
+        let cpu = self.name.split('-').next().unwrap_or_default();
+        let starts = |start: &str| cpu.starts_with(start);
+        match cpu {
+            _ if self.name.ends_with("gnux32") => "x32",
+            "i686" => "x86",
+            _ if starts("arm") || starts("thumb") => "arm",
+            _ if starts("aarch64") => "aarch64",
+            _ if starts("riscv64") => "riscv64",
+            _ if starts("riscv32") => "riscv32",
+            _ if starts("powerpc64") => "powerpc64",
+            _ if starts("mips64") || starts("mipsisa64") => "mips64",
+            _ if starts("mips") => "mips",
+            other => other,
+        }
+        .into()
+    }
+
+    /// Whether its assembly can be read: csky's has no LLVM printer that was tried.
+    pub fn has_codegen(&self) -> bool {
+        !self.name.starts_with("csky")
+    }
+}
+
+const fn stable(name: &'static str, emulator: &'static [&'static str], why: &'static str) -> Target {
+    Target { name, emulator, stable: true, flags: &[], linker: None, why }
+}
+
+const fn nightly(name: &'static str, emulator: &'static [&'static str], why: &'static str) -> Target {
+    Target { name, emulator, stable: false, flags: &[], linker: None, why }
+}
+
+/// m68k: GNU's linker brings none of rustc's start files; a 68020 has the atomics; opt-level 1 is miscompiled by LLVM.
+const M68K: &[&str] = &["-Ctarget-cpu=M68020"];
+const SPARC_LINKER: Option<(&str, &str)> = Some(("binutils-sparc64-linux-gnu", "sparc64-linux-gnu-ld"));
+
+pub const TARGETS: &[Target] = &[
+    stable("x86_64-unknown-linux-gnu", &["qemu-x86_64"], "packed event; traps by sc"),
+    stable("x86_64-unknown-linux-gnux32", &[], "64-bit registers, 32-bit pointers; only a real kernel runs it"),
+    stable("i686-unknown-linux-gnu", &["qemu-i386"], "int 0x80; 12 bytes by nature"),
+    stable("aarch64-unknown-linux-gnu", &["qemu-aarch64"], "asm-generic numbers; SVE"),
+    stable("aarch64_be-unknown-linux-gnu", &["qemu-aarch64_be"], "big-endian"),
+    stable("armv7-unknown-linux-gnueabihf", &["qemu-arm"], "32 bits, u64 aligned to 8"),
+    stable("thumbv7neon-unknown-linux-gnueabihf", &["qemu-arm"], "Thumb code, r7 its frame pointer"),
+    stable("armv5te-unknown-linux-gnueabi", &["qemu-arm"], "no atomics of its own"),
+    stable("armeb-unknown-linux-gnueabi", &["qemu-armeb"], "big-endian, 32 bits"),
+    stable("riscv64gc-unknown-linux-gnu", &["qemu-riscv64"], "V"),
+    stable("riscv32gc-unknown-linux-gnu", &["qemu-riscv32"], "no 32-bit time at all"),
+    stable("loongarch64-unknown-linux-gnu", &["qemu-loongarch64"], "t registers destroyed"),
+    stable("powerpc-unknown-linux-gnu", &["qemu-ppc"], "errors in a flag; 32 bits, big-endian"),
+    Target {
+        linker: Some(("binutils-powerpc64-linux-gnu", "powerpc64-linux-gnu-ld")),
+        ..stable("powerpc64-unknown-linux-gnu", &["qemu-ppc64"], "ELFv1: function descriptors")
+    },
+    stable("powerpc64-unknown-linux-musl", &["qemu-ppc64"], "ELFv2, big-endian"),
+    stable("powerpc64le-unknown-linux-gnu", &["qemu-ppc64le"], "ELFv2, little-endian"),
+    stable("s390x-unknown-linux-gnu", &["qemu-s390x"], "big-endian, 64 bits"),
+    nightly("mips-unknown-linux-gnu", &["qemu-mips"], "o32: arguments on the stack; 128 signals"),
+    nightly("mipsel-unknown-linux-gnu", &["qemu-mipsel"], "o32, little-endian"),
+    nightly("mips64-unknown-linux-gnuabi64", &["qemu-mips64"], "n64"),
+    nightly("mips64el-unknown-linux-gnuabi64", &["qemu-mips64el"], "n64, little-endian"),
+    nightly("mipsisa32r6-unknown-linux-gnu", &["qemu-mips", "-cpu", "mips32r6-generic"], "release 6 has no hi and lo"),
+    nightly(
+        "mipsisa32r6el-unknown-linux-gnu",
+        &["qemu-mipsel", "-cpu", "mips32r6-generic"],
+        "release 6, little-endian",
+    ),
+    nightly("mipsisa64r6-unknown-linux-gnuabi64", &["qemu-mips64", "-cpu", "I6400"], "release 6, 64 bits"),
+    nightly("mipsisa64r6el-unknown-linux-gnuabi64", &["qemu-mips64el", "-cpu", "I6400"], "release 6, 64 bits"),
+    Target {
+        linker: SPARC_LINKER,
+        ..nightly("sparc64-unknown-linux-gnu", &["qemu-sparc64"], "O_CLOEXEC and errno of its own")
+    },
+    Target {
+        linker: SPARC_LINKER,
+        flags: &["-Clink-arg=-melf32_sparc"],
+        ..nightly("sparc-unknown-linux-gnu", &["qemu-sparc32plus"], "32 bits")
+    },
+    Target {
+        linker: Some(("binutils-m68k-linux-gnu", "m68k-linux-gnu-ld")),
+        flags: M68K,
+        ..nightly("m68k-unknown-linux-gnu", &["qemu-m68k"], "u64 aligned to 2 in C, 4 in rustc")
+    },
+    Target {
+        // core's own source wants this of whoever compiles it for hexagon.
+        flags: &["-Zcrate-attr=feature(target_feature_inline_always)"],
+        ..nightly("hexagon-unknown-linux-musl", &["qemu-hexagon"], "asm-generic numbers, packets of instructions")
+    },
+    nightly("csky-unknown-linux-gnuabiv2", &[], "compiles; there is no emulator and no linker"),
+];
+
+/// What `--quick` runs: both endiannesses, both widths, errors by sign and by flag.
+pub const QUICK: [&str; 5] = [
+    "aarch64-unknown-linux-gnu",
+    "armv7-unknown-linux-gnueabihf",
+    "s390x-unknown-linux-gnu",
+    "powerpc-unknown-linux-gnu",
+    "mipsel-unknown-linux-gnu",
+];
+
+/// The targets whose name starts with one of these; all of them where there is none.
+pub fn select(starts: &[String]) -> Result<Vec<&'static Target>, String> {
+    for start in starts {
+        if !TARGETS.iter().any(|target| target.name.starts_with(start.as_str())) {
+            return Err(format!("no target starts with {start:?}: `cargo xtask test --list` says which there are"));
+        }
+    }
+    let wanted =
+        |target: &&Target| starts.is_empty() || starts.iter().any(|start| target.name.starts_with(start.as_str()));
+    Ok(TARGETS.iter().filter(wanted).collect())
+}
