@@ -1,8 +1,8 @@
 //! Measures barepoll beside its peers.
 
 use crate::progress::Progress;
-use crate::report;
 use crate::shell::{both, capture, cargo, root, run};
+use crate::{readme, report};
 use clap::Subcommand;
 use std::fs;
 use std::process::Command;
@@ -10,16 +10,28 @@ use std::process::Command;
 #[derive(Subcommand)]
 pub enum What {
     /// User instructions a call, loop included, counted by valgrind
-    Instructions,
+    Instructions {
+        /// Write README's table too
+        #[arg(long)]
+        write: bool,
+    },
     /// CPU seconds of a cold release build, and the crates in it
-    Build,
+    Build {
+        /// Write README's table too
+        #[arg(long)]
+        write: bool,
+    },
 }
 
 pub fn run_alone(what: &What) -> Result<(), String> {
     let progress = Progress::new();
     match what {
-        What::Instructions => instructions(&progress).map(drop),
-        What::Build => build(&progress),
+        What::Instructions { write } => {
+            let (table, compared) = instructions(&progress)?;
+            keep("instructions", &table, *write)?;
+            compared.map(drop)
+        }
+        What::Build { write } => keep("cold builds", &build(&progress)?, *write),
     }
 }
 
@@ -30,8 +42,20 @@ const OPERATIONS: [&str; 6] = ["wait", "modify", "write", "read", "read-again", 
 /// What may be more than by hand, and why: `read` also tells a short read from an error, which one comparison by hand does not.
 const ALLOWANCE: (&str, u64) = ("read-again", 1);
 
-/// Counts, prints, and fails where a call of barepoll's costs more than by hand; gives how many were compared.
-pub fn instructions(progress: &Progress) -> Result<usize, String> {
+/// Prints a table, and writes it into README.md if asked to.
+fn keep(name: &str, table: &str, write: bool) -> Result<(), String> {
+    println!("\n{table}\n");
+    if write {
+        readme::write(name, table)?;
+    }
+    Ok(())
+}
+
+/// How many operations cost no more than by hand; an error names those that do.
+type Compared = Result<usize, String>;
+
+/// Counts the instructions of every operation by everybody: a table, and what barepoll's row comes to.
+pub fn instructions(progress: &Progress) -> Result<(String, Compared), String> {
     let job = progress.job("instructions a call");
     job.at("building");
     ensure_valgrind()?;
@@ -55,12 +79,12 @@ pub fn instructions(progress: &Progress) -> Result<usize, String> {
         rows.push(row);
     }
     job.done(if more.is_empty() { "as by hand" } else { "FAILED" });
-    report::print(&[&["instructions a call"], &OPERATIONS[..]].concat(), rows);
-    if more.is_empty() {
-        Ok(OPERATIONS.len())
-    } else {
-        Err(format!("barepoll needs more instructions than by hand: {}", more.join("; ")))
-    }
+    let table = report::markdown(&[&["instructions a call"], &OPERATIONS[..]].concat(), rows);
+    let compared = match more.as_slice() {
+        [] => Ok(OPERATIONS.len()),
+        more => Err(format!("barepoll needs more instructions than by hand: {}", more.join("; "))),
+    };
+    Ok((table, compared))
 }
 
 fn ensure_valgrind() -> Result<(), String> {
@@ -104,7 +128,7 @@ const PEERS: [(&str, &str); 7] = [
 ];
 const BUILDS: usize = 3;
 
-fn build(progress: &Progress) -> Result<(), String> {
+fn build(progress: &Progress) -> Result<String, String> {
     let job = progress.job("cold builds");
     let mut rows = Vec::new();
     for (name, line) in PEERS {
@@ -136,8 +160,7 @@ fn build(progress: &Progress) -> Result<(), String> {
         ]);
     }
     job.done("measured");
-    report::print(&["cold release build", "crates", "CPU s, least", "CPU s, median"], rows);
-    Ok(())
+    Ok(report::markdown(&["cold release build", "crates", "CPU s, least", "CPU s, median"], rows))
 }
 
 /// The CPU seconds of one build, by the shell's own `times`, and how many crates it compiled.

@@ -18,6 +18,7 @@ pub struct Board {
     arguments: &'static [&'static str],
     /// The kernel's command line, but for what all have.
     append: &'static str,
+    cpus: &'static str,
     image: Image,
 }
 
@@ -31,7 +32,7 @@ enum Image {
 }
 
 const fn board(qemu: &'static str, arguments: &'static [&'static str], append: &'static str) -> Board {
-    Board { qemu, arguments, append, image: Image::AsPackaged }
+    Board { qemu, arguments, append, cpus: "2", image: Image::AsPackaged }
 }
 
 const MICROVM: Board = board(
@@ -81,14 +82,17 @@ const VIRT_LOONG: Board = Board {
         "console=ttyS0 initcall_blacklist=i8042_init",
     )
 };
-const MALTA: Board = board("qemu-system-mipsel", &["-M", "malta", "-cpu", "24Kf"], "console=ttyS0");
-const MALTA_64: Board = board("qemu-system-mips64el", &["-M", "malta", "-cpu", "MIPS64R2-generic"], "console=ttyS0");
+/// These boards' kernels are silent if there is a second processor.
+const MALTA: Board =
+    Board { cpus: "1", ..board("qemu-system-mipsel", &["-M", "malta", "-cpu", "24Kf"], "console=ttyS0") };
+const MALTA_64: Board =
+    Board { cpus: "1", ..board("qemu-system-mips64el", &["-M", "malta", "-cpu", "MIPS64R2-generic"], "console=ttyS0") };
 const BOSTON: Board = Board {
-    image: Image::LoadedAt("0x6000000"),
+    image: Image::LoadedAt("0x8000000"),
     ..board(
         "qemu-system-mips64el",
         &["-M", "boston", "-cpu", "I6400", "-m", "1024"],
-        "console=ttyS0 nokaslr rd_start=0xffffffff86000000",
+        "console=ttyS0 nokaslr rd_start=0xffffffff88000000",
     )
 };
 
@@ -244,7 +248,7 @@ fn boot(cache: &Cache, kernel: &Kernel, target: &str, job: &Job) -> Result<Run, 
     for firmware in ["usr/share/qemu", "usr/share/seabios", "usr/lib/ipxe/qemu"] {
         qemu.arg("-L").arg(emulators.join(firmware));
     }
-    qemu.args(["-display", "none", "-no-reboot", "-smp", "2", "-m", "512"]).args(board.arguments);
+    qemu.args(["-display", "none", "-no-reboot", "-smp", board.cpus, "-m", "512"]).args(board.arguments);
     if !board.arguments.contains(&"-serial") {
         qemu.arg("-nographic");
     }

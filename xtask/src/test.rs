@@ -58,7 +58,7 @@ pub fn run(options: &Options) -> Result<(), String> {
     }
     if everything {
         summary.step("oldest compiler", || minimum::run_checks(&progress));
-        summary.step("instructions a call", || bench::instructions(&progress));
+        summary.step("instructions a call", || bench::instructions(&progress)?.1);
     }
     match prepare(&progress, &targets) {
         Err(why) => summary.failures.push(why),
