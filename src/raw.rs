@@ -48,6 +48,7 @@ constants! {
     EPOLLONESHOT = 1 << 30, "One report, then silence until re-armed.";
     EPOLLET = 1 << 31, "Edge-triggered.";
 
+    EPOLL_IOC_TYPE = 0x8a, "The type of epoll's requests of [`ioctl`].";
     EPIOCSPARAMS = arch::EPIOCSPARAMS, "[`ioctl`] on an epoll: set `struct epoll_params` (Linux 6.9).";
     EPIOCGPARAMS = arch::EPIOCGPARAMS, "[`ioctl`] on an epoll: get `struct epoll_params` (Linux 6.9).";
 

@@ -25,7 +25,7 @@ const BY_HAND: &str = "_by_hand";
 const FORBIDDEN: &[&str] = &["panic", "memset", "memcpy", "bzero", "unwrap_failed", "slice_index"];
 
 /// How functions return, by name or by the end of the operands, across architectures.
-const RETURNS: &[&str] = &["ret", "retq", "retl", "blr", "rts", "dealloc_return"];
+const RETURNS: &[&str] = &["ret", "retq", "retl", "blr", "rts", "rts16", "dealloc_return"];
 const RETURNS_BY_OPERAND: &[&str] = &["lr", "pc}", "$ra", "%r14", "r31", "%i7+8"];
 
 pub fn run_alone(options: &Options) -> Result<(), String> {
@@ -83,14 +83,11 @@ fn straight(code: &[String]) -> usize {
 
 /// The instructions of each function of the `codegen` package, compiled for a target.
 fn compile(cache: &Cache, target: &Target) -> Result<BTreeMap<String, Vec<String>>, String> {
-    let folder = cross::target_dir(cache).join(target.name).join("release/deps");
-    while let Some(old) = cross::assembly(&folder, "codegen") {
-        fs::remove_file(&old).map_err(|error| format!("cannot remove {}: {error}", old.display()))?;
-    }
-    run(cross::cargo(cache, target)?.args(["-p", "codegen", "--", "--emit", "asm"]))?;
-    let file = cross::assembly(&folder, "codegen")
-        .ok_or_else(|| format!("the compiler wrote no assembly for {}", target.name))?;
-    let text = fs::read_to_string(&file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+    let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
+    let file = folder.path().join("codegen.s");
+    let emit = format!("asm={}", file.display());
+    run(cross::cargo(cache, target, "rustc")?.args(["-p", "codegen", "--", "--emit", &emit]))?;
+    let text = fs::read_to_string(&file).map_err(|error| format!("the compiler wrote no assembly: {error}"))?;
     Ok(functions(&text))
 }
 

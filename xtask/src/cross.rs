@@ -1,9 +1,9 @@
 //! Building for machines that this one is not: with the nightly compiler, `core` from source, and no C toolchain.
 
 use crate::debian::{self, Cache, Suite};
-use crate::shell::{cargo_of, run};
+use crate::shell::{cargo_of, root, run};
 use crate::targets::Target;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 /// A static program without libc: no start files, fixed addresses, LLVM's linker. `barepoll_internals` shows the ports.
@@ -15,9 +15,9 @@ const FLAGS: &[&str] = &[
     "-Ctarget-feature=+crt-static",
 ];
 
-/// Cargo, set to build one package for a target with `core`. The flags are the same for every package, so that `core` is
+/// Cargo, set to `rustc` or `build` one package for a target with `core`. The flags are the same for every package, so that `core` is
 /// compiled once a target; what it compiles is kept beside the downloads.
-pub fn cargo(cache: &Cache, target: &Target) -> Result<Command, String> {
+pub fn cargo(cache: &Cache, target: &Target, verb: &str) -> Result<Command, String> {
     let mut flags: Vec<String> = FLAGS.iter().chain(target.flags).map(ToString::to_string).collect();
     match target.linker {
         Some((package, name)) => {
@@ -28,7 +28,7 @@ pub fn cargo(cache: &Cache, target: &Target) -> Result<Command, String> {
     }
     let mut cargo = cargo_of("nightly");
     cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f")).env_remove("RUSTFLAGS");
-    cargo.args(["rustc", "--release", "--locked", "-Zbuild-std=core", "-Zbuild-std-features=compiler-builtins-mem"]);
+    cargo.args([verb, "--release", "--locked", "-Zbuild-std=core", "-Zbuild-std-features=compiler-builtins-mem"]);
     cargo.args(["--target", target.name, "--target-dir"]).arg(target_dir(cache));
     Ok(cargo)
 }
@@ -41,11 +41,14 @@ pub fn target_dir(cache: &Cache) -> PathBuf {
 /// linked.
 pub fn build_bare(cache: &Cache, target: &Target) -> Result<PathBuf, String> {
     let allowed: &[&str] = if target.stable { &["-Zallow-features="] } else { &[] };
-    run(cargo(cache, target)?.args(["-p", "barepoll", "--lib", "--", "-Dwarnings"]).args(allowed))?;
-    if !target.name.starts_with("csky") {
-        run(cargo(cache, target)?.args(["-p", "bare", "--", "-Dwarnings"]))?;
+    run(cargo(cache, target, "rustc")?.args(["-p", "barepoll", "--lib", "--", "-Dwarnings"]).args(allowed))?;
+    // Another checkout's build may share what was compiled, but not the program.
+    let programs = root().join("target/bare").join(target.name);
+    if target.links() {
+        let mut build = cargo(cache, target, "build")?;
+        run(build.args(["-p", "bare", "-Zunstable-options", "--artifact-dir"]).arg(&programs))?;
     }
-    Ok(target_dir(cache).join(target.name).join("release/bare"))
+    Ok(programs.join("bare"))
 }
 
 /// Whether build.rs refuses a target, and says so in one sentence with this reason.
@@ -59,13 +62,4 @@ pub fn is_refused(cache: &Cache, target: &str, reason: &str) -> Result<(), Strin
         return Err(format!("build.rs does not refuse {target} in one sentence with its reason ({reason}):\n{text}"));
     }
     Ok(())
-}
-
-/// The assembly that rustc wrote beside what it compiled; its name ends in a hash.
-pub fn assembly(folder: &Path, package: &str) -> Option<PathBuf> {
-    let files = std::fs::read_dir(folder).ok()?.filter_map(|file| Some(file.ok()?.path()));
-    files.into_iter().find(|file| {
-        let name = file.file_name().unwrap_or_default().to_string_lossy();
-        name.starts_with(&format!("{package}-")) && name.ends_with(".s")
-    })
 }

@@ -36,8 +36,8 @@ impl Target {
         .into()
     }
 
-    /// Whether its assembly can be read: csky's has no LLVM printer that was tried.
-    pub fn has_codegen(&self) -> bool {
+    /// Whether there is a linker for it.
+    pub fn links(&self) -> bool {
         !self.name.starts_with("csky")
     }
 }

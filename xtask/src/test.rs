@@ -67,7 +67,7 @@ pub fn run(options: &Options) -> Result<(), String> {
                 summary.emulated(&emulators, emulated::run_all(&progress, &cache, &emulators, &targets));
             }
             if everything {
-                let codegen: Vec<&Target> = targets.iter().copied().filter(|target| target.has_codegen()).collect();
+                let codegen: Vec<&Target> = targets.iter().copied().filter(|target| target.links()).collect();
                 summary.step("machine code", || asm::compare(&progress, &cache, &codegen, false));
                 summary.step("targets refused", || {
                     REFUSED.iter().try_for_each(|(target, why)| cross::is_refused(&cache, target, why))?;
@@ -130,7 +130,7 @@ fn prepare(progress: &Progress, targets: &[&Target]) -> Result<(Cache, Vec<emula
         toolchain::ensure_nightly_with_source()?;
         let cache = Cache::open()?;
         let emulators = emulated::emulators(&cache)?;
-        targets.iter().try_for_each(|target| cross::cargo(&cache, target).map(drop))?;
+        targets.iter().try_for_each(|target| cross::cargo(&cache, target, "build").map(drop))?;
         Ok((cache, emulators))
     };
     let answer = get();
