@@ -8,7 +8,6 @@ const PORTS: &str = "src/arch";
 
 fn main() {
     println!("cargo:rerun-if-changed=src/arch");
-    println!("cargo:rustc-check-cfg=cfg(barepoll_internals, barepoll_unstable_asm)");
 
     // A port's file is named after its `target_arch`, except where one architecture has two ABIs.
     let arch = var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();

@@ -18,6 +18,7 @@ macro_rules! trap {
 macro_rules! ports {
     ($($port:ident: $($abi:literal)+;)+) => {
         #[path = "../src/arch"]
+        #[allow(clippy::duplicate_mod)] // a port may take another's trap from its file
         mod arch {
             #[allow(dead_code)] // what every port shadows
             pub mod generic;

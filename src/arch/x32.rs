@@ -54,7 +54,7 @@ const BIT_30: usize = 0x4000_0000;
 pub mod nr {
     use super::BIT_30;
 
-    pub const READ: usize = BIT_30 + 0;
+    pub const READ: usize = BIT_30;
     pub const WRITE: usize = BIT_30 + 1;
     pub const CLOSE: usize = BIT_30 + 3;
     pub const CLOCK_GETTIME: Option<usize> = Some(BIT_30 + 228);

@@ -129,10 +129,10 @@ checks! {
     fn debug_of_an_owner_tells_its_descriptor(host) {
         let epoll = Epoll::new()?;
         let failure = super::Failure::new(format_args!("Epoll {{ fd: {} }}", epoll.as_raw_fd()));
-        ensure!(failure.text().map_or(false, |text| reads(format_args!("{epoll:?}"), text)));
+        ensure!(failure.text().filter(|text| reads(format_args!("{epoll:?}"), text)).is_some());
         let eventfd = counter(0)?;
         let failure = super::Failure::new(format_args!("EventFd {{ fd: {} }}", eventfd.as_raw_fd()));
-        ensure!(failure.text().map_or(false, |text| reads(format_args!("{eventfd:?}"), text)));
+        ensure!(failure.text().filter(|text| reads(format_args!("{eventfd:?}"), text)).is_some());
     }
 
     fn a_duplicate_of_an_epoll_is_the_same_epoll(host) {

@@ -160,7 +160,7 @@ fn build(progress: &Progress) -> Result<String, String> {
         ]);
     }
     job.done("measured");
-    Ok(report::markdown(&["cold release build", "crates", "CPU s, least", "CPU s, median"], rows))
+    Ok(report::markdown(&["cold release build", "crates brought", "CPU s, least", "CPU s, median"], rows))
 }
 
 /// The CPU seconds of one build, by the shell's own `times`, and how many crates it compiled.
