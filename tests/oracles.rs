@@ -9,29 +9,12 @@ use std::fs;
 use std::mem::{align_of, size_of};
 use std::sync::OnceLock;
 
-/// Another machine's trap does not assemble on this one, and only constants matter here.
-macro_rules! trap {
-    ($($anything:tt)*) => {};
-}
+#[path = "support/ports.rs"]
+mod ports;
+use ports::{arch, every_port, every_raw_constant, numbers, raw_constants, Port};
 
-/// The cross-test table.
-macro_rules! ports {
+macro_rules! tests_of_each {
     ($($port:ident: $($abi:literal)+;)+) => {
-        #[path = "../src/arch"]
-        #[allow(clippy::duplicate_mod)] // a port may take another's trap from its file
-        mod arch {
-            #[allow(dead_code)] // what every port shadows
-            pub mod generic;
-            $(pub mod $port;)+
-        }
-
-        fn ports() -> Vec<Port> {
-            vec![$({
-                use arch::$port as port;
-                Port { file: stringify!($port), abis: &[$($abi),+], facts: facts!(port) }
-            }),+]
-        }
-
         $(mod $port {
             #[test]
             fn every_call_has_the_number_of_the_kernels_headers() {
@@ -52,143 +35,15 @@ macro_rules! ports {
             fn the_layout_is_that_of_the_kernels_headers() {
                 super::port(stringify!($port)).check("layout");
             }
+
+            #[test]
+            fn the_calls_of_the_program_without_libc_have_the_numbers_of_the_kernels_headers() {
+                super::port(stringify!($port)).check_numbers();
+            }
         })+
     };
 }
-
-// One line a port: its file, and the ABIs in `data/uapi.json` that it serves.
-ports! {
-    aarch64: "aarch64";
-    arm: "arm";
-    csky: "csky";
-    hexagon: "hexagon";
-    loongarch64: "loongarch64";
-    m68k: "m68k";
-    mips: "mips" "mipsel";
-    mips64: "mips64" "mips64el";
-    powerpc: "powerpc";
-    powerpc64: "powerpc64" "powerpc64le";
-    riscv32: "riscv32";
-    riscv64: "riscv64";
-    s390x: "s390x";
-    sparc: "sparc";
-    sparc64: "sparc64";
-    x32: "x32";
-    x86: "x86";
-    x86_64: "x86_64";
-}
-
-/// Every constant of a port: where the headers' file has it, under which names, and what the port says.
-macro_rules! facts {
-    ($port:ident) => {{
-        use $port::{errno, nr};
-        facts![
-            "syscalls":
-            nr::READ: "read";
-            nr::WRITE: "write";
-            nr::CLOSE: "close";
-            nr::IOCTL: "ioctl";
-            nr::EPOLL_CREATE1: "epoll_create1";
-            nr::EPOLL_CTL: "epoll_ctl";
-            nr::EPOLL_WAIT: "epoll_wait";
-            nr::EPOLL_PWAIT: "epoll_pwait";
-            nr::EPOLL_PWAIT2: "epoll_pwait2";
-            nr::EVENTFD2: "eventfd2";
-            nr::CLOCK_GETTIME: "clock_gettime";
-            nr::CLOCK_GETTIME64: "clock_gettime64";
-            "constants":
-            $port::O_CLOEXEC: "O_CLOEXEC" "EPOLL_CLOEXEC" "EFD_CLOEXEC";
-            $port::O_NONBLOCK: "O_NONBLOCK" "EFD_NONBLOCK";
-            $port::EPIOCSPARAMS: "EPIOCSPARAMS";
-            $port::EPIOCGPARAMS: "EPIOCGPARAMS";
-            "layout":
-            $port::EVENT_SIZE: "sizeof_epoll_event";
-            $port::EVENT_DATA: "offset_data";
-            $port::SIGSET_BYTES: "kernel_sigset_bytes";
-            "errno":
-            errno::EACCES: "EACCES";
-            errno::EAGAIN: "EAGAIN";
-            errno::EBADF: "EBADF";
-            errno::ECANCELED: "ECANCELED";
-            errno::EDQUOT: "EDQUOT";
-            errno::EEXIST: "EEXIST";
-            errno::EFAULT: "EFAULT";
-            errno::EINTR: "EINTR";
-            errno::EINVAL: "EINVAL";
-            errno::EIO: "EIO";
-            errno::ELOOP: "ELOOP";
-            errno::EMFILE: "EMFILE";
-            errno::ENFILE: "ENFILE";
-            errno::ENOBUFS: "ENOBUFS";
-            errno::ENODEV: "ENODEV";
-            errno::ENOENT: "ENOENT";
-            errno::ENOMEM: "ENOMEM";
-            errno::ENOSPC: "ENOSPC";
-            errno::ENOSYS: "ENOSYS";
-            errno::ENOTTY: "ENOTTY";
-            errno::EOPNOTSUPP: "EOPNOTSUPP";
-            errno::EOVERFLOW: "EOVERFLOW";
-            errno::EPERM: "EPERM";
-            errno::EPIPE: "EPIPE";
-            errno::ETIMEDOUT: "ETIMEDOUT";
-        ]
-    }};
-    ($($section:literal: $($module:ident::$constant:ident: $($name:literal)+;)+)+) => {
-        vec![$($(Fact {
-            section: $section,
-            constant: stringify!($constant),
-            names: &[$($name),+],
-            value: $module::$constant.value(),
-        }),+),+]
-    };
-}
-use facts;
-
-/// One constant of a port.
-struct Fact {
-    /// The part of the headers' file that has it.
-    section: &'static str,
-    /// Its name in the port.
-    constant: &'static str,
-    /// Its names in the headers' file.
-    names: &'static [&'static str],
-    value: Option<u64>,
-}
-
-/// A number of a port; `None` for a call that the machine lacks.
-trait Number {
-    fn value(self) -> Option<u64>;
-}
-
-impl Number for u16 {
-    fn value(self) -> Option<u64> {
-        Some(self.into())
-    }
-}
-
-impl Number for u32 {
-    fn value(self) -> Option<u64> {
-        Some(self.into())
-    }
-}
-
-impl Number for usize {
-    fn value(self) -> Option<u64> {
-        Some(self as u64)
-    }
-}
-
-impl Number for Option<usize> {
-    fn value(self) -> Option<u64> {
-        self.map(|number| number as u64)
-    }
-}
-
-struct Port {
-    file: &'static str,
-    abis: &'static [&'static str],
-    facts: Vec<Fact>,
-}
+every_port!(tests_of_each);
 
 impl Port {
     /// Holds one section against the headers of every ABI that the port serves.
@@ -206,6 +61,20 @@ impl Port {
         assert!(wrong.is_empty(), "src/arch/{}.rs: {}", self.file, wrong.join("; "));
     }
 
+    /// Holds its column of `bare/numbers.txt` against the same, in what they name.
+    fn check_numbers(&self) {
+        let column = numbers(self.file).unwrap_or_else(|why| panic!("{why}"));
+        let is_named = |call: &str| uapi().keys().any(|abi| headers(abi, "syscalls").contains_key(call));
+        let named: Vec<_> = column.into_iter().filter(|(call, _)| is_named(call)).collect();
+        assert!(named.len() >= 12, "uapi.json names only {named:?}");
+        for (abi, (call, number)) in self.abis.iter().flat_map(|abi| named.iter().map(move |row| (abi, row))) {
+            let of = |call: &str| headers(abi, "syscalls").get(call).and_then(Value::as_u64);
+            // 32-bit machines of the asm-generic table have the one of two calls, under the other's name.
+            let expected = of(call).or_else(|| of("fcntl64").filter(|_| *call == "fcntl"));
+            assert_eq!(*number, expected, "tests/bare/numbers.txt: {call} of {abi}");
+        }
+    }
+
     /// The number of a call, by its name in the headers.
     fn number(&self, name: &str) -> Option<u64> {
         let fact = self.facts.iter().find(|fact| fact.section == "syscalls" && fact.names == [name]);
@@ -215,13 +84,13 @@ impl Port {
 
 /// The port of this name.
 fn port(file: &str) -> Port {
-    ports().into_iter().find(|port| port.file == file).expect("the macro that asks made the table too")
+    ports::port(file).expect("the macro that asks made the table too")
 }
 
 /// The port of the machine that this test runs on.
 fn host() -> Port {
     let abi = host_abi();
-    ports().into_iter().find(|port| port.abis.contains(&&*abi)).unwrap_or_else(|| panic!("no port serves {abi}"))
+    ports::all().into_iter().find(|port| port.abis.contains(&&*abi)).unwrap_or_else(|| panic!("no port serves {abi}"))
 }
 
 /// All ABIs, as the headers' file has them.
@@ -270,13 +139,13 @@ fn port_files() -> Vec<(String, String)> {
 #[test]
 fn every_port_stands_in_the_table() {
     let files: BTreeSet<String> = port_files().into_iter().map(|(name, _)| name).filter(|n| n != "generic").collect();
-    let table: BTreeSet<String> = ports().iter().map(|port| port.file.into()).collect();
-    assert_eq!(files, table, "src/arch/*.rs on the left, ports! of tests/oracles.rs on the right");
+    let table: BTreeSet<String> = ports::all().iter().map(|port| port.file.into()).collect();
+    assert_eq!(files, table, "src/arch/*.rs on the left, every_port! of tests/support/ports.rs on the right");
 }
 
 #[test]
 fn no_abi_of_a_port_is_forgotten() {
-    for port in ports() {
+    for port in ports::all() {
         let names = [port.file.into(), format!("{}le", port.file), format!("{}el", port.file)];
         let served: Vec<_> = names.iter().filter(|name| uapi().contains_key(*name)).collect();
         assert_eq!(served, port.abis.iter().collect::<Vec<_>>(), "src/arch/{}.rs", port.file);
@@ -285,19 +154,22 @@ fn no_abi_of_a_port_is_forgotten() {
 
 #[test]
 fn every_constant_of_every_port_is_compared() {
-    let table = ports();
+    let table = ports::all();
     let compared: BTreeSet<_> = table[0].facts.iter().map(|fact| fact.constant).collect();
     for (name, text) in port_files() {
         let constants = text.lines().filter_map(|line| line.trim_start().strip_prefix("pub const ")?.split(':').next());
         for constant in constants {
-            assert!(compared.contains(constant), "facts! of tests/oracles.rs lacks {constant} of src/arch/{name}.rs");
+            assert!(
+                compared.contains(constant),
+                "facts! of tests/support/ports.rs lacks {constant} of src/arch/{name}.rs"
+            );
         }
     }
 }
 
 #[test]
 fn every_errno_of_the_headers_is_compared() {
-    let table = ports();
+    let table = ports::all();
     let compared: BTreeSet<_> = table[0].facts.iter().filter(|f| f.section == "errno").map(|f| f.constant).collect();
     for (abi, headers) in uapi() {
         let names: BTreeSet<_> = headers["errno"].as_object().expect("a map").keys().map(|name| &**name).collect();
@@ -306,27 +178,6 @@ fn every_errno_of_the_headers_is_compared() {
 }
 
 // This machine's build.
-
-/// Calls `$then!` with all names of `barepoll::raw`, in the groups that the oracles have.
-macro_rules! raw_constants {
-    ($then:ident) => {
-        $then! {
-            all {
-                EPOLL_CLOEXEC EPOLL_CTL_ADD EPOLL_CTL_DEL EPOLL_CTL_MOD
-                EPOLLIN EPOLLPRI EPOLLOUT EPOLLERR EPOLLHUP EPOLLRDNORM EPOLLRDBAND EPOLLWRNORM EPOLLWRBAND EPOLLMSG
-                EPOLLRDHUP EPOLLEXCLUSIVE EPOLLWAKEUP EPOLLONESHOT EPOLLET
-                EFD_SEMAPHORE EFD_NONBLOCK EFD_CLOEXEC
-            }
-            not_libc { EPOLLNVAL EPOLL_IOC_TYPE }
-            not_linux_raw_sys { EPIOCSPARAMS EPIOCGPARAMS }
-            neither { EPOLL_URING_WAKE }
-        }
-    };
-}
-
-macro_rules! ours {
-    ($($group:ident { $($name:ident)+ })+) => { vec![$($((stringify!($name), raw::$name)),+),+] };
-}
 
 macro_rules! libcs {
     (all { $($all:ident)+ } not_libc $_n:tt not_linux_raw_sys { $($other:ident)+ } neither $_nor:tt) => {
@@ -339,11 +190,6 @@ macro_rules! linux_raw_syss {
         use linux_raw_sys::general;
         vec![$((stringify!($all), general::$all),)+ $((stringify!($other), general::$other)),+]
     }};
-}
-
-/// Every constant of `barepoll::raw`.
-fn raw_constants() -> Vec<(&'static str, u32)> {
-    raw_constants!(ours)
 }
 
 /// What `barepoll::raw` says of the names in another's list.
@@ -388,13 +234,13 @@ fn every_raw_constant_has_the_value_of_the_kernels_headers() {
 
 #[test]
 fn every_raw_constant_has_the_value_of_libc() {
-    let theirs = raw_constants!(libcs);
+    let theirs = every_raw_constant!(libcs);
     assert_eq!(ours_of(&theirs), theirs);
 }
 
 #[test]
 fn every_raw_constant_has_the_value_of_linux_raw_sys() {
-    let theirs = raw_constants!(linux_raw_syss);
+    let theirs = every_raw_constant!(linux_raw_syss);
     assert_eq!(ours_of(&theirs), theirs);
 }
 
@@ -562,6 +408,49 @@ fn every_call_has_the_number_of_libc() {
     ];
     // libc names that one on two machines only.
     numbers_agree(theirs, &["clock_gettime64"]);
+}
+
+#[test]
+fn the_numbers_of_the_program_without_libc_are_those_of_libc() {
+    let theirs = &[
+        #[cfg(not(any(
+            target_arch = "aarch64",
+            target_arch = "csky",
+            target_arch = "hexagon",
+            target_arch = "loongarch32",
+            target_arch = "loongarch64",
+            target_arch = "riscv32",
+            target_arch = "riscv64"
+        )))]
+        ("fork", libc::SYS_fork as u64),
+        ("clone", libc::SYS_clone as u64),
+        ("waitid", libc::SYS_waitid as u64),
+        ("exit_group", libc::SYS_exit_group as u64),
+        ("getpid", libc::SYS_getpid as u64),
+        ("gettid", libc::SYS_gettid as u64),
+        ("tgkill", libc::SYS_tgkill as u64),
+        ("rt_sigaction", libc::SYS_rt_sigaction as u64),
+        ("rt_sigprocmask", libc::SYS_rt_sigprocmask as u64),
+        ("pipe2", libc::SYS_pipe2 as u64),
+        ("socketpair", libc::SYS_socketpair as u64),
+        ("shutdown", libc::SYS_shutdown as u64),
+        ("dup", libc::SYS_dup as u64),
+        ("openat", libc::SYS_openat as u64),
+        ("fcntl", libc::SYS_fcntl as u64),
+        ("prlimit64", libc::SYS_prlimit64 as u64),
+        ("reboot", libc::SYS_reboot as u64),
+        ("msync", libc::SYS_msync as u64),
+        ("uname", libc::SYS_uname as u64),
+        ("SIG_BLOCK", libc::SIG_BLOCK as u64),
+        ("SIG_UNBLOCK", libc::SIG_UNBLOCK as u64),
+        ("SIGCHLD", libc::SIGCHLD as u64),
+        ("SOCK_STREAM", libc::SOCK_STREAM as u64),
+        ("RLIMIT_NOFILE", libc::RLIMIT_NOFILE as u64),
+    ];
+    for (name, number) in numbers(host().file).expect("it has a column for this machine") {
+        let expected = theirs.iter().find(|(known, _)| *known == name).map(|(_, number)| *number);
+        assert_eq!(number, expected, "tests/bare/numbers.txt: {name}");
+    }
 }
 
 #[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]

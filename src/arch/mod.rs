@@ -17,7 +17,7 @@
 #[allow(dead_code)] // what every port shadows
 pub mod generic;
 
-/// Marks a port's trap functions. Here it changes nothing; `tests/oracles.rs` defines it empty.
+/// Marks a port's trap functions. Here it changes nothing; `tests/support/ports.rs` defines it empty.
 macro_rules! trap {
     ($($item:item)*) => { $($item)* };
 }

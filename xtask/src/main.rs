@@ -7,9 +7,12 @@ mod cpio;
 mod cross;
 mod debian;
 mod emulated;
+mod headers;
 mod kernels;
 mod minimum;
 mod native;
+#[path = "../../tests/support/ports.rs"]
+mod ports;
 mod progress;
 mod readme;
 mod report;
@@ -18,6 +21,7 @@ mod targets;
 mod test;
 mod toolchain;
 
+use crate::ports::arch; // where the ports look for what they share
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -36,6 +40,8 @@ enum Command {
     Table,
     /// Compare the machine code of each call with the same by hand, for each port
     Asm(asm::Options),
+    /// Compare every port with the kernel's own headers, by a C compiler
+    Headers,
     /// Measure barepoll beside its peers
     #[command(subcommand)]
     Bench(bench::What),
@@ -48,6 +54,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&options),
         Command::Table => test::table(),
         Command::Asm(options) => asm::run_alone(&options),
+        Command::Headers => headers::run_alone(),
         Command::Bench(what) => bench::run_alone(&what),
         Command::Minimum => minimum::run_alone(),
     };

@@ -6,7 +6,7 @@ use crate::emulated::{self, Answer};
 use crate::progress::Progress;
 use crate::shell::root;
 use crate::targets::{select, Target, QUICK, TARGETS};
-use crate::{asm, bench, cross, kernels, minimum, native, readme, report, toolchain};
+use crate::{asm, bench, cross, headers, kernels, minimum, native, readme, report, toolchain};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -67,6 +67,7 @@ pub fn run(options: &Options) -> Result<(), String> {
                 summary.emulated(&emulators, emulated::run_all(&progress, &cache, &emulators, &targets));
             }
             if everything {
+                summary.step("the kernel's headers", || headers::run_checks(&progress, &cache));
                 let codegen: Vec<&Target> = targets.iter().copied().filter(|target| target.links()).collect();
                 summary.step("machine code", || asm::compare(&progress, &cache, &codegen, false));
                 summary.step("targets refused", || {

@@ -1,0 +1,223 @@
+//! Every port's numbers and constants, as data: `oracles.rs` holds them against other people's tables, `cargo xtask headers`
+//! against the kernel's headers and a C compiler.
+//!
+//! Whoever includes this file writes `use ports::arch;` at its crate's root, where the ports look for it.
+
+use barepoll::raw;
+
+/// Another machine's trap does not assemble on this one, and only constants matter here.
+macro_rules! trap {
+    ($($anything:tt)*) => {};
+}
+
+/// The cross-test table. One line a port: its file, and the ABIs in `data/uapi.json` that it serves.
+macro_rules! every_port {
+    ($then:ident) => {
+        $then! {
+            aarch64: "aarch64";
+            arm: "arm";
+            csky: "csky";
+            hexagon: "hexagon";
+            loongarch64: "loongarch64";
+            m68k: "m68k";
+            mips: "mips" "mipsel";
+            mips64: "mips64" "mips64el";
+            powerpc: "powerpc";
+            powerpc64: "powerpc64" "powerpc64le";
+            riscv32: "riscv32";
+            riscv64: "riscv64";
+            s390x: "s390x";
+            sparc: "sparc";
+            sparc64: "sparc64";
+            x32: "x32";
+            x86: "x86";
+            x86_64: "x86_64";
+        }
+    };
+}
+#[allow(unused_imports)] // xtask asks for all ports at once
+pub(crate) use every_port;
+
+macro_rules! table {
+    ($($port:ident: $($abi:literal)+;)+) => {
+        // Two ports take their trap from another's file; x32 writes each number as `BIT_30 +` x86_64's, 0 too.
+        #[allow(clippy::duplicate_mod, clippy::identity_op)]
+        #[path = "../../src/arch"]
+        pub mod arch {
+            #[allow(dead_code)] // what every port shadows
+            pub mod generic;
+            $(pub mod $port;)+
+        }
+
+        /// Every port.
+        pub fn all() -> Vec<Port> {
+            vec![$({
+                use arch::$port as port;
+                Port { file: stringify!($port), abis: &[$($abi),+], facts: facts!(port) }
+            }),+]
+        }
+    };
+}
+/// Every constant of a port: where the headers' file has it, under which names, and what the port says.
+macro_rules! facts {
+    ($port:ident) => {{
+        use $port::{errno, nr};
+        facts![
+            "syscalls":
+            nr::READ: "read";
+            nr::WRITE: "write";
+            nr::CLOSE: "close";
+            nr::IOCTL: "ioctl";
+            nr::EPOLL_CREATE1: "epoll_create1";
+            nr::EPOLL_CTL: "epoll_ctl";
+            nr::EPOLL_WAIT: "epoll_wait";
+            nr::EPOLL_PWAIT: "epoll_pwait";
+            nr::EPOLL_PWAIT2: "epoll_pwait2";
+            nr::EVENTFD2: "eventfd2";
+            nr::CLOCK_GETTIME: "clock_gettime";
+            nr::CLOCK_GETTIME64: "clock_gettime64";
+            "constants":
+            $port::O_CLOEXEC: "O_CLOEXEC" "EPOLL_CLOEXEC" "EFD_CLOEXEC";
+            $port::O_NONBLOCK: "O_NONBLOCK" "EFD_NONBLOCK";
+            $port::EPIOCSPARAMS: "EPIOCSPARAMS";
+            $port::EPIOCGPARAMS: "EPIOCGPARAMS";
+            "layout":
+            $port::EVENT_SIZE: "sizeof_epoll_event";
+            $port::EVENT_DATA: "offset_data";
+            $port::SIGSET_BYTES: "kernel_sigset_bytes";
+            "errno":
+            errno::EACCES: "EACCES";
+            errno::EAGAIN: "EAGAIN";
+            errno::EBADF: "EBADF";
+            errno::ECANCELED: "ECANCELED";
+            errno::EDQUOT: "EDQUOT";
+            errno::EEXIST: "EEXIST";
+            errno::EFAULT: "EFAULT";
+            errno::EINTR: "EINTR";
+            errno::EINVAL: "EINVAL";
+            errno::EIO: "EIO";
+            errno::ELOOP: "ELOOP";
+            errno::EMFILE: "EMFILE";
+            errno::ENFILE: "ENFILE";
+            errno::ENOBUFS: "ENOBUFS";
+            errno::ENODEV: "ENODEV";
+            errno::ENOENT: "ENOENT";
+            errno::ENOMEM: "ENOMEM";
+            errno::ENOSPC: "ENOSPC";
+            errno::ENOSYS: "ENOSYS";
+            errno::ENOTTY: "ENOTTY";
+            errno::EOPNOTSUPP: "EOPNOTSUPP";
+            errno::EOVERFLOW: "EOVERFLOW";
+            errno::EPERM: "EPERM";
+            errno::EPIPE: "EPIPE";
+            errno::ETIMEDOUT: "ETIMEDOUT";
+        ]
+    }};
+    ($($section:literal: $($module:ident::$constant:ident: $($name:literal)+;)+)+) => {
+        vec![$($(Fact {
+            section: $section,
+            constant: stringify!($constant),
+            names: &[$($name),+],
+            value: $module::$constant.value(),
+        }),+),+]
+    };
+}
+every_port!(table);
+
+/// One constant of a port.
+pub struct Fact {
+    /// The part of the headers' file that has it.
+    pub section: &'static str,
+    /// Its name in the port.
+    pub constant: &'static str,
+    /// Its names in the headers' file.
+    pub names: &'static [&'static str],
+    pub value: Option<u64>,
+}
+
+/// A number of a port; `None` for a call that the machine lacks.
+trait Number {
+    fn value(self) -> Option<u64>;
+}
+
+impl Number for u16 {
+    fn value(self) -> Option<u64> {
+        Some(self.into())
+    }
+}
+
+impl Number for u32 {
+    fn value(self) -> Option<u64> {
+        Some(self.into())
+    }
+}
+
+impl Number for usize {
+    fn value(self) -> Option<u64> {
+        Some(self as u64)
+    }
+}
+
+impl Number for Option<usize> {
+    fn value(self) -> Option<u64> {
+        self.map(|number| number as u64)
+    }
+}
+
+pub struct Port {
+    pub file: &'static str,
+    #[allow(dead_code)] // xtask asks by target
+    pub abis: &'static [&'static str],
+    pub facts: Vec<Fact>,
+}
+
+/// The port of this name.
+pub fn port(file: &str) -> Option<Port> {
+    all().into_iter().find(|port| port.file == file)
+}
+
+/// A port's column of `bare/numbers.txt`: each call, in small letters, or constant; `None` for a call that the machine lacks.
+pub fn numbers(port: &str) -> Result<Vec<(&'static str, Option<u64>)>, String> {
+    let lines = include_str!("../bare/numbers.txt").lines();
+    let mut lines = lines.map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let header = lines.find(|words| words.contains(&"x86_64")).ok_or("tests/bare/numbers.txt has no header")?;
+    let column = header.iter().position(|name| *name == port);
+    let column = column.ok_or_else(|| format!("tests/bare/numbers.txt has no column for {port}"))?;
+    let row = |words: Vec<&'static str>| {
+        let value = words.get(column).filter(|_| words.len() == header.len());
+        match (value, value.and_then(|value| value.parse().ok())) {
+            (Some(&"-"), _) => Ok((words[0], None)),
+            (_, Some(number)) => Ok((words[0], Some(number))),
+            _ => Err(format!("tests/bare/numbers.txt: {:?} has no number for {port}", words.join(" "))),
+        }
+    };
+    lines.map(row).collect()
+}
+
+/// Calls `$then!` with all names of `barepoll::raw`, in the groups that the oracles have.
+macro_rules! every_raw_constant {
+    ($then:ident) => {
+        $then! {
+            all {
+                EPOLL_CLOEXEC EPOLL_CTL_ADD EPOLL_CTL_DEL EPOLL_CTL_MOD
+                EPOLLIN EPOLLPRI EPOLLOUT EPOLLERR EPOLLHUP EPOLLRDNORM EPOLLRDBAND EPOLLWRNORM EPOLLWRBAND EPOLLMSG
+                EPOLLRDHUP EPOLLEXCLUSIVE EPOLLWAKEUP EPOLLONESHOT EPOLLET
+                EFD_SEMAPHORE EFD_NONBLOCK EFD_CLOEXEC
+            }
+            not_libc { EPOLLNVAL EPOLL_IOC_TYPE }
+            not_linux_raw_sys { EPIOCSPARAMS EPIOCGPARAMS }
+            neither { EPOLL_URING_WAKE }
+        }
+    };
+}
+
+macro_rules! ours {
+    ($($group:ident { $($name:ident)+ })+) => { vec![$($((stringify!($name), raw::$name)),+),+] };
+}
+#[allow(unused_imports)] // xtask asks for our values only
+pub(crate) use every_raw_constant;
+
+/// Every constant of `barepoll::raw`.
+pub fn raw_constants() -> Vec<(&'static str, u32)> {
+    every_raw_constant!(ours)
+}
