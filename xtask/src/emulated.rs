@@ -6,7 +6,7 @@ use crate::debian::{Cache, Suite};
 use crate::progress::{Job, Progress};
 use crate::shell::run_within;
 use crate::targets::Target;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::mpsc::sync_channel;
 use std::thread;
@@ -18,6 +18,21 @@ pub struct Emulator {
     pub name: String,
     programs: PathBuf,
     suffix: &'static str,
+}
+
+impl Emulator {
+    /// The folder of its programs.
+    pub fn programs(&self) -> &Path {
+        &self.programs
+    }
+
+    /// A program of this target, run by it; by itself where the target has no emulator.
+    pub fn command(&self, target: &Target, program: &Path) -> Command {
+        let [emulator, arguments @ ..] = target.emulator else { return Command::new(program) };
+        let mut command = Command::new(self.programs.join(format!("{emulator}{}", self.suffix)));
+        command.args(arguments).arg(program);
+        command
+    }
 }
 
 /// What a target came to: its runs, one an emulator, or why there is none.
@@ -108,14 +123,15 @@ pub fn run_all(
 
 fn run_one(target: &Target, job: &Job, built: Result<PathBuf, String>, emulators: &[Emulator]) -> Answer {
     let program = built?;
-    let [emulator, arguments @ ..] = target.emulator else { return Ok(Vec::new()) };
+    if target.emulator.is_empty() {
+        return Ok(Vec::new());
+    }
     job.at("running");
     thread::scope(|scope| {
         let each: Vec<_> = emulators
             .iter()
             .map(|version| {
-                let mut command = Command::new(version.programs.join(format!("{emulator}{}", version.suffix)));
-                command.args(arguments).arg(&program);
+                let mut command = version.command(target, &program);
                 scope.spawn(move || {
                     let start = Instant::now();
                     let output = run_within(&mut command, LIMIT)?;

@@ -2,6 +2,7 @@
 
 mod asm;
 mod bench;
+mod cat;
 mod conformance;
 mod cpio;
 mod cross;
@@ -45,6 +46,8 @@ enum Command {
     /// Measure barepoll beside its peers
     #[command(subcommand)]
     Bench(bench::What),
+    /// Run `bare-cat`, the example without libc, on every kind of stream, here and for other machines
+    Cat,
     /// Compile the crate with the oldest compiler it promises, Debian's rustc 1.63
     Minimum,
 }
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Command::Asm(options) => asm::run_alone(&options),
         Command::Headers => headers::run_alone(),
         Command::Bench(what) => bench::run_alone(&what),
+        Command::Cat => cat::run_alone(),
         Command::Minimum => minimum::run_alone(),
     };
     match outcome {

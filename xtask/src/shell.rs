@@ -85,3 +85,9 @@ fn words(command: &Command) -> String {
     let arguments = command.get_args().map(OsStr::to_string_lossy);
     [command.get_program().to_string_lossy()].into_iter().chain(arguments).collect::<Vec<_>>().join(" ")
 }
+
+/// A command as a shell reads it.
+pub fn quoted(command: &Command) -> String {
+    let quote = |word: &OsStr| format!("'{}'", word.to_string_lossy().replace('\'', r"'\''"));
+    [command.get_program()].into_iter().chain(command.get_args()).map(quote).collect::<Vec<_>>().join(" ")
+}

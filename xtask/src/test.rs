@@ -6,7 +6,7 @@ use crate::emulated::{self, Answer};
 use crate::progress::Progress;
 use crate::shell::root;
 use crate::targets::{select, Target, QUICK, TARGETS};
-use crate::{asm, bench, cross, headers, kernels, minimum, native, readme, report, toolchain};
+use crate::{asm, bench, cat, cross, headers, kernels, minimum, native, readme, report, toolchain};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -74,6 +74,7 @@ pub fn run(options: &Options) -> Result<(), String> {
                     REFUSED.iter().try_for_each(|(target, why)| cross::is_refused(&cache, target, why))?;
                     Ok(REFUSED.len())
                 });
+                summary.step("bare-cat", || cat::run_checks(&progress, &cache));
             }
             if !some_targets {
                 summary.booted(kernels::run_all(&progress, &cache, &kernels));
