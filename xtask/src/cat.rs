@@ -66,7 +66,7 @@ fn all(cache: &Cache) -> Result<usize, String> {
     let emulators = emulated::emulators(cache)?;
     for target in select(&TARGETS.map(String::from))? {
         let program = build(cache, target)?;
-        for emulator in &emulators {
+        for emulator in emulators.iter().filter(|emulator| emulator.serves(target)) {
             let on = format!("{} under {}", target.name, emulator.name);
             passed += check(CHECKS, &on, &|| emulator.command(target, &program))?;
         }
