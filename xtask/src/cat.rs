@@ -58,10 +58,10 @@ pub fn run_alone() -> Result<(), String> {
 }
 
 fn all(cache: &Cache) -> Result<usize, String> {
-    run(cargo()
-        .args(["build", "--release", "--locked", "-p", "bare-cat", "--target-dir"])
-        .arg(cross::target_dir(cache)))?;
-    let program = cross::target_dir(cache).join("release/bare-cat");
+    // This checkout's own, and not beside the downloads, which others share.
+    let folder = root().join("target");
+    run(cargo().args(["build", "--release", "--locked", "-p", "bare-cat", "--target-dir"]).arg(&folder))?;
+    let program = folder.join("release/bare-cat");
     let mut passed = check(CHECKS, "here", &|| Command::new(&program))?;
     let emulators = emulated::emulators(cache)?;
     for target in select(&TARGETS.map(String::from))? {
@@ -79,8 +79,9 @@ fn all(cache: &Cache) -> Result<usize, String> {
 }
 
 fn build(cache: &Cache, target: &Target) -> Result<PathBuf, String> {
-    run(&mut documented(cache, "build", target, None))?;
-    Ok(cross::target_dir(cache).join(target.name).join("release/bare-cat"))
+    let programs = root().join("target/bare").join(target.name);
+    run(documented(cache, "build", target, None).args(["-Zunstable-options", "--artifact-dir"]).arg(&programs))?;
+    Ok(programs.join("bare-cat"))
 }
 
 /// The command of the program's documentation, in its folder.

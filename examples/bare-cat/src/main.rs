@@ -25,8 +25,8 @@ use core::mem::MaybeUninit;
 use core::ops::Range;
 use core::time::Duration;
 
-/// Bytes read at a time: what a pipe holds.
-const CHUNK: usize = 64 * 1024;
+/// Bytes read at a time. They are on the stack: LLVM for m68k goes wrong where a function has more than 32 KB there.
+const CHUNK: usize = 16 * 1024;
 
 /// What [`start`] calls.
 extern "C" fn main() -> ! {

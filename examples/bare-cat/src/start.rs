@@ -65,7 +65,10 @@ pub fn exit(status: usize) -> ! {
         #[cfg(target_arch = "sparc64")]
         asm!("mov 188, %g1", "ta 0x6d", in("o0") status, options(noreturn));
         #[cfg(target_arch = "m68k")]
-        asm!("move.l #247, %d0", "trap #0", in("d1") status, options(noreturn));
+        loop {
+            // LLVM puts a call of libc's `abort` behind what it is told not to return.
+            asm!("move.l #247, %d0", "trap #0", in("d1") status, out("d0") _);
+        }
         #[cfg(target_arch = "hexagon")]
         asm!("r6 = #94", "trap0(#1)", in("r0") status, options(noreturn));
         #[cfg(target_arch = "csky")]
