@@ -45,7 +45,8 @@ extern "C" fn run() -> ! {
     let mut tally = Tally::default();
     let endian = if 1_u16.to_ne_bytes()[0] == 1 { "little" } else { "big" };
     let (bits, size, data) = (usize::BITS, size_of::<Event>(), EVENT_DATA);
-    print(format_args!("machine: {endian}, {bits} bits, event of {size}, data at {data}\n"));
+    // A line of its own, though the firmware may have left the console's cursor in the middle of one.
+    print(format_args!("\nmachine: {endian}, {bits} bits, event of {size}, data at {data}\n"));
     print(format_args!("kernel: {}\n", system::release().as_str()));
     print(format_args!("pages: {}\n", system::page_size()));
     for (subject, checks) in SUBJECTS {
