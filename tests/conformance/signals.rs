@@ -347,7 +347,11 @@ checks! {
         let epoll = watching(&pong, EventFlags::IN | EventFlags::ET)?;
         let each = |number: usize, other: &dyn Other| {
             if number == 0 {
-                while ping.read() == Ok(1) && pong.write(1).is_ok() {}
+                // Slow enough that about every other wait meets a signal.
+                while ping.read() == Ok(1) {
+                    other.sleep(Duration::from_micros(100));
+                    let _ = pong.write(1);
+                }
                 return;
             }
             while done.read().is_err() {
