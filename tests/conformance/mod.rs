@@ -56,6 +56,19 @@ pub trait Other {
     fn signal(&self, signal: i32);
 }
 
+/// What the owner of a machine can do besides: the first process of a kernel, with `/proc` and `/sys` mounted.
+#[allow(dead_code)] // only a program that may be the first process has one
+pub trait Machine: Host {
+    /// The kernel's version: 6.12.9 is `(6, 12)`.
+    fn version(&mut self) -> (u32, u32);
+    /// Reads a file from its beginning, and gives how many bytes it read.
+    fn read_file(&mut self, path: fmt::Arguments<'_>, text: &mut [u8]) -> Result<usize, Errno>;
+    /// Writes to a file, all at once.
+    fn write_file(&mut self, path: fmt::Arguments<'_>, text: &[u8]) -> Result<(), Errno>;
+    /// Uses a capability of this process from now on, or does without it; it stays permitted.
+    fn use_capability(&mut self, capability: u32, is_used: bool) -> Result<(), Errno>;
+}
+
 /// The numbers of signals that checks use; they are the same on every architecture.
 pub const SIGPIPE: i32 = 13;
 pub const SIGALRM: i32 = 14;
@@ -71,6 +84,13 @@ pub struct Check {
     /// A sentence, with underscores.
     pub name: &'static str,
     pub run: fn(&mut dyn Host) -> Outcome,
+}
+
+/// One promise that only a machine of one's own can show.
+#[allow(dead_code)]
+pub struct MachineCheck {
+    pub name: &'static str,
+    pub run: fn(&mut dyn Machine) -> Outcome,
 }
 
 /// Where a check failed, and what it found there.
@@ -140,16 +160,19 @@ macro_rules! ensure_eq {
     };
 }
 
-/// Defines the checks of one subject, and its list `CHECKS`.
+/// Defines the checks of one subject, and its list `CHECKS`. `for Machine, MachineCheck:` makes them checks of a machine.
 macro_rules! checks {
-    ($($(#[$doc:meta])* fn $name:ident($host:ident) $body:block)*) => {
-        $($(#[$doc])* fn $name($host: &mut dyn crate::conformance::Host) -> crate::conformance::Outcome {
+    (for $kind:ident, $check:ident: $($(#[$doc:meta])* fn $name:ident($host:ident) $body:block)*) => {
+        $($(#[$doc])* fn $name($host: &mut dyn crate::conformance::$kind) -> crate::conformance::Outcome {
             let _ = &$host;
             $body
             Ok(())
         })*
-        pub const CHECKS: &[crate::conformance::Check] =
-            &[$(crate::conformance::Check { name: stringify!($name), run: $name }),*];
+        pub const CHECKS: &[crate::conformance::$check] =
+            &[$(crate::conformance::$check { name: stringify!($name), run: $name }),*];
+    };
+    ($($checks:tt)*) => {
+        checks! { for Host, Check: $($checks)* }
     };
 }
 
@@ -251,6 +274,34 @@ pub fn pester(other: &dyn Other, signal: i32, done: &EventFd) {
     }
 }
 
+/// Runs `each` so many times beside `here`, all at the same time, and tells each its number.
+pub fn crowd(
+    host: &mut dyn Host,
+    count: usize,
+    each: &(dyn Fn(usize, &dyn Other) + Sync),
+    here: &mut dyn FnMut(&mut dyn Host) -> Outcome,
+) -> Outcome {
+    match count.checked_sub(1) {
+        None => here(host),
+        Some(number) => host.beside(&|other| each(number, other), &mut |host| crowd(host, number, each, here)),
+    }
+}
+
+/// Reads a nonblocking counter until it has given so many in all, and gives how many: fewer where nothing more came.
+pub fn gather(counter: &EventFd, expected: u64) -> Result<u64, Errno> {
+    let epoll = watching(counter, EventFlags::IN)?;
+    let mut sum = 0;
+    while sum < expected && count(epoll.wait_uninterrupted(&mut Event::buffer::<1>(), Some(LATE)))? == 1 {
+        sum += counter.read()?;
+    }
+    Ok(sum)
+}
+
+/// Does nothing for this time: time for the others.
+pub fn pause(host: &mut dyn Host, time: Duration) -> Outcome {
+    host.beside(&|other| other.sleep(time), &mut |_| Ok(()))
+}
+
 /// Runs the check with these signals blocked (and caught once they no longer are), and no longer, however it ends.
 pub fn with_blocked(host: &mut dyn Host, signals: &[i32], check: fn(&mut dyn Host) -> Outcome) -> Outcome {
     for &signal in signals {
@@ -294,6 +345,8 @@ mod data;
 mod descriptors;
 mod eventfd;
 mod interest;
+#[allow(dead_code)]
+mod machine;
 mod nested;
 mod readiness;
 mod sharing;
@@ -301,6 +354,7 @@ mod signals;
 mod timeouts;
 mod triggers;
 mod values;
+mod wakeups;
 
 /// Every check, a subject after another.
 pub const SUBJECTS: &[(&str, &[Check])] = &[
@@ -317,5 +371,10 @@ pub const SUBJECTS: &[(&str, &[Check])] = &[
     ("timeouts", timeouts::CHECKS),
     ("signals", signals::CHECKS),
     ("sharing", sharing::CHECKS),
+    ("wakeups", wakeups::CHECKS),
     ("busy_poll", busy_poll::CHECKS),
 ];
+
+/// Every check of a machine. Who has none leaves them out: they are not his, and no list of his names them.
+#[allow(dead_code)]
+pub const MACHINE: &[(&str, &[MachineCheck])] = &[("machine", machine::CHECKS)];

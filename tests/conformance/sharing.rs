@@ -1,6 +1,6 @@
 //! What happens on one side while the other waits.
 
-use super::{count, counter, ready, ready_within, watching, LATE, LONG, NOTHING};
+use super::{count, counter, crowd, gather, ready, ready_within, watching, LATE, LONG, NOTHING};
 use super::{Host, Other, Outcome};
 use barepoll::{Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags};
 use core::time::Duration;
@@ -129,5 +129,51 @@ checks! {
                 outcome
             },
         )?;
+    }
+
+    fn tokens_that_go_round_between_four_sides_are_never_lost(host) {
+        const SIDES: usize = 4;
+        const TOKENS: u64 = 3;
+        const ROUNDS: u64 = 200; // five steps each
+        const STOP: EventData = EventData::new_u64(99);
+        let steps = [counter(0)?, counter(0)?, counter(0)?, counter(0)?, counter(0)?];
+        let stop = counter(0)?;
+        // Takes what there is at one step, and puts it at the next.
+        let pass_on = |epoll: &Epoll, from: &EventFd, to: &EventFd| loop {
+            match ready_within(epoll, LONG)? {
+                ready if ready == [(1, IN)] => {}
+                _ => return Err(Errno::ETIMEDOUT),
+            }
+            match from.read() {
+                Err(Errno::EAGAIN) => {} // taken with the edge before
+                tokens => {
+                    let tokens = tokens?;
+                    to.write(tokens)?;
+                    return Ok(tokens);
+                }
+            }
+        };
+        let each = |number: usize, _: &dyn Other| {
+            let [from, to] = [&steps[number], &steps[number + 1]];
+            let Ok(epoll) = watching(from, IN | EventFlags::ET) else { return };
+            if epoll.add(&stop, STOP, IN).is_ok() {
+                while pass_on(&epoll, from, to).is_ok() {}
+            }
+        };
+        let [first, .., last] = &steps;
+        let epoll = watching(last, IN | EventFlags::ET)?;
+        crowd(host, SIDES, &each, &mut |_| {
+            first.write(TOKENS)?;
+            let (mut rounds, mut outcome) = (0, Ok(0));
+            while rounds < ROUNDS * TOKENS && outcome.is_ok() {
+                outcome = pass_on(&epoll, last, first);
+                rounds += outcome.unwrap_or(0);
+            }
+            let found = gather(last, TOKENS);
+            stop.write(1)?;
+            ensure_eq!(outcome.map(drop), Ok(()));
+            ensure_eq!(found, Ok(TOKENS));
+            Ok(())
+        })?;
     }
 }

@@ -1,7 +1,7 @@
 //! Signals: what they interrupt, what a mask lets through, what goes on.
 
-use super::{count, counter, pester, watching, with_blocked};
-use super::{Host, Outcome, LATE, LONG, SIGALRM, SIGREALTIME, SIGTERM};
+use super::{count, counter, crowd, pester, watching, with_blocked};
+use super::{Host, Other, Outcome, LATE, LONG, SIGALRM, SIGREALTIME, SIGTERM};
 use barepoll::{Epoll, Errno, Event, EventFd, EventFdFlags, EventFlags, SigSet};
 use core::time::Duration;
 
@@ -95,6 +95,7 @@ checks! {
     fn a_signal_interrupts_a_masked_wait_that_does_not_mask_it(host) {
         is_interrupted(host, &|| masked(Some(LONG), &SigSet::empty()).map(drop))?;
         is_interrupted(host, &|| masked(Some(FINE), &only(&[SIGTERM])?).map(drop))?;
+        is_interrupted(host, &|| masked(None, &only(&[SIGTERM])?).map(drop))?;
     }
 
     fn an_interrupted_epoll_goes_on_working(host) {
@@ -315,5 +316,77 @@ checks! {
             )?;
             ensure!(host.now() - start < LATE);
         }
+    }
+
+    fn an_event_and_no_signal_ends_a_wait_that_masks_all_of_them(host) {
+        host.catch(SIGALRM)?;
+        for timeout in [None, Some(LONG), Some(FINE)] {
+            let eventfd = counter(0)?;
+            let epoll = watching(&eventfd, EventFlags::IN)?;
+            host.beside(
+                &|other| {
+                    for _ in 0..3 {
+                        other.sleep(Duration::from_millis(8));
+                        other.signal(SIGALRM);
+                    }
+                    let _ = eventfd.write(1);
+                },
+                &mut |_| {
+                    let mut buffer = Event::buffer::<2>();
+                    ensure_eq!(count(epoll.wait_masked(&mut buffer, timeout, &SigSet::full())), Ok(1));
+                    Ok(())
+                },
+            )?;
+        }
+    }
+
+    fn signals_at_any_moment_lose_no_event(host) {
+        const TURNS: u32 = 300;
+        host.catch(SIGALRM)?;
+        let (ping, pong, done) = (EventFd::new(0, EventFdFlags::CLOEXEC)?, counter(0)?, counter(0)?);
+        let epoll = watching(&pong, EventFlags::IN | EventFlags::ET)?;
+        let each = |number: usize, other: &dyn Other| {
+            if number == 0 {
+                // Slow enough that about every other wait meets a signal.
+                while ping.read() == Ok(1) {
+                    other.sleep(Duration::from_micros(100));
+                    let _ = pong.write(1);
+                }
+                return;
+            }
+            while done.read().is_err() {
+                other.signal(SIGALRM);
+                other.sleep(Duration::from_micros(300));
+            }
+        };
+        let caught = host.caught();
+        crowd(host, 2, &each, &mut |_| {
+            let mut outcome = Ok(1);
+            for turn in 0..TURNS {
+                ping.write(1)?;
+                // Each kind of wait in turn; one that is interrupted is asked again.
+                outcome = loop {
+                    let mut buffer = Event::buffer::<2>();
+                    let answer = match turn % 4 {
+                        0 => epoll.wait(&mut buffer, Some(LONG)),
+                        1 => epoll.wait(&mut buffer, Some(FINE)),
+                        2 => epoll.wait_masked(&mut buffer, Some(LONG), &SigSet::empty()),
+                        _ => epoll.wait_uninterrupted(&mut buffer, Some(LONG)),
+                    };
+                    match count(answer) {
+                        Err(Errno::EINTR) if turn % 4 != 3 => {}
+                        answer => break answer,
+                    }
+                };
+                if outcome != Ok(1) || pong.read() != Ok(1) {
+                    break;
+                }
+            }
+            ping.write(2)?; // the echo stops
+            done.write(1)?;
+            ensure_eq!(outcome, Ok(1));
+            Ok(())
+        })?;
+        ensure!(host.caught() > caught);
     }
 }

@@ -14,6 +14,9 @@ pub struct Run {
     /// The kernel's release, as it says; under qemu-user, this machine's.
     pub kernel: String,
     pub pages: String,
+    /// How many processors the kernel runs on; an emulator's run does not say.
+    #[serde(default)]
+    pub processors: String,
     pub checks: Vec<Check>,
     pub seconds: f32,
 }
@@ -60,6 +63,8 @@ impl Run {
                 run.kernel = kernel.into();
             } else if let Some(pages) = line.strip_prefix("pages: ") {
                 run.pages = pages.into();
+            } else if let Some(processors) = line.strip_prefix("processors: ") {
+                run.processors = processors.into();
             } else if let Some(count) = line.strip_prefix("conformance: ") {
                 closing = Some(count.to_string());
             }
@@ -79,6 +84,11 @@ impl Run {
 
     pub fn excused(&self) -> usize {
         self.checks.iter().filter(|check| check.known.is_some()).count()
+    }
+
+    /// Whether it ran the checks of a machine, which only the first process of a kernel can.
+    pub fn has_machine(&self) -> bool {
+        self.checks.iter().any(|check| check.name.starts_with("machine::"))
     }
 
     /// What failed and nobody but the crate is to blame for.

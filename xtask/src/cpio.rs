@@ -1,6 +1,6 @@
-//! The initial file system of a kernel: a newc archive with a console and one program.
+//! The initial file system of a kernel: a newc archive with a console, one program, and where that mounts what it asks.
 
-/// `/dev/console`, which the kernel opens for its first process, and `/init`, that process.
+/// `/dev/console`, which the kernel opens for its first process, and `/init`, that process, which mounts `/proc` and `/sys`.
 pub fn with_init(program: &[u8]) -> Vec<u8> {
     const FOLDER: u32 = 0o040_755;
     const CHARACTER_DEVICE: u32 = 0o020_600;
@@ -8,6 +8,8 @@ pub fn with_init(program: &[u8]) -> Vec<u8> {
     let mut archive = Vec::new();
     entry(&mut archive, "dev", FOLDER, (0, 0), &[]);
     entry(&mut archive, "dev/console", CHARACTER_DEVICE, (5, 1), &[]);
+    entry(&mut archive, "proc", FOLDER, (0, 0), &[]);
+    entry(&mut archive, "sys", FOLDER, (0, 0), &[]);
     entry(&mut archive, "init", PROGRAM, (0, 0), program);
     entry(&mut archive, "TRAILER!!!", 0, (0, 0), &[]);
     archive

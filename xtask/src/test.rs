@@ -165,7 +165,14 @@ impl Summary {
     fn take(&mut self, runs: &[Run]) {
         for run in runs {
             self.failures.extend(run.failures());
-            let before = self.runs.first().map_or(run.checks.len(), |first| first.checks.len());
+            let is_kernel = |run: &Run| kernels::of(&run.on).is_some();
+            if run.has_machine() != is_kernel(run) {
+                let what = if is_kernel(run) { "no checks of a machine" } else { "checks of a machine" };
+                self.failures.push(format!("{} on {}: {what}", run.target, run.on));
+            }
+            // Kernels run more than emulators do; each kind runs the same everywhere.
+            let first = self.runs.iter().chain(runs).find(|other| is_kernel(other) == is_kernel(run));
+            let before = first.map_or(0, |first| first.checks.len());
             if run.checks.len() != before {
                 self.failures.push(format!(
                     "{} on {}: {} checks, elsewhere {before}",
@@ -218,9 +225,17 @@ impl Summary {
                 self.take(std::slice::from_ref(&run));
             }
             let result = if run.checks.is_empty() { "FAILED".into() } else { run.summary() };
-            rows.push(vec![name, run.machine, run.kernel, run.pages, result, format!("{:.1}", run.seconds)]);
+            rows.push(vec![
+                name,
+                run.machine,
+                run.kernel,
+                run.pages,
+                run.processors,
+                result,
+                format!("{:.1}", run.seconds),
+            ]);
         }
-        report::print(&["kernel and program", "machine", "release", "page", "checks", "seconds"], rows);
+        report::print(&["kernel and program", "machine", "release", "page", "CPUs", "checks", "seconds"], rows);
         self.close("kernels", count, before);
     }
 

@@ -1,6 +1,6 @@
 //! What a program without libc asks the kernel for itself, through barepoll's traps: the host of the conformance checks.
 
-use crate::conformance::{Failure, Host, Other, Outcome};
+use crate::conformance::{Failure, Host, Machine, Other, Outcome};
 use crate::start::restorer;
 use barepoll::arch::{self, syscall1, syscall2, syscall3, syscall4, syscall6};
 use barepoll::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -19,6 +19,8 @@ const FLAGS_FIRST: bool = arch::SIGSET_BYTES == 16;
 /// SPARC is the machine with this value; its `rt_sigaction` has one argument more, its `fork` gives the parent in the child.
 const IS_SPARC: bool = arch::O_CLOEXEC == 0x40_0000;
 
+const O_RDONLY: usize = 0;
+const O_WRONLY: usize = 1;
 const AT_FDCWD: usize = -100_isize as usize;
 const AF_UNIX: usize = 1;
 const SHUT_WR: usize = 1;
@@ -34,23 +36,24 @@ fn result(returned: isize) -> Result<usize, Errno> {
     }
 }
 
+/// Text on the stack.
+struct Line<const ROOM: usize> {
+    text: [u8; ROOM],
+    used: usize,
+}
+
+impl<const ROOM: usize> Write for Line<ROOM> {
+    fn write_str(&mut self, more: &str) -> fmt::Result {
+        for byte in more.bytes() {
+            *self.text.get_mut(self.used).ok_or(fmt::Error)? = byte;
+            self.used += 1;
+        }
+        Ok(())
+    }
+}
+
 /// Prints a line, in one write where it is not too long.
 pub fn print(line: fmt::Arguments<'_>) {
-    struct Line {
-        text: [u8; 400],
-        used: usize,
-    }
-
-    impl Write for Line {
-        fn write_str(&mut self, more: &str) -> fmt::Result {
-            for byte in more.bytes() {
-                *self.text.get_mut(self.used).ok_or(fmt::Error)? = byte;
-                self.used += 1;
-            }
-            Ok(())
-        }
-    }
-
     let mut whole = Line { text: [b'\n'; 400], used: 0 };
     let _ = whole.write_fmt(line);
     let mut done = 0;
@@ -69,7 +72,7 @@ pub fn end(status: usize) -> ! {
     const MAGIC: [usize; 3] = [0xfee1_dead, 672_274_793, 0x0123_4567];
     // SAFETY: no pointer; after `exit_group` nothing runs.
     unsafe {
-        if syscall1::<{ nr::GETPID }>(0) == 1 {
+        if is_first_process() {
             syscall4::<{ nr::REBOOT }>(MAGIC[0], MAGIC[1], MAGIC[2], 0);
         }
         loop {
@@ -106,7 +109,43 @@ pub fn page_size() -> usize {
     size
 }
 
+/// Whether the kernel started this program as its first process, so that the machine is its own.
+pub fn is_first_process() -> bool {
+    process() == 1
+}
+
+/// Mounts the two where the initial file system has a place for them.
+pub fn mount_proc_and_sys() -> Result<(), Errno> {
+    for (kind, at) in [(c"proc", c"/proc"), (c"sysfs", c"/sys")] {
+        let (kind, at) = (kind.as_ptr() as usize, at.as_ptr() as usize);
+        // SAFETY: literals that end in zero; the kernel knows no options of these, and none are given.
+        result(unsafe { syscall6::<{ nr::MOUNT }>(kind, at, kind, 0, 0, 0) })?;
+    }
+    Ok(())
+}
+
+/// Opens a file, with these flags beside `O_CLOEXEC`.
+fn open(path: fmt::Arguments<'_>, flags: usize) -> Result<OwnedFd, Errno> {
+    let mut whole = Line { text: [0; 128], used: 0 };
+    whole.write_fmt(path).map_err(|_| Errno::EINVAL)?;
+    if whole.used == whole.text.len() {
+        return Err(Errno::EINVAL);
+    }
+    let flags = flags | arch::O_CLOEXEC as usize;
+    // SAFETY: the path ends in zero: its last byte is still the one of the beginning.
+    result(unsafe { syscall4::<{ nr::OPENAT }>(AT_FDCWD, whole.text.as_ptr() as usize, flags, 0) }).map(owned)
+}
+
 pub struct System;
+
+impl System {
+    /// How many processors the kernel runs on: the lines of `/proc/stat` that say `cpu` and a number. Those come first.
+    pub fn processors(&mut self) -> usize {
+        let mut text = [0; 2048];
+        let used = self.read_file(format_args!("/proc/stat"), &mut text).unwrap_or(0);
+        text[..used].windows(5).filter(|five| five.starts_with(b"\ncpu") && five[4].is_ascii_digit()).count()
+    }
+}
 
 static CAUGHT: AtomicU32 = AtomicU32::new(0);
 
@@ -262,6 +301,53 @@ impl Host for System {
             }
         }
         outcome
+    }
+}
+
+impl Machine for System {
+    fn version(&mut self) -> (u32, u32) {
+        let release = release();
+        let mut numbers =
+            release.as_str().split(|c: char| !c.is_ascii_digit()).map(|number| number.parse().unwrap_or(0));
+        (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+    }
+
+    fn read_file(&mut self, path: fmt::Arguments<'_>, text: &mut [u8]) -> Result<usize, Errno> {
+        let file = open(path, O_RDONLY)?;
+        let mut used = 0;
+        while used < text.len() {
+            let rest = &mut text[used..];
+            // SAFETY: `rest` has that much room.
+            match unsafe { raw::read(file.as_raw_fd(), rest.as_mut_ptr(), rest.len()) }? {
+                0 => break,
+                more => used += more,
+            }
+        }
+        Ok(used)
+    }
+
+    fn write_file(&mut self, path: fmt::Arguments<'_>, text: &[u8]) -> Result<(), Errno> {
+        let file = open(path, O_WRONLY)?;
+        // SAFETY: `text` has that many bytes.
+        match unsafe { raw::write(file.as_raw_fd(), text.as_ptr(), text.len()) }? {
+            all if all == text.len() => Ok(()),
+            _ => Err(Errno::EIO),
+        }
+    }
+
+    fn use_capability(&mut self, capability: u32, is_used: bool) -> Result<(), Errno> {
+        // The version, and the process, where 0 is this one; two times 32 effective, permitted and inheritable ones.
+        let mut header = [0x2008_0522_u32, 0];
+        let mut sets = [[0_u32; 3]; 2];
+        let (header, data) = (header.as_mut_ptr() as usize, sets.as_mut_ptr() as usize);
+        // SAFETY: of this version, `data` is the size of what this call writes.
+        result(unsafe { syscall2::<{ nr::CAPGET }>(header, data) })?;
+        let effective = sets.get_mut(capability as usize / 32).ok_or(Errno::EINVAL)?;
+        let bit = 1 << (capability % 32);
+        effective[0] = if is_used { effective[0] | bit } else { effective[0] & !bit };
+        let data = sets.as_ptr() as usize;
+        // SAFETY: of this version, `data` is the size of what this call reads.
+        result(unsafe { syscall2::<{ nr::CAPSET }>(header, data) }).map(drop)
     }
 }
 

@@ -1,0 +1,187 @@
+//! What only the owner of a machine can show: limits of the whole system, capabilities, what `/proc` says of an epoll, and
+//! which kernel has which call.
+
+use super::{counter, ready, watching, with_limit, Failure, Machine, Outcome, NOTHING};
+use barepoll::fd::{AsRawFd, RawFd};
+use barepoll::raw::{self, Timespec};
+use barepoll::{Epoll, Errno, Event, EventData, EventFd, EventFlags};
+use core::fmt;
+use core::ptr;
+
+const IN: EventFlags = EventFlags::IN;
+/// The kernel adds these to whatever is asked for.
+const ALWAYS: u32 = raw::EPOLLERR | raw::EPOLLHUP;
+/// The numbers of capabilities.
+const CAP_SYS_ADMIN: u32 = 21;
+const CAP_BLOCK_SUSPEND: u32 = 36;
+
+/// Runs this with a setting of the kernel's changed, and changes it back, however it ends.
+fn with_setting(
+    machine: &mut dyn Machine,
+    path: &str,
+    value: &str,
+    run: &mut dyn FnMut(&mut dyn Machine) -> Outcome,
+) -> Outcome {
+    let mut before = [0; 32];
+    let used = machine.read_file(format_args!("{path}"), &mut before)?;
+    machine.write_file(format_args!("{path}"), value.as_bytes())?;
+    let outcome = run(machine);
+    machine.write_file(format_args!("{path}"), &before[..used])?;
+    outcome
+}
+
+/// Runs this without a capability, and takes it up again, however it ends.
+fn without(machine: &mut dyn Machine, capability: u32, run: &mut dyn FnMut(&mut dyn Machine) -> Outcome) -> Outcome {
+    machine.use_capability(capability, false)?;
+    let outcome = run(machine);
+    machine.use_capability(capability, true)?;
+    outcome
+}
+
+/// The one registration of an epoll, as `/proc` tells it: descriptor, interest, data.
+fn registration(machine: &mut dyn Machine, epoll: &Epoll) -> Result<(RawFd, u32, u64), Failure> {
+    let mut text = [0; 512];
+    let path = epoll.as_raw_fd();
+    let used = machine.read_file(format_args!("/proc/self/fdinfo/{path}"), &mut text)?;
+    let text = core::str::from_utf8(&text[..used]).unwrap_or_default();
+    let field = |name: &str, radix| {
+        let mut words = text.split_whitespace().skip_while(|word| *word != name);
+        u64::from_str_radix(words.nth(1)?, radix).ok()
+    };
+    match (field("tfd:", 10), field("events:", 16), field("data:", 16)) {
+        (Some(fd), Some(events), Some(data)) => Ok((fd as RawFd, events as u32, data)),
+        _ => Err(Failure::new(format_args!("no registration in {text:?}"))),
+    }
+}
+
+/// The interest that is kept of one in a counter with `WAKEUP`; its events come in any case.
+fn interest_kept(machine: &mut dyn Machine) -> Result<u32, Failure> {
+    let eventfd = counter(1)?;
+    let epoll = watching(&eventfd, IN | EventFlags::WAKEUP)?;
+    let (_, kept, _) = registration(machine, &epoll)?;
+    if ready(&epoll)? != [(1, IN)] {
+        return Err(Failure::new(format_args!("no event")));
+    }
+    epoll.modify(&eventfd, EventData::new_u64(1), IN | EventFlags::WAKEUP)?;
+    let (_, after_modify, _) = registration(machine, &epoll)?;
+    if after_modify != kept {
+        return Err(Failure::new(format_args!("{kept:x}, and {after_modify:x} after a modify")));
+    }
+    Ok(kept)
+}
+
+/// Fails where a call is not there exactly from this version on.
+#[track_caller]
+fn is_from(machine: &mut dyn Machine, version: (u32, u32), is_there: bool, answer: impl fmt::Debug) -> Outcome {
+    let running = machine.version();
+    if is_there == (running >= version) {
+        return Ok(());
+    }
+    Err(Failure::new(format_args!("Linux {running:?} answers {answer:?}")))
+}
+
+checks! { for Machine, MachineCheck:
+    fn proc_tells_the_descriptor_the_interest_and_the_data_that_were_registered(machine) {
+        let (epoll, eventfd) = (Epoll::new()?, counter(0)?);
+        let (fd, data) = (eventfd.as_raw_fd(), 0x0123_4567_89ab_cdef);
+        epoll.add(&eventfd, EventData::new_u64(data), IN | EventFlags::ET)?;
+        ensure_eq!(registration(machine, &epoll)?, (fd, raw::EPOLLIN | raw::EPOLLET | ALWAYS, data));
+        epoll.modify(&eventfd, EventData::new_u64(!data), EventFlags::OUT | EventFlags::ONESHOT)?;
+        ensure_eq!(registration(machine, &epoll)?, (fd, raw::EPOLLOUT | raw::EPOLLONESHOT | ALWAYS, !data));
+    }
+
+    fn wakeup_is_kept_with_the_capability_where_the_kernel_can_sleep(machine) {
+        // A kernel without CONFIG_PM_SLEEP has nothing to keep it for. Only one with it has this file.
+        let can_sleep = machine.read_file(format_args!("/sys/power/pm_async"), &mut [0; 8]);
+        ensure!(matches!(can_sleep, Ok(_) | Err(Errno::ENOENT)));
+        let wakeup = if can_sleep.is_ok() { raw::EPOLLWAKEUP } else { 0 };
+        ensure_eq!(interest_kept(machine)?, raw::EPOLLIN | ALWAYS | wakeup);
+    }
+
+    fn wakeup_is_dropped_in_silence_without_the_capability(machine) {
+        without(machine, CAP_BLOCK_SUSPEND, &mut |machine| {
+            ensure_eq!(interest_kept(machine)?, raw::EPOLLIN | ALWAYS);
+            Ok(())
+        })?;
+    }
+
+    fn more_than_max_user_watches_is_enospc_until_one_is_deleted_or_the_limit_raised(machine) {
+        const SETTING: &str = "/proc/sys/fs/epoll/max_user_watches";
+        const ONE: EventData = EventData::new_u64(1);
+        let epoll = Epoll::new()?;
+        let sources = [counter(1)?, counter(1)?, counter(1)?, counter(1)?];
+        with_setting(machine, SETTING, "3", &mut |machine| {
+            for source in &sources[..3] {
+                ensure_eq!(epoll.add(source, ONE, IN), Ok(()));
+            }
+            ensure_eq!(epoll.add(&sources[3], ONE, IN), Err(Errno::ENOSPC));
+            // The limit is the user's, not the epoll's; and what is there goes on.
+            ensure_eq!(Epoll::new()?.add(&sources[3], ONE, IN), Err(Errno::ENOSPC));
+            ensure_eq!(epoll.modify(&sources[0], ONE, IN | EventFlags::ET), Ok(()));
+            ensure_eq!(ready(&epoll)?, [(1, IN), (1, IN), (1, IN)]);
+            epoll.delete(&sources[0])?;
+            ensure_eq!(epoll.add(&sources[3], ONE, IN), Ok(()));
+            ensure_eq!(epoll.add(&sources[0], ONE, IN), Err(Errno::ENOSPC));
+            machine.write_file(format_args!("{SETTING}"), b"4")?;
+            ensure_eq!(epoll.add(&sources[0], ONE, IN), Ok(()));
+            Ok(())
+        })?;
+        ensure_eq!(Epoll::new()?.add(&sources[0], ONE, IN), Ok(()));
+    }
+
+    fn every_number_in_use_is_emfile_and_what_is_open_goes_on(machine) {
+        const LIMIT: usize = 64;
+        let eventfd = counter(0)?;
+        let epoll = watching(&eventfd, IN)?;
+        with_limit(machine, LIMIT as RawFd, || {
+            let mut others: [Option<EventFd>; LIMIT] = [const { None }; LIMIT];
+            let mut answer = Ok(());
+            for place in &mut others {
+                match counter(0) {
+                    Ok(another) => *place = Some(another),
+                    Err(errno) => {
+                        answer = Err(errno);
+                        break;
+                    }
+                }
+            }
+            ensure_eq!(answer, Err(Errno::EMFILE));
+            ensure_eq!(Epoll::new().map(drop), Err(Errno::EMFILE));
+            ensure!(others[LIMIT / 2].is_some());
+            eventfd.write(1)?;
+            ensure_eq!(ready(&epoll)?, [(1, IN)]);
+            let last = others.iter_mut().rev().find_map(Option::take);
+            ensure_eq!(last.map(|last| last.as_raw_fd()), Some(LIMIT as RawFd - 1));
+            ensure_eq!(Epoll::new().map(|new| new.as_raw_fd()), Ok(LIMIT as RawFd - 1));
+            Ok(())
+        })??;
+    }
+
+    fn every_file_of_the_system_in_use_is_enfile(machine) {
+        with_setting(machine, "/proc/sys/fs/file-max", "0", &mut |machine| {
+            without(machine, CAP_SYS_ADMIN, &mut |_| {
+                ensure_eq!(Epoll::new().map(drop), Err(Errno::ENFILE));
+                ensure_eq!(counter(0).map(drop), Err(Errno::ENFILE));
+                Ok(())
+            })
+        })?;
+        ensure_eq!(ready(&Epoll::new()?)?, NOTHING);
+    }
+
+    fn epoll_pwait2_is_there_from_linux_5_11_and_not_before(machine) {
+        let (epoll, mut buffer, at_once) = (Epoll::new()?, Event::buffer::<1>(), Timespec::default());
+        // SAFETY: room for one event, and a timeout that can be read.
+        let answer = unsafe {
+            raw::epoll_pwait2(epoll.as_raw_fd(), buffer.as_mut_ptr().cast(), 1, &at_once, ptr::null())
+        };
+        ensure!(matches!(answer, Ok(0) | Err(Errno::ENOSYS)));
+        is_from(machine, (5, 11), answer.is_ok(), answer)?;
+    }
+
+    fn busy_polling_is_known_from_linux_6_9_and_enotty_before(machine) {
+        let answer = Epoll::new()?.busy_poll();
+        // EOPNOTSUPP is what a kernel says that knows of it and was built without.
+        ensure!(matches!(answer, Ok(_) | Err(Errno::ENOTTY | Errno::EOPNOTSUPP)));
+        is_from(machine, (6, 9), answer != Err(Errno::ENOTTY), answer)?;
+    }
+}

@@ -1,0 +1,486 @@
+//! Who wakes, how often, and what is left then: one or two who wait, for one or two sources, directly or through epolls that
+//! watch epolls, by level and by edge, before the event and after it.
+//!
+//! The scenarios are those of Linux's own `tools/testing/selftests/filesystems/epoll/epoll_wakeup_test.c`, told in other
+//! words. The numbers at a check are the ones there that it covers; chains of three are only here. Where a waiter of theirs uses
+//! `poll`, ours [looks](By::Looking) from an epoll of its own. The fine timeouts of 62 and 63 are in `timeouts.rs`. A wait of
+//! 65 has a timeout of zero, and such a wait may miss an event that somebody else is just taking out and putting back; so
+//! 65 waits for longer here.
+
+use super::{count, counter, crowd, gather, pause, watching, Failure, Host, Other, Outcome, LONG};
+use barepoll::{Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags};
+use core::fmt::Debug;
+use core::time::Duration;
+
+const IN: EventFlags = EventFlags::IN;
+/// The data of what tells a waiter to wait no longer.
+const STOP: EventData = EventData::new_u64(99);
+/// Those who have said that they wait are given this time to really do so. One who does not make it is an easier case.
+const SETTLE: Duration = Duration::from_millis(8);
+/// As long as this, nobody else may wake.
+const QUIET: Duration = Duration::from_millis(12);
+
+/// How a link of a chain watches what is below it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Link {
+    Level,
+    Edge,
+}
+use Link::{Edge, Level};
+
+impl Link {
+    fn interest(self) -> EventFlags {
+        match self {
+            Level => IN,
+            Edge => IN | EventFlags::ET,
+        }
+    }
+
+    /// How many of these events are there the second time.
+    fn left(self, events: usize) -> usize {
+        match self {
+            Level => events,
+            Edge => 0,
+        }
+    }
+}
+
+/// Every chain of one, two and three links, the top first.
+const CHAINS: [&[Link]; 14] = [
+    &[Level],
+    &[Edge],
+    &[Level, Level],
+    &[Level, Edge],
+    &[Edge, Level],
+    &[Edge, Edge],
+    &[Level, Level, Level],
+    &[Level, Level, Edge],
+    &[Level, Edge, Level],
+    &[Level, Edge, Edge],
+    &[Edge, Level, Level],
+    &[Edge, Level, Edge],
+    &[Edge, Edge, Level],
+    &[Edge, Edge, Edge],
+];
+
+/// Epolls that watch one another, and the last of them a source.
+struct Chain {
+    epolls: [Epoll; 3],
+    source: EventFd,
+}
+
+impl Chain {
+    fn new(links: &[Link]) -> Result<Self, Errno> {
+        let chain = Self { epolls: [Epoll::new()?, Epoll::new()?, Epoll::new()?], source: counter(0)? };
+        let data = EventData::new_u64(1);
+        for (place, link) in links.iter().enumerate() {
+            let epoll = &chain.epolls[place];
+            if place + 1 < links.len() {
+                epoll.add(&chain.epolls[place + 1], data, link.interest())?;
+            } else {
+                epoll.add(&chain.source, data, link.interest())?;
+            }
+        }
+        Ok(chain)
+    }
+
+    fn top(&self) -> &Epoll {
+        &self.epolls[0]
+    }
+}
+
+/// An epoll that watches two sources, itself or through an epoll for each that watches by level.
+struct Twin {
+    top: Epoll,
+    below: [Epoll; 2],
+    sources: [EventFd; 2],
+}
+
+impl Twin {
+    fn new(is_nested: bool, link: Link) -> Result<Self, Errno> {
+        let sources = [counter(0)?, counter(0)?];
+        let twin =
+            Self { top: Epoll::new()?, below: [watching(&sources[0], IN)?, watching(&sources[1], IN)?], sources };
+        for (place, data) in [(0, 1), (1, 2)] {
+            let data = EventData::new_u64(data);
+            if is_nested {
+                twin.top.add(&twin.below[place], data, link.interest())?;
+            } else {
+                twin.top.add(&twin.sources[place], data, link.interest())?;
+            }
+        }
+        Ok(twin)
+    }
+
+    fn happen(&self) -> Result<(), Errno> {
+        self.sources[0].write(1)?;
+        self.sources[1].write(1)
+    }
+}
+
+/// Fails with the scenario's name where the two differ.
+#[track_caller]
+fn is<T: Debug + PartialEq>(scenario: impl Debug, found: T, expected: T) -> Outcome {
+    if found == expected {
+        return Ok(());
+    }
+    Err(Failure::new(format_args!("{scenario:?}: {found:?}, not {expected:?}")))
+}
+
+/// How many events a wait that does not wait finds.
+fn now(epoll: &Epoll) -> Result<usize, Errno> {
+    count(epoll.wait(&mut Event::buffer::<3>(), Some(Duration::ZERO)))
+}
+
+/// How many events are seen from above, how many are found, and both again.
+fn looked_at(epoll: &Epoll) -> Result<[usize; 4], Errno> {
+    let outlook = watching(epoll, IN)?;
+    Ok([now(&outlook)?, now(epoll)?, now(&outlook)?, now(epoll)?])
+}
+
+/// How somebody waits.
+#[derive(Clone, Copy, Debug)]
+enum By {
+    /// By waiting for the epoll itself.
+    Waiting,
+    /// By waiting for an epoll of its own that watches it, and taking the event only then: as `poll` does.
+    Looking,
+}
+use By::{Looking, Waiting};
+
+/// What happens, and when: before anybody waits, or once both do.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum When {
+    Before,
+    After,
+}
+const EITHER: [When; 2] = [When::Before, When::After];
+
+/// Two who wait.
+struct Two<'a> {
+    at: [&'a Epoll; 2],
+    by: [By; 2],
+    /// For how many events each has room.
+    room: usize,
+}
+
+impl Two<'_> {
+    /// Waits as the first or the second: says so, and then whether it got an event.
+    fn wait(&self, place: usize, arrived: &EventFd, stop: &EventFd) -> Result<bool, Errno> {
+        let (epoll, mut buffer) = (self.at[place], Event::buffer::<2>());
+        let got = |answer: Result<&mut [Event], Errno>| {
+            answer.map(|events| events.iter().any(|event| event.data().u64() != STOP.u64()))
+        };
+        if let Waiting = self.by[place] {
+            arrived.write(1)?;
+            return got(epoll.wait(&mut buffer[..self.room], Some(LONG)));
+        }
+        let outlook = watching(epoll, IN)?;
+        outlook.add(stop, STOP, IN)?;
+        arrived.write(1)?;
+        if !got(outlook.wait(&mut buffer, Some(LONG)))? {
+            return Ok(false);
+        }
+        // Zero would do, but for somebody who is just taking the event out and putting it back.
+        got(epoll.wait(&mut buffer[..self.room], Some(Duration::from_millis(10))))
+    }
+
+    /// Who of the two gets an event of what happens. At least `sure` of them do, and are waited for; a second `at` that is not
+    /// the first is the one that may get none.
+    fn wake(
+        &self,
+        host: &mut dyn Host,
+        when: When,
+        sure: u64,
+        happen: &(dyn Fn() -> Result<(), Errno> + Sync),
+    ) -> Result<[bool; 2], Failure> {
+        let (arrived, progress, stop) = (counter(0)?, counter(0)?, counter(0)?);
+        let woken = [counter(0)?, counter(0)?];
+        self.at[1].add(&stop, STOP, IN)?;
+        let wait = |place: usize| {
+            if self.wait(place, &arrived, &stop)? {
+                woken[place].write(1)?;
+                progress.write(1)?;
+            }
+            Ok::<(), Errno>(())
+        };
+        let direct = |other: &dyn Other| {
+            gather(&arrived, 2)?;
+            if when == When::After {
+                other.sleep(SETTLE);
+                happen()?;
+            }
+            gather(&progress, sure)?;
+            if sure < 2 {
+                other.sleep(QUIET);
+            }
+            stop.write(1)
+        };
+        if when == When::Before {
+            happen()?;
+        }
+        let each = |number: usize, other: &dyn Other| {
+            let _ = if number == 0 { wait(0) } else { direct(other) };
+        };
+        crowd(host, 2, &each, &mut |_| Ok(wait(1)?))?;
+        Ok([woken[0].read() == Ok(1), woken[1].read() == Ok(1)])
+    }
+}
+
+/// Two who wait for the top of a chain: both get the event where it watches by level, and one where it watches by edge.
+fn two_at_the_top(host: &mut dyn Host, links: &[Link], by: [By; 2], when: When) -> Outcome {
+    let chain = Chain::new(links)?;
+    let two = Two { at: [chain.top(); 2], by, room: 1 };
+    let expected = if links[0] == Level { 2 } else { 1 };
+    let woken = two.wake(host, when, expected, &|| chain.source.write(1))?;
+    is((links, by, when), woken.iter().filter(|woken| **woken).count() as u64, expected)
+}
+
+checks! {
+    /// 1, 2, 17 to 20.
+    fn an_event_stays_where_the_top_watches_by_level_and_is_there_once_where_by_edge(host) {
+        for links in CHAINS {
+            let chain = Chain::new(links)?;
+            is(links, now(chain.top())?, 0)?;
+            chain.source.write(1)?;
+            is(links, [now(chain.top())?, now(chain.top())?], [1, links[0].left(1)])?;
+        }
+    }
+
+    /// The same, where somebody waits already.
+    fn one_who_waits_at_the_top_of_any_chain_wakes(host) {
+        for links in CHAINS {
+            let (chain, arrived) = (Chain::new(links)?, counter(0)?);
+            host.beside(
+                &|other| {
+                    let _ = gather(&arrived, 1);
+                    other.sleep(SETTLE);
+                    let _ = chain.source.write(1);
+                },
+                &mut |_| {
+                    arrived.write(1)?;
+                    is(links, count(chain.top().wait(&mut Event::buffer::<3>(), Some(LONG)))?, 1)?;
+                    is(links, now(chain.top())?, links[0].left(1))
+                },
+            )?;
+        }
+    }
+
+    /// 5, 6, 21 to 24.
+    fn what_is_seen_from_above_is_what_a_wait_finds(host) {
+        for links in CHAINS {
+            let (chain, left) = (Chain::new(links)?, links[0].left(1));
+            is(links, looked_at(chain.top())?, [0; 4])?;
+            chain.source.write(1)?;
+            is(links, looked_at(chain.top())?, [1, 1, left, left])?;
+        }
+    }
+
+    /// 3, 4, 7, 8, 49 to 52.
+    fn two_sources_are_two_events_that_stay_or_go_together(host) {
+        for (is_nested, link) in [(false, Level), (false, Edge), (true, Level), (true, Edge)] {
+            let twin = Twin::new(is_nested, link)?;
+            twin.happen()?;
+            is((is_nested, link), [now(&twin.top)?, now(&twin.top)?], [2, link.left(2)])?;
+            let twin = Twin::new(is_nested, link)?;
+            twin.happen()?;
+            is((is_nested, link), looked_at(&twin.top)?, [1, 2, link.left(1), link.left(2)])?;
+        }
+    }
+
+    /// 9, 25, 26, 64.
+    fn a_top_that_watches_by_level_wakes_both_who_wait(host) {
+        for links in CHAINS.into_iter().filter(|links| links[0] == Level) {
+            for when in EITHER {
+                two_at_the_top(host, links, [Waiting, Waiting], when)?;
+            }
+        }
+    }
+
+    /// 10, 27, 28.
+    fn a_top_that_watches_by_edge_wakes_one_of_two_who_wait(host) {
+        for links in CHAINS.into_iter().filter(|links| links[0] == Edge) {
+            for when in EITHER {
+                two_at_the_top(host, links, [Waiting, Waiting], when)?;
+            }
+        }
+    }
+
+    /// 13, 14, 29 to 32; with two who look, only here.
+    fn one_who_looks_from_above_gets_the_event_or_leaves_it_to_one_who_waits(host) {
+        for links in CHAINS.into_iter().filter(|links| links.len() < 3) {
+            for when in EITHER {
+                two_at_the_top(host, links, [Looking, Waiting], when)?;
+                two_at_the_top(host, links, [Looking, Looking], when)?;
+            }
+        }
+    }
+
+    /// 11, 12, 15, 16, 53 to 58.
+    fn two_events_wake_both_who_wait_with_room_for_one(host) {
+        let all = [
+            (false, Level, 2), (false, Level, 1), (false, Edge, 1),
+            (true, Level, 1), (true, Edge, 1),
+        ];
+        for (is_nested, link, room) in all {
+            for by in [[Waiting, Waiting], [Looking, Waiting], [Looking, Looking]] {
+                for when in EITHER {
+                    let twin = Twin::new(is_nested, link)?;
+                    let two = Two { at: [&twin.top; 2], by, room };
+                    is((is_nested, link, by), two.wake(host, when, 2, &|| twin.happen())?, [true, true])?;
+                }
+            }
+        }
+    }
+
+    /// 33 to 48. Where below is an edge, the one above may be too late to see what the one below takes.
+    fn one_who_waits_below_gets_the_event_and_one_above_too_where_below_is_a_level(host) {
+        for links in [[Level, Level], [Level, Edge], [Edge, Level], [Edge, Edge]] {
+            for by in [[Waiting, Waiting], [Looking, Waiting], [Waiting, Looking], [Looking, Looking]] {
+                for when in EITHER {
+                    let chain = Chain::new(&links)?;
+                    let two = Two { at: [&chain.epolls[1], chain.top()], by, room: 1 };
+                    let sure = if links[1] == Level { 2 } else { 1 };
+                    let [below, above] = two.wake(host, when, sure, &|| chain.source.write(1))?;
+                    is((links, by, when), [below, above || links[1] == Edge], [true, true])?;
+                }
+            }
+        }
+    }
+
+    /// 59: also where the wait and the modify meet.
+    fn each_modify_arms_an_edge_for_the_next_wait(host) {
+        const TURNS: usize = 300;
+        let (source, go) = (counter(1)?, EventFd::new(0, EventFdFlags::CLOEXEC | EventFdFlags::SEMAPHORE)?);
+        let interest = IN | EventFlags::ET;
+        let epoll = watching(&source, interest)?;
+        host.beside(
+            &|_| {
+                for _ in 0..TURNS {
+                    let _ = go.read();
+                    let _ = epoll.modify(&source, EventData::new_u64(1), interest);
+                }
+            },
+            &mut |_| {
+                for turn in 0..TURNS {
+                    let found = count(epoll.wait(&mut Event::buffer::<2>(), Some(LONG)));
+                    if found != Ok(1) {
+                        go.write(TURNS as u64)?; // the other side ends
+                    }
+                    is(turn, found, Ok(1))?;
+                    go.write(1)?;
+                }
+                Ok(())
+            },
+        )?;
+    }
+
+    /// 60: each edge wakes one of many, though they come faster than those wake.
+    fn ten_edges_at_once_wake_ten_who_wait(host) {
+        const MANY: usize = 10;
+        const ROUNDS: u64 = 15;
+        let sources = [
+            counter(0)?, counter(0)?, counter(0)?, counter(0)?, counter(0)?,
+            counter(0)?, counter(0)?, counter(0)?, counter(0)?, counter(0)?,
+        ];
+        let go = EventFd::new(0, EventFdFlags::CLOEXEC | EventFdFlags::SEMAPHORE)?;
+        let (arrived, woken, stop, epoll) = (counter(0)?, counter(0)?, counter(0)?, Epoll::new()?);
+        epoll.add(&stop, STOP, IN)?;
+        for (place, source) in sources.iter().enumerate() {
+            epoll.add(source, EventData::new_u64(place as u64), IN | EventFlags::ET)?;
+        }
+        let take = || {
+            go.read()?;
+            arrived.write(1)?;
+            let mut buffer = Event::buffer::<1>();
+            let [event] = epoll.wait(&mut buffer, Some(LONG))? else { return Err(Errno::ETIMEDOUT) };
+            sources.get(event.data().u64() as usize).ok_or(Errno::ECANCELED)?.read()?;
+            woken.write(1)
+        };
+        let each = |_: usize, _: &dyn Other| while take().is_ok() {};
+        crowd(host, MANY, &each, &mut |host| {
+            let mut found = MANY as u64;
+            for _ in 0..ROUNDS {
+                go.write(MANY as u64)?;
+                gather(&arrived, MANY as u64)?;
+                pause(host, Duration::from_millis(2))?;
+                for source in &sources {
+                    source.write(1)?;
+                }
+                found = gather(&woken, MANY as u64)?;
+                if found != MANY as u64 {
+                    break;
+                }
+            }
+            stop.write(1)?;
+            go.write(MANY as u64)?;
+            is("of ten", found, MANY as u64)
+        })?;
+    }
+
+    /// 61: one whose time is over leaves the event to one who waits on, or takes it, and then says so.
+    fn an_event_at_the_moment_of_a_timeout_is_not_lost(host) {
+        const ROUNDS: u64 = 40;
+        const TIMEOUT: Duration = Duration::from_millis(2);
+        let (source, go) = (counter(0)?, EventFd::new(0, EventFdFlags::CLOEXEC | EventFdFlags::SEMAPHORE)?);
+        let (arrived, woken, stop) = (counter(0)?, counter(0)?, counter(0)?);
+        let epoll = watching(&source, IN | EventFlags::ET)?;
+        epoll.add(&stop, STOP, IN)?;
+        let wait_on = || {
+            arrived.write(1)?;
+            let mut buffer = Event::buffer::<1>();
+            match epoll.wait(&mut buffer, Some(LONG))? {
+                [event] if event.data().u64() == 1 => woken.write(1),
+                _ => Err(Errno::ECANCELED),
+            }
+        };
+        let each = |number: usize, other: &dyn Other| {
+            if number == 0 {
+                while wait_on().is_ok() {}
+                return;
+            }
+            for round in 0..ROUNDS {
+                let _ = go.read();
+                // Around the timeout: a little earlier each time, from a little too late.
+                other.sleep(TIMEOUT + Duration::from_micros(150) - Duration::from_micros(10 * round));
+                let _ = source.write(1);
+            }
+        };
+        crowd(host, 2, &each, &mut |_| {
+            let mut lost = None;
+            for round in 0..ROUNDS {
+                gather(&arrived, 1)?;
+                go.write(1)?;
+                if count(epoll.wait(&mut Event::buffer::<1>(), Some(TIMEOUT)))? == 1 {
+                    source.write(1)?;
+                }
+                if gather(&woken, 1)? != 1 {
+                    lost = Some(round);
+                    break;
+                }
+            }
+            stop.write(1)?;
+            go.write(ROUNDS)?;
+            is("lost in round", lost, None)
+        })?;
+    }
+
+    /// 65, with a timeout.
+    fn waits_that_meet_at_a_level_all_find_it(host) {
+        let (source, empty) = (counter(1)?, counter(0)?);
+        let epoll = watching(&source, IN)?;
+        let wait = || {
+            for _ in 0..150 {
+                if count(epoll.wait(&mut Event::buffer::<1>(), Some(LONG))) != Ok(1) {
+                    return empty.write(1);
+                }
+            }
+            Ok(())
+        };
+        let each = |_: usize, _: &dyn Other| {
+            let _ = wait();
+        };
+        crowd(host, 3, &each, &mut |_| Ok(wait()?))?;
+        ensure_eq!(empty.read(), Err(Errno::EAGAIN));
+    }
+}
