@@ -48,19 +48,6 @@ pub fn build_bare(cache: &Cache, target: &Target) -> Result<PathBuf, String> {
     Ok(target_dir(cache).join(target.name).join("release/bare"))
 }
 
-/// Whether build.rs refuses a target, and says so in one sentence with this reason.
-pub fn is_refused(cache: &Cache, target: &str, reason: &str) -> Result<(), String> {
-    let mut cargo = cargo_of("nightly");
-    cargo.args(["check", "-p", "barepoll", "--lib", "-Zbuild-std=core", "--target", target, "--target-dir"]);
-    let output = crate::shell::capture(cargo.arg(target_dir(cache)))?;
-    let text = crate::shell::both(&output);
-    let says = text.lines().any(|line| line.contains("error: ") && line.contains(target) && line.contains(reason));
-    if output.status.success() || !says {
-        return Err(format!("build.rs does not refuse {target} in one sentence with its reason ({reason}):\n{text}"));
-    }
-    Ok(())
-}
-
 /// The assembly that rustc wrote beside what it compiled; its name ends in a hash.
 pub fn assembly(folder: &Path, package: &str) -> Option<PathBuf> {
     let files = std::fs::read_dir(folder).ok()?.filter_map(|file| Some(file.ok()?.path()));

@@ -20,6 +20,13 @@ pub struct Emulator {
     suffix: &'static str,
 }
 
+impl Emulator {
+    /// The one for a machine (`qemu-aarch64`).
+    pub fn program(&self, machine: &str) -> PathBuf {
+        self.programs.join(format!("{machine}{}", self.suffix))
+    }
+}
+
 /// What a target came to: its runs, one an emulator, or why there is none.
 pub type Answer = Result<Vec<Run>, String>;
 
@@ -60,14 +67,16 @@ const fn wrong_timespec(check: &'static str) -> Known {
 
 /// An old emulator, without `epoll_pwait2`, and a new one with it.
 pub fn emulators(cache: &Cache) -> Result<Vec<Emulator>, String> {
-    let get = |suite, package: &str, suffix| {
-        let package = cache.package(Suite(suite), crate::debian::host(), package)?;
-        // 1:7.2+dfsg-7 → 7.2
-        let version: String = package.version.split(':').next_back().unwrap_or_default().into();
-        let version = version.split(['+', '-']).next().unwrap_or_default().to_string();
-        Ok(Emulator { name: format!("qemu-user {version}"), programs: package.dir.join("usr/bin"), suffix })
-    };
-    [get("bookworm", "qemu-user-static", "-static"), get("testing", "qemu-user", "")].into_iter().collect()
+    Ok(vec![emulator(cache, "bookworm", "qemu-user-static", "-static")?, emulator(cache, "testing", "qemu-user", "")?])
+}
+
+/// The one of a suite of Debian's, in a package whose programs end in a suffix.
+pub fn emulator(cache: &Cache, suite: &'static str, package: &str, suffix: &'static str) -> Result<Emulator, String> {
+    let package = cache.package(Suite(suite), crate::debian::host(), package)?;
+    // 1:7.2+dfsg-7 → 7.2
+    let version = package.version.split(':').next_back().unwrap_or_default();
+    let version = version.split(['+', '-']).next().unwrap_or_default();
+    Ok(Emulator { name: format!("qemu-user {version}"), programs: package.dir.join("usr/bin"), suffix })
 }
 
 /// Builds one target after another, and runs each under all emulators while the next is built.
@@ -114,7 +123,7 @@ fn run_one(target: &Target, job: &Job, built: Result<PathBuf, String>, emulators
         let each: Vec<_> = emulators
             .iter()
             .map(|version| {
-                let mut command = Command::new(version.programs.join(format!("{emulator}{}", version.suffix)));
+                let mut command = Command::new(version.program(emulator));
                 command.args(arguments).arg(&program);
                 scope.spawn(move || {
                     let start = Instant::now();

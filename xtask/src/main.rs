@@ -7,6 +7,7 @@ mod cpio;
 mod cross;
 mod debian;
 mod emulated;
+mod everywhere;
 mod kernels;
 mod minimum;
 mod native;
@@ -14,6 +15,7 @@ mod progress;
 mod readme;
 mod report;
 mod shell;
+mod std_emulated;
 mod targets;
 mod test;
 mod toolchain;
@@ -41,6 +43,10 @@ enum Command {
     Bench(bench::What),
     /// Compile the crate with the oldest compiler it promises, Debian's rustc 1.63
     Minimum,
+    /// Compile the crate for every target that rustc calls Linux, or see it refused with its reason
+    Everywhere,
+    /// Run the ordinary tests with std on other machines, under emulators
+    Std,
 }
 
 fn main() -> ExitCode {
@@ -50,6 +56,8 @@ fn main() -> ExitCode {
         Command::Asm(options) => asm::run_alone(&options),
         Command::Bench(what) => bench::run_alone(&what),
         Command::Minimum => minimum::run_alone(),
+        Command::Everywhere => everywhere::run_alone(),
+        Command::Std => std_emulated::run_alone(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
