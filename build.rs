@@ -9,19 +9,20 @@ const PORTS: &str = "src/arch";
 fn main() {
     println!("cargo:rerun-if-changed=src/arch");
 
-    // A port's file is named after its `target_arch`, except where one architecture has two ABIs.
-    let arch = var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
-    let port = match (&*arch, &*var("CARGO_CFG_TARGET_POINTER_WIDTH").unwrap_or_default()) {
-        ("x86_64", "32") => "x32",
-        ("aarch64", "32") => "aarch64_ilp32", // which no kernel has
-        ("mips32r6", _) => "mips",
-        ("mips64r6", _) => "mips64",
-        (arch, _) => arch,
-    };
     let os = var("CARGO_CFG_TARGET_OS").unwrap_or_default();
     if os != "linux" && os != "android" {
         refuse("is not Linux, and epoll is Linux's own");
     }
+    // A port's file is named after its `target_arch`, except where one architecture has two ABIs.
+    let arch = var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
+    let port = match (&*arch, &*var("CARGO_CFG_TARGET_POINTER_WIDTH").unwrap_or_default()) {
+        ("x86_64", "32") => "x32",
+        ("aarch64", "32") => refuse("has an ABI (ILP32) that no released Linux has"),
+        ("wasm32", _) => refuse("makes its calls by imports, and barepoll has only ports that trap"),
+        ("mips32r6", _) => "mips",
+        ("mips64r6", _) => "mips64",
+        (arch, _) => arch,
+    };
     if matches!(port, "csky" | "hexagon" | "m68k" | "mips" | "mips64" | "sparc" | "sparc64") {
         println!("cargo:rustc-cfg=barepoll_unstable_asm"); // `asm!` is unstable there
     }
@@ -30,7 +31,7 @@ fn main() {
     }
 }
 
-fn refuse(why: &str) {
+fn refuse(why: &str) -> ! {
     eprint!("error: {} {why}; there are ports for:", var("TARGET").unwrap_or_default());
     for file in Path::new(PORTS).read_dir().into_iter().flatten().flatten() {
         let name = file.file_name();

@@ -50,16 +50,3 @@ pub fn build_bare(cache: &Cache, target: &Target) -> Result<PathBuf, String> {
     }
     Ok(programs.join("bare"))
 }
-
-/// Whether build.rs refuses a target, and says so in one sentence with this reason.
-pub fn is_refused(cache: &Cache, target: &str, reason: &str) -> Result<(), String> {
-    let mut cargo = cargo_of("nightly");
-    cargo.args(["check", "-p", "barepoll", "--lib", "-Zbuild-std=core", "--target", target, "--target-dir"]);
-    let output = crate::shell::capture(cargo.arg(target_dir(cache)))?;
-    let text = crate::shell::both(&output);
-    let says = text.lines().any(|line| line.contains("error: ") && line.contains(target) && line.contains(reason));
-    if output.status.success() || !says {
-        return Err(format!("build.rs does not refuse {target} in one sentence with its reason ({reason}):\n{text}"));
-    }
-    Ok(())
-}

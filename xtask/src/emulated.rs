@@ -55,6 +55,13 @@ impl Emulator {
     }
 }
 
+impl Emulator {
+    /// The one for a machine (`qemu-aarch64`).
+    pub fn program(&self, machine: &str) -> PathBuf {
+        self.programs.join(format!("{machine}{}", self.suffix))
+    }
+}
+
 /// What a target came to: its runs, one an emulator, or why there is none.
 pub type Answer = Result<Vec<Run>, String>;
 
@@ -103,18 +110,21 @@ const fn lost_seconds(check: &'static str) -> Known {
 
 /// The emulators, unpacked: of every target, two of them [serve](Emulator::serves) it.
 pub fn emulators(cache: &Cache) -> Result<Vec<Emulator>, String> {
-    let get = |age, suite, package: &str, suffix| -> Result<Emulator, String> {
-        let package = cache.package(Suite(suite), crate::debian::host(), package)?;
-        // 1:7.2+dfsg-7 → 7.2
-        let version: String = package.version.split(':').next_back().unwrap_or_default().into();
-        let version = version.split(['+', '-']).next().unwrap_or_default().to_string();
-        Ok(Emulator { name: format!("qemu-user {version}"), programs: package.dir.join("usr/bin"), suffix, age })
-    };
     Ok(vec![
-        get(Age::Old, "bookworm", "qemu-user-static", "-static")?,
-        get(Age::OldForLoongArch, "trixie", "qemu-user", "")?,
-        get(Age::New, "testing", "qemu-user", "")?,
+        Emulator { age: Age::Old, ..emulator(cache, "bookworm", "qemu-user-static", "-static")? },
+        Emulator { age: Age::OldForLoongArch, ..emulator(cache, "trixie", "qemu-user", "")? },
+        emulator(cache, "testing", "qemu-user", "")?,
     ])
+}
+
+/// The one of a suite of Debian's, in a package whose programs end in a suffix.
+pub fn emulator(cache: &Cache, suite: &'static str, package: &str, suffix: &'static str) -> Result<Emulator, String> {
+    let package = cache.package(Suite(suite), crate::debian::host(), package)?;
+    // 1:7.2+dfsg-7 → 7.2
+    let version = package.version.split(':').next_back().unwrap_or_default();
+    let version = version.split(['+', '-']).next().unwrap_or_default();
+    let name = format!("qemu-user {version}");
+    Ok(Emulator { name, programs: package.dir.join("usr/bin"), suffix, age: Age::New })
 }
 
 /// Builds one target after another, and runs each under all emulators while the next is built.

@@ -8,6 +8,7 @@ mod cpio;
 mod cross;
 mod debian;
 mod emulated;
+mod everywhere;
 mod headers;
 mod kernels;
 mod minimum;
@@ -18,6 +19,7 @@ mod progress;
 mod readme;
 mod report;
 mod shell;
+mod std_emulated;
 mod targets;
 mod test;
 mod toolchain;
@@ -50,6 +52,10 @@ enum Command {
     Cat,
     /// Compile the crate with the oldest compiler it promises, Debian's rustc 1.63
     Minimum,
+    /// Compile the crate for every target that rustc calls Linux, or see it refused with its reason
+    Everywhere,
+    /// Run the ordinary tests with std on other machines, under emulators
+    Std,
 }
 
 fn main() -> ExitCode {
@@ -61,6 +67,8 @@ fn main() -> ExitCode {
         Command::Bench(what) => bench::run_alone(&what),
         Command::Cat => cat::run_alone(),
         Command::Minimum => minimum::run_alone(),
+        Command::Everywhere => everywhere::run_alone(),
+        Command::Std => std_emulated::run_alone(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

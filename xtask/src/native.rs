@@ -16,7 +16,7 @@ pub fn test(progress: &Progress, name: &str, features: &[&str]) -> Result<usize,
 }
 
 /// Sums the closing lines of all test programs in cargo's output.
-fn passed(output: &str) -> usize {
+pub fn passed(output: &str) -> usize {
     let closing = output.lines().filter_map(|line| line.trim().strip_prefix("test result: ok. "));
     closing.filter_map(|rest| rest.split(' ').next()?.parse::<usize>().ok()).sum()
 }

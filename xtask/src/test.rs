@@ -6,7 +6,9 @@ use crate::emulated::{self, Answer};
 use crate::progress::Progress;
 use crate::shell::root;
 use crate::targets::{select, Target, QUICK, TARGETS};
-use crate::{asm, bench, cat, cross, headers, kernels, minimum, native, readme, report, toolchain};
+use crate::{
+    asm, bench, cat, cross, everywhere, headers, kernels, minimum, native, readme, report, std_emulated, toolchain,
+};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -32,13 +34,6 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
-
-/// Targets that build.rs must refuse, and a word of its reason.
-const REFUSED: [(&str, &str); 3] = [
-    ("x86_64-pc-windows-msvc", "not Linux"),
-    ("wasm32-wali-linux-musl", "has no port"),
-    ("aarch64-unknown-linux-gnu_ilp32", "has no port"),
-];
 
 pub fn run(options: &Options) -> Result<(), String> {
     if options.list {
@@ -68,12 +63,10 @@ pub fn run(options: &Options) -> Result<(), String> {
             }
             if everything {
                 summary.step("the kernel's headers", || headers::run_checks(&progress, &cache));
+                summary.step("std, emulated", || std_emulated::run_checks(&progress, &cache));
                 let codegen: Vec<&Target> = targets.iter().copied().filter(|target| target.links()).collect();
                 summary.step("machine code", || asm::compare(&progress, &cache, &codegen, false));
-                summary.step("targets refused", || {
-                    REFUSED.iter().try_for_each(|(target, why)| cross::is_refused(&cache, target, why))?;
-                    Ok(REFUSED.len())
-                });
+                summary.step("every other Linux", || everywhere::run_checks(&progress, &cache));
                 summary.step("bare-cat", || cat::run_checks(&progress, &cache));
             }
             if !some_targets {

@@ -1,0 +1,119 @@
+//! The ordinary tests, proptest included, with std and glibc, for machines that this one is not: `-Zbuild-std`, Debian's cross
+//! gcc as linker and its libc, qemu-user as runner.
+
+use crate::debian::{self, Cache, Suite};
+use crate::emulated;
+use crate::native::passed;
+use crate::progress::Progress;
+use crate::shell::{cargo_of, run};
+use crate::toolchain;
+use std::process::Command;
+use std::thread;
+
+/// A target that has std, glibc and a cross compiler.
+struct Target {
+    /// rustc's name.
+    name: &'static str,
+    /// GNU's name of it, as Debian writes it in paths.
+    gnu: &'static str,
+    /// Debian's name of it, in its packages.
+    debian: &'static str,
+    emulator: &'static str,
+    /// The suite of Debian's whose emulator it is.
+    suite: &'static str,
+}
+
+/// qemu 11.1, which has `epoll_pwait2`.
+const NEW: &str = "testing";
+/// qemu 10.0, which has not, so the fallback runs. It is for 32 bits, where the new one reads that call's timespec as two 32-bit
+/// fields (see `emulated.rs`). bookworm's 7.2 does not do for i686: its threads share the segment that tells one from another,
+/// so that after the first `spawn` each takes itself for the last (`pthread_join`: EDEADLK).
+const OLD: &str = "trixie";
+
+const TARGETS: [Target; 4] = [
+    target("aarch64-unknown-linux-gnu", "aarch64-linux-gnu", "arm64", "qemu-aarch64", NEW),
+    target("s390x-unknown-linux-gnu", "s390x-linux-gnu", "s390x", "qemu-s390x", NEW),
+    target("armv7-unknown-linux-gnueabihf", "arm-linux-gnueabihf", "armhf", "qemu-arm", OLD),
+    target("i686-unknown-linux-gnu", "i686-linux-gnu", "i386", "qemu-i386", OLD),
+];
+
+const fn target(
+    name: &'static str,
+    gnu: &'static str,
+    debian: &'static str,
+    emulator: &'static str,
+    suite: &'static str,
+) -> Target {
+    Target { name, gnu, debian, emulator, suite }
+}
+
+/// The test files that run in a process of their own; with feature `std` it is one more. `echo` and `examples` start the
+/// examples' programs, which need the emulator in front of them and only cargo knows it; documentation's tests, the same.
+const FILES: [&str; 4] = ["native", "layout", "oracles", "properties"];
+
+/// The seconds that a test program may take: what waits for a descriptor might wait for ever.
+const LIMIT: u32 = 300;
+
+/// `cargo xtask std`
+pub fn run_alone() -> Result<(), String> {
+    toolchain::ensure_nightly_with_source()?;
+    let passed = run_checks(&Progress::new(), &Cache::open()?)?;
+    println!("{passed} passed");
+    Ok(())
+}
+
+/// Tests passed, on all targets, with feature `std` and without. The targets wait for each other to compile, by cargo's lock,
+/// and run beside that.
+pub fn run_checks(progress: &Progress, cache: &Cache) -> Result<usize, String> {
+    thread::scope(|scope| {
+        let each = TARGETS.map(|target| scope.spawn(move || test(progress, cache, &target)));
+        let answers = each.map(|one| one.join().unwrap_or_else(|_| Err("the thread that ran it panicked".into())));
+        answers.into_iter().sum()
+    })
+}
+
+/// How many passed, of one target.
+fn test(progress: &Progress, cache: &Cache, target: &Target) -> Result<usize, String> {
+    let job = progress.job(format!("std, {}", target.name));
+    job.at("building and running");
+    let with = || run_files(cargo(cache, target)?.args(["--features", "std"]), &[&FILES[..], &["with_std"]].concat());
+    let without = || run_files(&mut cargo(cache, target)?, &FILES);
+    let answer = with().and_then(|with| Ok(with + without()?));
+    job.done(&answer.as_ref().map_or("FAILED".into(), |passed| format!("{passed} passed")));
+    answer
+}
+
+/// How many passed; each file must have said so, whatever its exit status is under an emulator.
+fn run_files(cargo: &mut Command, files: &[&str]) -> Result<usize, String> {
+    let output = run(cargo.args(files.iter().flat_map(|file| ["--test", file])))?;
+    match output.matches("test result: ok. ").count() {
+        closed if closed == files.len() => Ok(passed(&output)),
+        closed => Err(format!("{closed} of {} test files ended with their result:\n{output}", files.len())),
+    }
+}
+
+/// Cargo, set to test the crate for a target.
+fn cargo(cache: &Cache, target: &Target) -> Result<Command, String> {
+    let (name, gnu) = (target.name, target.gnu);
+    let packages = [format!("gcc-{gnu}"), format!("libc6-dev-{}-cross", target.debian)];
+    let folder = cache.closure(Suite("bookworm"), debian::host(), &packages.each_ref().map(String::as_str), &[])?;
+    let emulator = emulated::emulator(cache, target.suite, "qemu-user", "")?.program(target.emulator);
+    let (folder, emulator) = (folder.display(), emulator.display());
+
+    let mut cargo = cargo_of("nightly");
+    // What the caller's shell says of flags would win over the configuration below.
+    cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+    // proptest without optimisation under an emulator: 20000 cases are for native runs.
+    cargo.env("PROPTEST_CASES", "256");
+    cargo.args(["test", "--quiet", "--locked", "-Zbuild-std", "--target", name, "--target-dir"]);
+    cargo.arg(cache.root().join("target-std"));
+    cargo.args(["--config", "profile.dev.debug=0"]); // half of what is written
+    for (key, value) in [
+        ("linker", format!("\"{folder}/usr/bin/{gnu}-gcc\"")),
+        ("rustflags", format!("[\"-Clink-arg=--sysroot={folder}\"]")),
+        ("runner", format!("[\"timeout\", \"{LIMIT}\", \"{emulator}\", \"-L\", \"{folder}/usr/{gnu}\"]")),
+    ] {
+        cargo.arg("--config").arg(format!("target.{name}.{key}={value}"));
+    }
+    Ok(cargo)
+}
