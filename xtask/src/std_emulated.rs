@@ -68,7 +68,12 @@ pub fn run_checks(progress: &Progress, cache: &Cache) -> Result<usize, String> {
     thread::scope(|scope| {
         let each = TARGETS.map(|target| scope.spawn(move || test(progress, cache, &target)));
         let answers = each.map(|one| one.join().unwrap_or_else(|_| Err("the thread that ran it panicked".into())));
-        answers.into_iter().sum()
+        let failed: Vec<String> = answers.iter().filter_map(|answer| answer.clone().err()).collect();
+        if failed.is_empty() {
+            answers.into_iter().sum()
+        } else {
+            Err(failed.join("\n\n"))
+        }
     })
 }
 
@@ -80,7 +85,7 @@ fn test(progress: &Progress, cache: &Cache, target: &Target) -> Result<usize, St
     let without = || run_files(&mut cargo(cache, target)?, &FILES);
     let answer = with().and_then(|with| Ok(with + without()?));
     job.done(&answer.as_ref().map_or("FAILED".into(), |passed| format!("{passed} passed")));
-    answer
+    answer.map_err(|why| format!("std for {}: {why}", target.name))
 }
 
 /// How many passed; each file must have said so, whatever its exit status is under an emulator.
