@@ -46,6 +46,11 @@ pub trait Host {
         other: &(dyn Fn(&dyn Other) + Sync),
         here: &mut dyn FnMut(&mut dyn Host) -> Outcome,
     ) -> Outcome;
+
+    /// Runs the victim in a function that may use registers which the rest of the program does without, where there are such.
+    fn widened(&mut self, victim: registers::Widened<'_>) -> bool {
+        victim.run()
+    }
 }
 
 /// What the other side of [`Host::beside`] can do.
@@ -296,6 +301,7 @@ mod eventfd;
 mod interest;
 mod nested;
 mod readiness;
+pub mod registers;
 mod sharing;
 mod signals;
 mod timeouts;
@@ -318,4 +324,5 @@ pub const SUBJECTS: &[(&str, &[Check])] = &[
     ("signals", signals::CHECKS),
     ("sharing", sharing::CHECKS),
     ("busy_poll", busy_poll::CHECKS),
+    ("registers", registers::CHECKS),
 ];

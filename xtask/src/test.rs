@@ -6,7 +6,7 @@ use crate::emulated::{self, Answer};
 use crate::progress::Progress;
 use crate::shell::root;
 use crate::targets::{select, Target, QUICK, TARGETS};
-use crate::{asm, bench, cat, cross, headers, kernels, minimum, native, readme, report, toolchain};
+use crate::{asm, bench, cat, clobbers, cross, headers, kernels, minimum, native, readme, report, toolchain};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -70,6 +70,7 @@ pub fn run(options: &Options) -> Result<(), String> {
                 summary.step("the kernel's headers", || headers::run_checks(&progress, &cache));
                 let codegen: Vec<&Target> = targets.iter().copied().filter(|target| target.links()).collect();
                 summary.step("machine code", || asm::compare(&progress, &cache, &codegen, false));
+                summary.step("registers of the traps", || clobbers::run_checks(&progress, &cache));
                 summary.step("targets refused", || {
                     REFUSED.iter().try_for_each(|(target, why)| cross::is_refused(&cache, target, why))?;
                     Ok(REFUSED.len())
