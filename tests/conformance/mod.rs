@@ -46,6 +46,11 @@ pub trait Host {
         other: &(dyn Fn(&dyn Other) + Sync),
         here: &mut dyn FnMut(&mut dyn Host) -> Outcome,
     ) -> Outcome;
+
+    /// Runs the victim in a function that may use registers which the rest of the program does without, where there are such.
+    fn widened(&mut self, victim: registers::Widened<'_>) -> bool {
+        victim.run()
+    }
 }
 
 /// What the other side of [`Host::beside`] can do.
@@ -349,6 +354,7 @@ mod interest;
 mod machine;
 mod nested;
 mod readiness;
+pub mod registers;
 mod sharing;
 mod signals;
 mod timeouts;
@@ -373,6 +379,7 @@ pub const SUBJECTS: &[(&str, &[Check])] = &[
     ("sharing", sharing::CHECKS),
     ("wakeups", wakeups::CHECKS),
     ("busy_poll", busy_poll::CHECKS),
+    ("registers", registers::CHECKS),
 ];
 
 /// Every check of a machine. Who has none leaves them out: they are not his, and no list of his names them.

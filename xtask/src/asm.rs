@@ -3,12 +3,10 @@
 use crate::cross;
 use crate::debian::Cache;
 use crate::progress::Progress;
-use crate::shell::run;
 use crate::targets::{select, Target};
 use crate::{report, toolchain};
 use clap::Args;
 use std::collections::BTreeMap;
-use std::fs;
 
 #[derive(Args)]
 pub struct Options {
@@ -83,12 +81,7 @@ fn straight(code: &[String]) -> usize {
 
 /// The instructions of each function of the `codegen` package, compiled for a target.
 fn compile(cache: &Cache, target: &Target) -> Result<BTreeMap<String, Vec<String>>, String> {
-    let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
-    let file = folder.path().join("codegen.s");
-    let emit = format!("asm={}", file.display());
-    run(cross::cargo(cache, target, "rustc")?.args(["-p", "codegen", "--", "--emit", &emit]))?;
-    let text = fs::read_to_string(&file).map_err(|error| format!("the compiler wrote no assembly: {error}"))?;
-    Ok(functions(&text))
+    Ok(functions(&cross::emit(cache, target, "codegen", "asm")?))
 }
 
 /// Splits assembly into the functions with plain names and their instructions.

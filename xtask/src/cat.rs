@@ -91,7 +91,7 @@ fn documented(cache: &Cache, verb: &str, target: &Target, emulator: Option<&Emul
     cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
     cargo.current_dir(root().join("examples/bare-cat"));
     cargo.args([verb, "--quiet", "--release", "--locked", "--target", target.name, "--target-dir"]);
-    cargo.arg(cross::target_dir(cache));
+    cargo.arg(cross::target_dir(cache, target));
     if let Some(emulator) = emulator {
         let inherited = std::env::var_os("PATH").unwrap_or_default();
         let path = std::iter::once(emulator.programs().to_path_buf()).chain(std::env::split_paths(&inherited));

@@ -29,12 +29,13 @@ pub fn cargo(cache: &Cache, target: &Target, verb: &str) -> Result<Command, Stri
     let mut cargo = cargo_of("nightly");
     cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f")).env_remove("RUSTFLAGS");
     cargo.args([verb, "--release", "--locked", "-Zbuild-std=core", "-Zbuild-std-features=compiler-builtins-mem"]);
-    cargo.args(["--target", target.name, "--target-dir"]).arg(target_dir(cache));
+    cargo.args(["--target", &target.triple(), "--target-dir"]).arg(target_dir(cache, target));
     Ok(cargo)
 }
 
-pub fn target_dir(cache: &Cache) -> PathBuf {
-    cache.root().join("target")
+/// A variant has one of its own: other flags make another `core`.
+pub fn target_dir(cache: &Cache, target: &Target) -> PathBuf {
+    cache.root().join(format!("target{}", target.variant()))
 }
 
 /// The crate alone, allowed no unstable feature where stable Rust is said to do; then the conformance program, where it can be
@@ -49,4 +50,14 @@ pub fn build_bare(cache: &Cache, target: &Target) -> Result<PathBuf, String> {
         run(build.args(["-p", "bare", "-Zunstable-options", "--artifact-dir"]).arg(&programs))?;
     }
     Ok(programs.join("bare"))
+}
+
+/// What rustc emits for a library: `asm` or `llvm-ir`. Into another file each time: cargo, which knows nothing of it, would take
+/// the package for fresh and write none.
+pub fn emit(cache: &Cache, target: &Target, package: &str, what: &str) -> Result<String, String> {
+    let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
+    let file = folder.path().join(what);
+    let emit = format!("{what}={}", file.display());
+    run(cargo(cache, target, "rustc")?.args(["-p", package, "--lib", "--", "--emit", &emit]))?;
+    std::fs::read_to_string(&file).map_err(|error| format!("the compiler wrote no {what} for {}: {error}", target.name))
 }

@@ -172,7 +172,7 @@ impl Tools {
             ("gcc 14", cc1)
         } else {
             let mut clang = Command::new(&self.clang);
-            clang.arg(format!("--target={}", triple(target.name)));
+            clang.arg(format!("--target={}", triple(&target.triple())));
             ("clang 19", clang)
         };
         compiler.args(["-fsyntax-only", "-std=gnu11", "-w", "-nostdinc", "-I"]).arg(asm);
@@ -287,7 +287,7 @@ impl Facts {
     /// That both compilers mean the same machine, by rustc's word.
     fn machine(&mut self, target: &Target) -> Result<(), String> {
         let mut rustc = Command::new("rustup");
-        let output = capture(rustc.args(["run", "nightly", "rustc", "--print", "cfg", "--target", target.name]))?;
+        let output = capture(rustc.args(["run", "nightly", "rustc", "--print", "cfg", "--target", &target.triple()]))?;
         let text = both(&output);
         let value = |key| text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix("=\"")?.strip_suffix('"'));
         let width = value("target_pointer_width").and_then(|width| width.parse::<u64>().ok());

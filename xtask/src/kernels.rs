@@ -110,9 +110,12 @@ const X86_64: &str = "x86_64-unknown-linux-gnu";
 const X32: &str = "x86_64-unknown-linux-gnux32";
 const I686: &str = "i686-unknown-linux-gnu";
 const AARCH64: &str = "aarch64-unknown-linux-gnu";
+const AARCH64_SVE: &str = "aarch64+sve-unknown-linux-gnu";
 const ARMV7: &str = "armv7-unknown-linux-gnueabihf";
 const ARMV5: &str = "armv5te-unknown-linux-gnueabi";
 const THUMB: &str = "thumbv7neon-unknown-linux-gnueabihf";
+const RISCV64: &str = "riscv64gc-unknown-linux-gnu";
+const RISCV64_V: &str = "riscv64gc+v-unknown-linux-gnu";
 const S390X: &str = "s390x-unknown-linux-gnu";
 const PPC64LE: &str = "powerpc64le-unknown-linux-gnu";
 const MIPSEL: &str = "mipsel-unknown-linux-gnu";
@@ -128,7 +131,7 @@ pub const KERNELS: &[Kernel] = &[
     kernel("arm64-5.10", "bullseye", "arm64", "linux-image-5.10.*-cloud-arm64", VIRT_64, &[AARCH64]),
     kernel("arm64-6.1", "bookworm", "arm64", "linux-image-6.1.*-cloud-arm64", VIRT_64, &[AARCH64, THUMB]),
     kernel("arm64-6.12", "trixie", "arm64", "linux-image-6.12.*-cloud-arm64", VIRT_64, &[AARCH64]),
-    kernel("arm64-7", "testing", "arm64", "linux-binary-7.*-cloud-arm64", VIRT_MAX, &[AARCH64]),
+    kernel("arm64-7", "testing", "arm64", "linux-binary-7.*-cloud-arm64", VIRT_MAX, &[AARCH64, AARCH64_SVE]),
     kernel("arm64-7-16k", "testing", "arm64", "linux-binary-7.*-arm64-16k", VIRT_MAX, &[AARCH64]),
     kernel("armhf-6.1", "bookworm", "armhf", "linux-image-6.1.*-armmp", VIRT_32, &[ARMV7, THUMB]),
     kernel("armhf-7", "testing", "armhf", "linux-binary-7.*-armmp", VIRT_32, &[ARMV7, ARMV5]),
@@ -137,7 +140,7 @@ pub const KERNELS: &[Kernel] = &[
     kernel("ppc64el-6.1", "bookworm", "ppc64el", "linux-image-6.1.*-powerpc64le", PSERIES, &[PPC64LE]),
     kernel("ppc64el-7", "testing", "ppc64el", "linux-binary-7.*-powerpc64le", PSERIES, &[PPC64LE]),
     kernel("ppc64el-7-64k", "testing", "ppc64el", "linux-binary-7.*-powerpc64le-64k", PSERIES, &[PPC64LE]),
-    kernel("riscv64-7", "testing", "riscv64", "linux-binary-7.*-riscv64", VIRT_RISCV, &["riscv64gc-unknown-linux-gnu"]),
+    kernel("riscv64-7", "testing", "riscv64", "linux-binary-7.*-riscv64", VIRT_RISCV, &[RISCV64, RISCV64_V]),
     kernel(
         "loong64-7",
         "testing",

@@ -3,6 +3,7 @@
 mod asm;
 mod bench;
 mod cat;
+mod clobbers;
 mod conformance;
 mod cpio;
 mod cross;
@@ -45,6 +46,8 @@ enum Command {
     Asm(asm::Options),
     /// Compare every port with the kernel's own headers, by a C compiler
     Headers,
+    /// Check that each port's trap names every register that a kernel destroys
+    Clobbers(clobbers::Options),
     /// Measure barepoll beside its peers
     #[command(subcommand)]
     Bench(bench::What),
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Command::Table => test::table(),
         Command::Asm(options) => asm::run_alone(&options),
         Command::Headers => headers::run_alone(),
+        Command::Clobbers(options) => clobbers::run_alone(&options),
         Command::Bench(what) => bench::run_alone(&what),
         Command::Cat => cat::run_alone(),
         Command::Minimum => minimum::run_alone(),

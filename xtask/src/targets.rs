@@ -2,7 +2,7 @@
 
 /// A target of the bare conformance program.
 pub struct Target {
-    /// rustc's name.
+    /// rustc's name; of a variant, with the feature that is its own behind the CPU's: `riscv64gc+v-unknown-linux-gnu`.
     pub name: &'static str,
     /// The `qemu-user` that runs it, and its arguments; empty where there is none.
     pub emulator: &'static [&'static str],
@@ -17,6 +17,18 @@ pub struct Target {
 }
 
 impl Target {
+    /// rustc's name.
+    pub fn triple(&self) -> String {
+        let (cpu, rest) = self.name.split_once('-').unwrap_or((self.name, ""));
+        format!("{}-{rest}", cpu.split('+').next().unwrap_or(cpu))
+    }
+
+    /// The feature that makes it a variant, as `+v`; empty where it is none.
+    pub fn variant(&self) -> &'static str {
+        let cpu = self.name.split('-').next().unwrap_or_default();
+        cpu.find('+').map_or("", |at| &cpu[at..])
+    }
+
     /// The port that serves it.
     pub fn port(&self) -> String {
         let cpu = self.name.split('-').next().unwrap_or_default();
@@ -50,6 +62,16 @@ const fn nightly(name: &'static str, emulator: &'static [&'static str], why: &'s
     Target { name, emulator, stable: false, flags: &[], linker: None, why }
 }
 
+/// A target with one more feature of its CPU's, which the kernel does not keep in a call.
+const fn variant(
+    name: &'static str,
+    emulator: &'static [&'static str],
+    flags: &'static [&'static str],
+    why: &'static str,
+) -> Target {
+    Target { flags, ..stable(name, emulator, why) }
+}
+
 /// m68k: GNU's linker brings none of rustc's start files; a 68020 has the atomics; opt-level 1 is miscompiled by LLVM.
 const M68K: &[&str] = &["-Ctarget-cpu=M68020"];
 const SPARC_LINKER: Option<(&str, &str)> = Some(("binutils-sparc64-linux-gnu", "sparc64-linux-gnu-ld"));
@@ -58,13 +80,25 @@ pub const TARGETS: &[Target] = &[
     stable("x86_64-unknown-linux-gnu", &["qemu-x86_64"], "packed event; traps by sc"),
     stable("x86_64-unknown-linux-gnux32", &[], "64-bit registers, 32-bit pointers; only a real kernel runs it"),
     stable("i686-unknown-linux-gnu", &["qemu-i386"], "int 0x80; 12 bytes by nature"),
-    stable("aarch64-unknown-linux-gnu", &["qemu-aarch64"], "asm-generic numbers; SVE"),
+    stable("aarch64-unknown-linux-gnu", &["qemu-aarch64"], "asm-generic numbers; the trap out of line"),
+    variant(
+        "aarch64+sve-unknown-linux-gnu",
+        &["qemu-aarch64", "-cpu", "max"],
+        &["-Ctarget-feature=+sve"],
+        "z and p registers, destroyed",
+    ),
     stable("aarch64_be-unknown-linux-gnu", &["qemu-aarch64_be"], "big-endian"),
     stable("armv7-unknown-linux-gnueabihf", &["qemu-arm"], "32 bits, u64 aligned to 8"),
     stable("thumbv7neon-unknown-linux-gnueabihf", &["qemu-arm"], "Thumb code, r7 its frame pointer"),
     stable("armv5te-unknown-linux-gnueabi", &["qemu-arm"], "no atomics of its own"),
     stable("armeb-unknown-linux-gnueabi", &["qemu-armeb"], "big-endian, 32 bits"),
-    stable("riscv64gc-unknown-linux-gnu", &["qemu-riscv64"], "V"),
+    stable("riscv64gc-unknown-linux-gnu", &["qemu-riscv64"], "asm-generic numbers"),
+    variant(
+        "riscv64gc+v-unknown-linux-gnu",
+        &["qemu-riscv64", "-cpu", "rv64,v=true"],
+        &["-Ctarget-feature=+v"],
+        "vector registers, destroyed",
+    ),
     stable("riscv32gc-unknown-linux-gnu", &["qemu-riscv32"], "no 32-bit time at all"),
     stable("loongarch64-unknown-linux-gnu", &["qemu-loongarch64"], "t registers destroyed"),
     stable("powerpc-unknown-linux-gnu", &["qemu-ppc"], "errors in a flag; 32 bits, big-endian"),

@@ -7,7 +7,8 @@ use crate::progress::Progress;
 use crate::shell::root;
 use crate::targets::{select, Target, QUICK, TARGETS};
 use crate::{
-    asm, bench, cat, cross, everywhere, headers, kernels, minimum, native, readme, report, std_emulated, toolchain,
+    asm, bench, cat, clobbers, cross, everywhere, headers, kernels, minimum, native, readme, report, std_emulated,
+    toolchain,
 };
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -66,6 +67,7 @@ pub fn run(options: &Options) -> Result<(), String> {
                 summary.step("std, emulated", || std_emulated::run_checks(&progress, &cache));
                 let codegen: Vec<&Target> = targets.iter().copied().filter(|target| target.links()).collect();
                 summary.step("machine code", || asm::compare(&progress, &cache, &codegen, false));
+                summary.step("registers of the traps", || clobbers::run_checks(&progress, &cache));
                 summary.step("every other Linux", || everywhere::run_checks(&progress, &cache));
                 summary.step("bare-cat", || cat::run_checks(&progress, &cache));
             }

@@ -10,6 +10,7 @@
 mod conformance;
 mod start;
 mod system;
+mod wide;
 
 use barepoll::arch::EVENT_DATA;
 use barepoll::Event;

@@ -4,9 +4,9 @@
 #![no_std]
 #![cfg(barepoll_internals)]
 
-use barepoll::arch::{nr, syscall1, syscall3, syscall4, syscall6};
+use barepoll::arch::{nr, syscall1, syscall2, syscall3, syscall4, syscall6};
 use barepoll::fd::{AsRawFd, IntoRawFd};
-use barepoll::{Epoll, Event, EventData, EventFd, EventFlags};
+use barepoll::{Epoll, Event, EventData, EventFd, EventFdFlags, EventFlags, SigSet};
 use core::mem::MaybeUninit;
 use core::time::Duration;
 
@@ -140,4 +140,36 @@ pub fn close(epoll: Epoll) {
 pub fn close_by_hand(epoll: Epoll) {
     // SAFETY: the descriptor was given up.
     unsafe { syscall1::<{ nr::CLOSE }>(epoll.into_raw_fd() as usize) };
+}
+
+#[no_mangle]
+pub fn wait_masked(epoll: &Epoll, buffer: &mut Buffer, mask: &SigSet) -> usize {
+    epoll.wait_masked(buffer, Some(Duration::ZERO), mask).map_or(FAILED, |ready| ready.len())
+}
+
+#[no_mangle]
+pub fn wait_masked_by_hand(epoll: &Epoll, buffer: &mut Buffer, mask: &SigSet) -> usize {
+    let (epfd, events, mask) =
+        (epoll.as_raw_fd() as usize, buffer.as_mut_ptr() as usize, mask as *const SigSet as usize);
+    // SAFETY: the buffer has that much room, and the mask is the kernel's set.
+    counted(unsafe { syscall6::<{ nr::EPOLL_PWAIT }>(epfd, events, 64, 0, mask, barepoll::arch::SIGSET_BYTES) })
+}
+
+#[no_mangle]
+pub fn counter(made: &mut i32) -> bool {
+    match EventFd::new(3, EventFdFlags::CLOEXEC) {
+        Ok(eventfd) => *made = eventfd.into_raw_fd(),
+        Err(_) => return false,
+    }
+    true
+}
+
+#[no_mangle]
+pub fn counter_by_hand(made: &mut i32) -> bool {
+    // SAFETY: no pointer.
+    match unsafe { syscall2::<{ nr::EVENTFD2 }>(3, barepoll::arch::O_CLOEXEC as usize) } {
+        fd if fd >= 0 => *made = fd as i32,
+        _ => return false,
+    }
+    true
 }

@@ -1,0 +1,332 @@
+//! What a call leaves alone: the registers that its caller keeps values in.
+//!
+//! A kernel may destroy registers in a call. A trap that does not say which makes its *caller* wrong, now and then and far from
+//! the call. So each check here has a victim: plain Rust that keeps values in registers around a call, into which the
+//! compiler inlines the port's trap. The victims are generic, so that each is compiled around each kind of call.
+//!
+//! An emulator of programs keeps what a kernel destroys: only real kernels show a wrong port, and of its vector registers only
+//! with a program that the compiler may use them in.
+
+#![allow(clippy::incompatible_msrv)] // the oldest compiler is for the library; its tests run with today's
+
+use crate::conformance::{counter, Failure, Outcome};
+use barepoll::fd::{AsRawFd, RawFd};
+use barepoll::{raw, Epoll, Errno, Event, EventFd, SigSet};
+use core::hint::black_box;
+use core::mem::MaybeUninit;
+use core::ptr::{read_volatile, write_volatile};
+use core::time::Duration;
+
+/// Calls the victim with each kind of call: every number of arguments, answers that are errors and answers that are not, and
+/// none that blocks. A call says whether its answer was right.
+macro_rules! around_each_call {
+    ($victim:ident) => {{
+        let (counter, epoll, mut buffer) = (counter(0)?, Epoll::new()?, Event::buffer::<1>());
+        named("eventfd read, refused", $victim(|| counter.read() == Err(Errno::EAGAIN)))?;
+        named("eventfd write", $victim(|| counter.write(1) == Ok(())))?;
+        named("eventfd write, refused", $victim(|| counter.write(u64::MAX) == Err(Errno::EINVAL)))?;
+        named("raw write", $victim(|| nothing_written(counter.as_raw_fd())))?;
+        named("epoll_create1, refused", $victim(|| raw::epoll_create1(1) == Err(Errno::EINVAL)))?;
+        named("eventfd2, refused", $victim(|| raw::eventfd2(0, 1 << 30) == Err(Errno::EINVAL)))?;
+        named("epoll_ctl, refused", $victim(|| epoll.delete(&counter) == Err(Errno::ENOENT)))?;
+        named("wait", $victim(|| nothing_ready(&epoll, &mut buffer)))?;
+        named("wait_masked", $victim(|| nothing_ready_masked(&epoll, &mut buffer)))?;
+        named("close, refused", $victim(|| closing_nothing()))?;
+    }};
+}
+
+type Buffer = [MaybeUninit<Event>; 1];
+
+#[inline(always)]
+fn nothing_ready(epoll: &Epoll, buffer: &mut Buffer) -> bool {
+    matches!(epoll.wait(buffer, Some(Duration::ZERO)), Ok([]))
+}
+
+#[inline(always)]
+fn nothing_ready_masked(epoll: &Epoll, buffer: &mut Buffer) -> bool {
+    matches!(epoll.wait_masked(buffer, Some(Duration::ZERO), &SigSet::full()), Ok([]))
+}
+
+/// An eventfd takes eight bytes and no fewer.
+#[inline(always)]
+fn nothing_written(counter: RawFd) -> bool {
+    // SAFETY: no byte is read.
+    unsafe { raw::write(counter, [].as_ptr(), 0) == Err(Errno::EINVAL) }
+}
+
+#[inline(always)]
+fn closing_nothing() -> bool {
+    // SAFETY: no descriptor has this number.
+    unsafe { raw::close(-1) == Err(Errno::EBADF) }
+}
+
+/// Says which call a victim was around.
+fn named(call: &str, outcome: Outcome) -> Outcome {
+    outcome.map_err(|failure| Failure::new(format_args!("{call}: {}", failure.text().unwrap_or("(cut)"))))
+}
+
+/// Values that the compiler does not know.
+fn unknown<T: Copy, const N: usize>(value: impl FnMut(usize) -> T) -> [T; N] {
+    black_box(core::array::from_fn(value))
+}
+
+/// Raw pointers: of a reference LLVM knows that no call looks behind it, and may move the writes to one side.
+#[inline(never)]
+fn zeroes_around(mut call: impl FnMut() -> bool, a: *mut [u64; 4], b: *mut [u64; 4]) -> bool {
+    // SAFETY: the caller passes two places. So it is below.
+    unsafe { *a = [0; 4] };
+    let answer = call();
+    // SAFETY: as above.
+    unsafe { *b = [0; 4] };
+    answer
+}
+
+fn zeroes(call: impl FnMut() -> bool) -> Outcome {
+    let (mut a, mut b) = ([1; 4], [1; 4]);
+    ensure!(zeroes_around(call, black_box(&mut a), black_box(&mut b)));
+    ensure_eq!(a, [0; 4]);
+    ensure_eq!(b, [0; 4]);
+    Ok(())
+}
+
+/// Rows that a loop goes over, with a call after each. What all the rows need, the compiler keeps in registers throughout: the
+/// vector of `factor`s, and the set of all lanes where a machine has such (a predicate).
+pub struct Rows<'a> {
+    rows: &'a mut [[u32; LANES]],
+    factor: u32,
+}
+
+/// So many that LLVM takes vectors of the machine's own length, whatever it is, where it can.
+const LANES: usize = 256;
+
+impl Rows<'_> {
+    /// Always inlined: so the attributes of the function that calls it say what registers there are.
+    #[inline(always)]
+    pub fn run(self, mut call: impl FnMut() -> bool) -> bool {
+        let mut answers = true;
+        for row in self.rows {
+            for lane in row {
+                if *lane & 1 != 0 {
+                    *lane = lane.wrapping_mul(self.factor);
+                }
+            }
+            answers &= call();
+        }
+        answers
+    }
+}
+
+#[inline(never)]
+fn rows_around(call: impl FnMut() -> bool, rows: Rows<'_>) -> bool {
+    rows.run(call)
+}
+
+fn rows(call: impl FnMut() -> bool) -> Outcome {
+    with_rows(|rows| rows_around(call, rows))
+}
+
+fn with_rows(run: impl FnOnce(Rows<'_>) -> bool) -> Outcome {
+    let mut rows = [unknown(|i| i as u32); 3];
+    ensure!(run(Rows { rows: black_box(&mut rows), factor: black_box(1000) }));
+    for (number, row) in rows.iter().enumerate() {
+        let expected = |lane: usize| if lane & 1 == 0 { lane as u32 } else { lane as u32 * 1000 };
+        let wrong = row.iter().copied().enumerate().find(|&(lane, found)| found != expected(lane));
+        ensure_eq!((number, wrong), (number, None));
+    }
+    Ok(())
+}
+
+/// What [`Host::widened`](crate::conformance::Host::widened) runs in a function with more registers.
+pub struct Widened<'a> {
+    rows: Rows<'a>,
+    counter: &'a EventFd,
+}
+
+impl Widened<'_> {
+    #[inline(always)]
+    pub fn run(self) -> bool {
+        self.rows.run(|| self.counter.write(1) == Ok(()))
+    }
+}
+
+#[inline(never)]
+fn vectors_around(mut call: impl FnMut() -> bool, terms: *const [u32; 16], sums: *mut [u32; 8]) -> bool {
+    // SAFETY: the caller passes two places. So it is below.
+    let terms = unsafe { *terms };
+    let found: [u32; 8] = core::array::from_fn(|i| terms[i].wrapping_add(terms[i + 8]));
+    let answer = call();
+    // SAFETY: as above.
+    unsafe { *sums = found };
+    answer
+}
+
+fn vectors(call: impl FnMut() -> bool) -> Outcome {
+    let (terms, mut sums) = (unknown(|i| i as u32), [0; 8]);
+    ensure!(vectors_around(call, &terms, black_box(&mut sums)));
+    ensure_eq!(sums, [8, 10, 12, 14, 16, 18, 20, 22]);
+    Ok(())
+}
+
+/// More values than any machine of 32 registers has for them once the call's own are taken.
+const MANY: usize = 24;
+
+/// Every step needs the one before, and the first needs the call's answer: nothing is done before the call.
+fn digest(answer: bool, values: [usize; MANY]) -> usize {
+    values.iter().fold(answer as usize, |sum, value| (sum ^ value).wrapping_mul(0x9e37_79b1).rotate_left(7))
+}
+
+#[inline(never)]
+fn values_around(mut call: impl FnMut() -> bool, values: &[usize; MANY]) -> usize {
+    // SAFETY: a reference is readable. Volatile, so that nothing is read again after the call.
+    let values = core::array::from_fn(|i| unsafe { read_volatile(&values[i]) });
+    let answer = call();
+    digest(answer, values)
+}
+
+fn values(call: impl FnMut() -> bool) -> Outcome {
+    let values = unknown(|i| 0x0101_0101 * (i + 1));
+    let found = values_around(call, &values);
+    ensure_eq!(found, digest(true, values));
+    Ok(())
+}
+
+fn blend(answer: bool, values: [f64; MANY]) -> f64 {
+    values.iter().fold(f64::from(answer as u8), |sum, value| sum * 0.5 + value)
+}
+
+#[inline(never)]
+fn floats_around(mut call: impl FnMut() -> bool, values: &[f64; MANY]) -> f64 {
+    // SAFETY: as above.
+    let values = core::array::from_fn(|i| unsafe { read_volatile(&values[i]) });
+    let answer = call();
+    blend(answer, values)
+}
+
+fn floats(call: impl FnMut() -> bool) -> Outcome {
+    let values = unknown(|i| i as f64 + 0.25);
+    let found = floats_around(call, &values);
+    ensure_eq!(found.to_bits(), blend(true, values).to_bits());
+    Ok(())
+}
+
+/// Products of twice the width of a register, which some machines make in registers of their own.
+#[inline(never)]
+fn products_around(mut call: impl FnMut() -> bool, a: u64, b: u64) -> (bool, u128, u64) {
+    let wide = u128::from(a) * u128::from(b);
+    let narrow = (a & 0xffff_ffff) * (b & 0xffff_ffff);
+    let answer = call();
+    (answer, wide, narrow)
+}
+
+fn products(call: impl FnMut() -> bool) -> Outcome {
+    let (a, b) = black_box((0xfedc_ba98_7654_3210, 0x0123_4567_89ab_cdef));
+    let found = products_around(call, a, b);
+    ensure_eq!(found, (true, 0x0121_fa00_ad77_d742_2236_d88f_e561_8cf0, 0x3fa2_7837_e561_8cf0));
+    Ok(())
+}
+
+/// As many comparisons as any machine has flags for.
+const CONDITIONS: usize = 8;
+
+#[inline(never)]
+fn conditions_around(mut call: impl FnMut() -> bool, values: &[i32; CONDITIONS], most: i32) -> u32 {
+    // SAFETY: as above.
+    let are_more = values.each_ref().map(|value| unsafe { read_volatile(value) } > most);
+    let answer = call();
+    // Branches, for a machine that has the condition in a flag: a number could be made of it before the call.
+    let mut found = u32::from(answer);
+    for is_more in are_more {
+        found = if is_more { black_box(found * 2 + 1) } else { found * 2 };
+    }
+    found
+}
+
+fn conditions(call: impl FnMut() -> bool) -> Outcome {
+    let values = unknown(|i| if [0, 3, 4, 6].contains(&i) { 9 } else { -9 });
+    let found = conditions_around(call, &values, black_box(3));
+    ensure_eq!(found, 0b1_1001_1010);
+    Ok(())
+}
+
+/// One more than the machine's own width: the carry goes from the low word to the high one.
+#[inline(never)]
+fn sum_around(mut call: impl FnMut() -> bool, a: [usize; 2], b: [usize; 2]) -> (bool, usize, usize) {
+    let (low, carry) = a[0].overflowing_add(b[0]);
+    let answer = call();
+    (answer, low, a[1].wrapping_add(b[1]).wrapping_add(carry as usize))
+}
+
+fn sum(call: impl FnMut() -> bool) -> Outcome {
+    let found = sum_around(call, black_box([usize::MAX, 1]), black_box([2, 3]));
+    ensure_eq!(found, (true, 1, 5));
+    Ok(())
+}
+
+/// Calls as often as asked, in a loop that some machines count in a register of its own. `turns` counts in memory, so that
+/// one that never ends is seen.
+#[inline(never)]
+fn loop_around(mut call: impl FnMut() -> bool, times: usize, turns: *mut usize) -> bool {
+    let mut answers = true;
+    for _ in 0..times {
+        // SAFETY: the caller passes a place.
+        let turn = unsafe { read_volatile(turns) } + 1;
+        // SAFETY: as above.
+        unsafe { write_volatile(turns, turn) };
+        if turn == 100 {
+            return false;
+        }
+        answers &= call();
+    }
+    answers
+}
+
+fn counted_loop(call: impl FnMut() -> bool) -> Outcome {
+    let mut turns = 0;
+    let answers = loop_around(call, black_box(9), &mut turns);
+    ensure_eq!((turns, answers), (9, true));
+    Ok(())
+}
+
+checks! {
+    fn a_vector_of_zeroes_survives_a_call(host) {
+        around_each_call!(zeroes);
+    }
+
+    fn what_vector_loops_share_survives_the_calls_between_them(host) {
+        around_each_call!(rows);
+    }
+
+    fn vectors_survive_a_call(host) {
+        around_each_call!(vectors);
+    }
+
+    fn two_dozen_values_survive_a_call(host) {
+        around_each_call!(values);
+    }
+
+    fn two_dozen_floating_point_values_survive_a_call(host) {
+        around_each_call!(floats);
+    }
+
+    fn wide_products_survive_a_call(host) {
+        around_each_call!(products);
+    }
+
+    fn conditions_survive_a_call(host) {
+        around_each_call!(conditions);
+    }
+
+    fn a_carry_survives_a_call(host) {
+        around_each_call!(sum);
+    }
+
+    fn a_counted_loop_of_calls_ends_when_it_should(host) {
+        around_each_call!(counted_loop);
+    }
+
+    /// Registers that this function has and the rest of the program has not, where the host and its machine offer any.
+    fn a_caller_that_enables_vectors_by_attribute_keeps_them(host) {
+        let counter = counter(0)?;
+        with_rows(|rows| host.widened(Widened { rows, counter: &counter }))?;
+    }
+}

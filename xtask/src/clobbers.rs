@@ -1,0 +1,212 @@
+//! On any host, for every port: whether its trap tells the compiler what the kernel destroys, read in the LLVM IR of calls.
+//!
+//! A kernel shows a missing register only where a program happens to keep a value in it; this sees them all, and on machines
+//! whose kernel runs nowhere here. It does not read the ports' own text, and its table is not theirs: it is what musl
+//! (`arch/*/syscall_arch.h`) and glibc (`sysdeps/unix/sysv/linux/*/sysdep.h`) take for destroyed, and what kernels were seen
+//! to destroy.
+
+use crate::cross;
+use crate::debian::Cache;
+use crate::progress::Progress;
+use crate::targets::{select, Target};
+use crate::{report, toolchain};
+use clap::Args;
+use std::collections::BTreeMap;
+
+#[derive(Args)]
+pub struct Options {
+    /// Only these targets: the start of a name will do
+    #[arg(long)]
+    target: Vec<String>,
+}
+
+/// What a trap must say. Registers are spelled as LLVM does in constraints.
+struct Rule {
+    ports: &'static [&'static str],
+    /// The instruction that enters the kernel.
+    trap: &'static str,
+    /// What must be an output or a clobber: the result, and what the kernel destroys. `v0-v31` is a range.
+    named: &'static str,
+    /// A register that rustc takes for no operand, and that the template must save and put back, as the template spells it.
+    saved: Option<&'static str>,
+    /// What is destroyed cannot be named: the function that holds the trap must never be inlined, for a call by the ABI
+    /// destroys all of it.
+    out_of_line: bool,
+}
+
+const fn rule(ports: &'static [&'static str], trap: &'static str, named: &'static str) -> Rule {
+    Rule { ports, trap, named, saved: None, out_of_line: false }
+}
+
+const RULES: &[Rule] = &[
+    // The instruction itself keeps the return address and the flags in the two.
+    rule(&["x86_64", "x32"], "syscall", "ax cx r11"),
+    rule(&["x86"], "int 0x80", "ax"),
+    // The high parts of z0–z31, p0–p15, ffr.
+    Rule { out_of_line: true, ..rule(&["aarch64"], "svc 0", "x0") },
+    // The number's register, which Thumb code needs for itself.
+    Rule { saved: Some("r7"), ..rule(&["arm"], "svc 0", "r0") },
+    rule(&["riscv64", "riscv32"], "ecall", "x10 v0-v31 vl vtype"),
+    // a0, t0–t8.
+    rule(&["loongarch64"], "syscall 0", "$r4 $r12-$r20"),
+    rule(&["powerpc", "powerpc64"], "sc", "r0 r3-r12 cr0 ctr xer"),
+    rule(&["s390x"], "svc 0", "r2"),
+    // v0, v1, a3, t0–t9. LLVM itself moves what it keeps out of hi and lo.
+    Rule { saved: Some("$$1"), ..rule(&["mips", "mips64"], "syscall", "$2 $3 $7-$15 $24 $25") },
+    // g2–g6, every f register and the condition codes.
+    Rule { out_of_line: true, ..rule(&["sparc64"], "ta 0x6d", "r8") },
+    Rule { out_of_line: true, ..rule(&["sparc"], "ta 0x10", "r8") },
+    rule(&["m68k"], "trap #0", "d0"),
+    rule(&["hexagon"], "trap0(#1)", "r0"),
+    Rule { saved: Some("r7"), ..rule(&["csky"], "trap32 0", "r0") },
+];
+
+/// How many different calls the two packages make, of every number of arguments: as many traps there are at least.
+const CALLS: usize = 9;
+
+pub fn run_alone(options: &Options) -> Result<(), String> {
+    toolchain::ensure_nightly_with_source()?;
+    check(&Progress::new(), &Cache::open()?, &select(&options.target)?).map(drop)
+}
+
+/// Checks every target, and gives how many traps there were.
+pub fn run_checks(progress: &Progress, cache: &Cache) -> Result<usize, String> {
+    check(progress, cache, &select(&[])?)
+}
+
+fn check(progress: &Progress, cache: &Cache, targets: &[&'static Target]) -> Result<usize, String> {
+    let job = progress.job("registers of the traps");
+    let (mut rows, mut wrong, mut count) = (Vec::new(), Vec::new(), 0);
+    for target in targets {
+        job.at(target.name);
+        let port = target.port();
+        let rule = RULES.iter().find(|rule| rule.ports.contains(&port.as_str()));
+        let rule = rule.ok_or_else(|| format!("xtask/src/clobbers.rs has no rule for the port {port}"))?;
+        // Calls as users make them, and the crate's own: a trap function out of line stands where it was used first.
+        let (calls, own) = (emit(cache, target, "codegen")?, emit(cache, target, "barepoll")?);
+        let traps: Vec<Trap> = [&calls, &own].into_iter().flat_map(|ir| traps(ir, rule.trap)).collect();
+        let mut complaints: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for trap in &traps {
+            trap.complaints(rule).into_iter().for_each(|what| complaints.entry(what).or_default().push(trap.function));
+        }
+        for (what, functions) in complaints {
+            wrong.push(format!("{}: {what}: in {}", target.name, functions.join(", ")));
+        }
+        if traps.len() < CALLS {
+            wrong.push(format!("{}: {} traps (`{}`), not {CALLS} or more", target.name, traps.len(), rule.trap));
+        }
+        count += traps.len();
+        let how = if rule.out_of_line { "out of line" } else { "inlined" };
+        rows.push([target.name, &traps.len().to_string(), rule.named, how].map(String::from).to_vec());
+    }
+    job.done(&if wrong.is_empty() { format!("{count} traps right") } else { "FAILED".into() });
+    report::print(&["target", "traps", "registers named", "trap"], rows);
+    match wrong.as_slice() {
+        [] => Ok(count),
+        wrong => Err(format!("a trap does not tell the compiler what it changes:\n{}", wrong.join("\n"))),
+    }
+}
+
+fn emit(cache: &Cache, target: &Target, package: &str) -> Result<String, String> {
+    cross::emit(cache, target, package, "llvm-ir")
+}
+
+/// An `asm!` with the instruction that enters the kernel.
+struct Trap<'a> {
+    function: &'a str,
+    is_function_noinline: bool,
+    has_side_effects: bool,
+    template: Vec<&'a str>,
+    /// Where the instruction is in the template.
+    place: usize,
+    constraints: Vec<&'a str>,
+}
+
+/// The traps in LLVM IR, whose calls of assembly read `call T asm sideeffect "template", "constraints"(...)`.
+fn traps<'a>(ir: &'a str, instruction: &str) -> Vec<Trap<'a>> {
+    let is_noinline = |group: &str| {
+        let mut groups = ir.lines().filter_map(|line| line.strip_prefix("attributes #")?.split_once(" = "));
+        groups.any(|(name, attributes)| name == group && attributes.split(' ').any(|word| word == "noinline"))
+    };
+    let (mut traps, mut function, mut is_function_noinline) = (Vec::new(), "", false);
+    for line in ir.lines() {
+        if line.starts_with("define ") {
+            function = line.split_once('@').and_then(|(_, rest)| rest.split('(').next()).unwrap_or_default();
+            is_function_noinline = line.split(' ').filter_map(|word| word.strip_prefix('#')).any(is_noinline);
+        }
+        let Some((_, assembly)) = line.split_once(" asm ") else { continue };
+        let [options, template, _, constraints, ..] = assembly.split('"').collect::<Vec<_>>()[..] else { continue };
+        let template: Vec<&str> = template.split("\\0A").map(str::trim).collect();
+        let Some(place) = template.iter().position(|line| *line == instruction) else { continue };
+        let has_side_effects = options.contains("sideeffect");
+        let constraints = constraints.split(',').collect();
+        traps.push(Trap { function, is_function_noinline, has_side_effects, template, place, constraints });
+    }
+    traps
+}
+
+impl Trap<'_> {
+    fn complaints(&self, rule: &Rule) -> Vec<String> {
+        let mut complaints = Vec::new();
+        if !self.has_side_effects {
+            complaints.push("the trap is not `sideeffect`".into());
+        }
+        if rule.out_of_line && !self.is_function_noinline {
+            complaints.push("the trap may be inlined".into());
+        }
+        let mut missing = expanded(rule.named);
+        missing.push("memory".into());
+        missing.retain(|register| !self.names(register));
+        if !missing.is_empty() {
+            complaints.push(format!("the trap does not name {}", missing.join(", ")));
+        }
+        if let Some(register) = rule.saved.filter(|register| !self.saves(register)) {
+            complaints.push(format!("the trap does not save {register} and put it back"));
+        }
+        complaints
+    }
+
+    fn names(&self, register: &str) -> bool {
+        let name = |constraint: &str| {
+            let kinds = ["~{", "={", "=&{"];
+            let name = kinds.iter().find_map(|kind| constraint.strip_prefix(kind))?.strip_suffix('}')?;
+            Some(name == register)
+        };
+        self.constraints.iter().any(|constraint| name(constraint) == Some(true))
+    }
+
+    /// Whether it is moved to an operand before the trap, and back from the same after it; and nothing else is in that
+    /// operand meanwhile, for it is an output that LLVM may not give an input's register (`=&`).
+    fn saves(&self, register: &str) -> bool {
+        let moves = |lines: &[&str]| {
+            let operands = |line: &&str| {
+                let (_, operands) = line.split_once(' ')?;
+                let (to, from) = operands.split_once(',')?;
+                Some((to.trim().to_string(), from.trim().to_string()))
+            };
+            lines.iter().filter_map(operands).collect::<Vec<_>>()
+        };
+        let (before, after) = (moves(&self.template[..self.place]), moves(&self.template[self.place + 1..]));
+        before.iter().filter(|(_, from)| from == register).any(|(keeper, _)| {
+            let number =
+                keeper.strip_prefix("${").and_then(|rest| rest.split(['}', ':']).next()?.parse::<usize>().ok());
+            let constraint = number.and_then(|number| self.constraints.get(number));
+            constraint.is_some_and(|constraint| constraint.starts_with("=&"))
+                && after.iter().any(|(to, from)| to == register && from == keeper)
+        })
+    }
+}
+
+/// `r0 v0-v2` is r0, v0, v1, v2.
+fn expanded(list: &str) -> Vec<String> {
+    let one = |item: &str| {
+        let number = |name: &str| name.trim_start_matches(|c: char| !c.is_ascii_digit()).parse::<u32>().ok();
+        let range = item.split_once('-').and_then(|(first, last)| Some((number(first)?, number(last)?)));
+        let stem = item.split(|c: char| c.is_ascii_digit()).next().unwrap_or_default().to_string();
+        match range {
+            Some((first, last)) => (first..=last).map(|number| format!("{stem}{number}")).collect(),
+            None => vec![item.to_string()],
+        }
+    };
+    list.split(' ').flat_map(one).collect()
+}
