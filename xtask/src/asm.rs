@@ -28,7 +28,7 @@ const RETURNS_BY_OPERAND: &[&str] = &["lr", "pc}", "$ra", "%r14", "r31", "%i7+8"
 
 pub fn run_alone(options: &Options) -> Result<(), String> {
     toolchain::ensure_nightly_with_source()?;
-    compare(&Progress::new(), &Cache::open()?, &select(&options.target)?, options.show).map(drop)
+    compare(&Progress::new(), &cross::open_cache()?, &select(&options.target)?, options.show).map(drop)
 }
 
 /// Compares every pair of functions on every target, prints the counts, and gives how many pairs are equal.

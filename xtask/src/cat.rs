@@ -54,7 +54,7 @@ pub fn run_checks(progress: &Progress, cache: &Cache) -> Result<usize, String> {
 
 pub fn run_alone() -> Result<(), String> {
     toolchain::ensure_nightly_with_source()?;
-    run_checks(&Progress::new(), &Cache::open()?).map(drop)
+    run_checks(&Progress::new(), &cross::open_cache()?).map(drop)
 }
 
 fn all(cache: &Cache) -> Result<usize, String> {

@@ -66,7 +66,7 @@ const CALLS: usize = 9;
 
 pub fn run_alone(options: &Options) -> Result<(), String> {
     toolchain::ensure_nightly_with_source()?;
-    check(&Progress::new(), &Cache::open()?, &select(&options.target)?).map(drop)
+    check(&Progress::new(), &cross::open_cache()?, &select(&options.target)?).map(drop)
 }
 
 /// Checks every target, and gives how many traps there were.

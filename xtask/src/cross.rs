@@ -3,8 +3,10 @@
 use crate::debian::{self, Cache, Suite};
 use crate::shell::{cargo_of, root, run};
 use crate::targets::Target;
-use std::path::PathBuf;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::SystemTime;
 
 /// A static program without libc: no start files, fixed addresses, LLVM's linker. `barepoll_internals` shows the ports.
 const FLAGS: &[&str] = &[
@@ -59,5 +61,28 @@ pub fn emit(cache: &Cache, target: &Target, package: &str, what: &str) -> Result
     let file = folder.path().join(what);
     let emit = format!("{what}={}", file.display());
     run(cargo(cache, target, "rustc")?.args(["-p", package, "--lib", "--", "--emit", &emit]))?;
-    std::fs::read_to_string(&file).map_err(|error| format!("the compiler wrote no {what} for {}: {error}", target.name))
+    fs::read_to_string(&file).map_err(|error| format!("the compiler wrote no {what} for {}: {error}", target.name))
+}
+
+/// The cache, with what other checkouts compiled into it made harmless. Cargo tells a package by its place in the repository and
+/// its age by the clock, so it would take another checkout's for this one's wherever that is newer: when the folder changes
+/// hands, this checkout's sources become new.
+pub fn open_cache() -> Result<Cache, String> {
+    let cache = Cache::open()?;
+    let (owner, here) = (cache.root().join("checkout"), root().display().to_string());
+    if fs::read_to_string(&owner).is_ok_and(|owner| owner == here) {
+        return Ok(cache);
+    }
+    let renew = ["src", "tests", "examples", "build.rs"].iter().try_for_each(|place| touch(&root().join(place)));
+    let claim = renew.and_then(|()| fs::create_dir_all(cache.root())).and_then(|()| fs::write(&owner, here));
+    claim.map_err(|error| format!("cannot take the cache {} over: {error}", cache.root().display()))?;
+    Ok(cache)
+}
+
+/// Makes a file, or all files in a folder, as new as now.
+fn touch(place: &Path) -> std::io::Result<()> {
+    if !place.is_dir() {
+        return File::options().append(true).open(place)?.set_modified(SystemTime::now());
+    }
+    fs::read_dir(place)?.try_for_each(|entry| touch(&entry?.path()))
 }

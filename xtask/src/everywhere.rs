@@ -3,6 +3,7 @@
 //! The nightly compiler says which targets those are, so that a new one is met the day it appears. What a target's architecture
 //! wants (a nightly feature, flags to compile `core`) is what the cross-test table says of the first row that has it.
 
+use crate::cross;
 use crate::debian::Cache;
 use crate::progress::Progress;
 use crate::shell::{both, capture, cargo_of};
@@ -30,7 +31,7 @@ struct Linux {
 /// `cargo xtask everywhere`: the targets of the cross-test table too.
 pub fn run_alone() -> Result<(), String> {
     toolchain::ensure_nightly_with_source()?;
-    check(&Progress::new(), &Cache::open()?, &linux_targets()?).map(drop)
+    check(&Progress::new(), &cross::open_cache()?, &linux_targets()?).map(drop)
 }
 
 /// How many targets there are beside those of the cross-test table, for which others compile the crate, and beside this how

@@ -9,6 +9,7 @@
 //! - hexagon and csky are not in the package. Their kernels include `asm-generic/` for all that is asked here, so a folder that
 //!   does the same stands in for theirs.
 
+use crate::cross;
 use crate::debian::{self, Cache, Suite};
 use crate::ports::{self, Port};
 use crate::progress::Progress;
@@ -73,7 +74,7 @@ struct Row {
 
 /// `cargo xtask headers`
 pub fn run_alone() -> Result<(), String> {
-    let rows = check(&Progress::new(), &Cache::open()?)?;
+    let rows = check(&Progress::new(), &cross::open_cache()?)?;
     let sum: usize = rows.iter().map(|row| row.facts).sum();
     let cells = |row: Row| {
         let left_out = row.left_out.join(", ");

@@ -41,7 +41,10 @@ enum Command {
     /// Run the tests and print a table of what passed
     Test(test::Options),
     /// Write README's table of architectures from the last full test run
-    Table,
+    Table {
+        /// Files of `test --json` to write it from instead
+        from: Vec<std::path::PathBuf>,
+    },
     /// Compare the machine code of each call with the same by hand, for each port
     Asm(asm::Options),
     /// Compare every port with the kernel's own headers, by a C compiler
@@ -64,7 +67,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Test(options) => test::run(&options),
-        Command::Table => test::table(),
+        Command::Table { from } => test::table(&from),
         Command::Asm(options) => asm::run_alone(&options),
         Command::Headers => headers::run_alone(),
         Command::Clobbers(options) => clobbers::run_alone(&options),

@@ -1,6 +1,7 @@
 //! The ordinary tests, proptest included, with std and glibc, for machines that this one is not: `-Zbuild-std`, Debian's cross
 //! gcc as linker and its libc, qemu-user as runner.
 
+use crate::cross;
 use crate::debian::{self, Cache, Suite};
 use crate::emulated;
 use crate::native::passed;
@@ -57,7 +58,7 @@ const LIMIT: u32 = 300;
 /// `cargo xtask std`
 pub fn run_alone() -> Result<(), String> {
     toolchain::ensure_nightly_with_source()?;
-    let passed = run_checks(&Progress::new(), &Cache::open()?)?;
+    let passed = run_checks(&Progress::new(), &cross::open_cache()?)?;
     println!("{passed} passed");
     Ok(())
 }

@@ -104,11 +104,18 @@ fn keep(file: &Path, runs: &[Run]) -> Result<(), String> {
     std::fs::write(file, text).map_err(|error| format!("cannot write {}: {error}", file.display()))
 }
 
-/// `cargo xtask table`: writes README's table from the last full run.
-pub fn table() -> Result<(), String> {
-    let text = std::fs::read_to_string(last_run())
-        .map_err(|_| "no full run has passed here yet: `cargo xtask test` first".to_string())?;
-    let runs: Vec<Run> = serde_json::from_str(&text).map_err(|error| format!("the last run does not read: {error}"))?;
+/// `cargo xtask table`: writes README's table from these files of `--json`, or from the last full run.
+pub fn table(from: &[PathBuf]) -> Result<(), String> {
+    let last = [last_run()];
+    let from = if from.is_empty() { &last[..] } else { from };
+    let mut runs: Vec<Run> = Vec::new();
+    for file in from {
+        let text = std::fs::read_to_string(file)
+            .map_err(|_| format!("there is no {}: `cargo xtask test` writes it when it passes", file.display()))?;
+        let read: Vec<Run> =
+            serde_json::from_str(&text).map_err(|error| format!("{} holds no runs: {error}", file.display()))?;
+        runs.extend(read);
+    }
     let changed = readme::write(TABLE, &readme::architectures(&runs))?;
     println!("README.md: the table of architectures {}", if changed { "is new" } else { "was right" });
     Ok(())
@@ -125,7 +132,7 @@ fn prepare(progress: &Progress, targets: &[&Target]) -> Result<(Cache, Vec<emula
     job.at("nightly, the standard library's source, emulators, linkers");
     let get = || {
         toolchain::ensure_nightly_with_source()?;
-        let cache = Cache::open()?;
+        let cache = cross::open_cache()?;
         let emulators = emulated::emulators(&cache)?;
         targets.iter().try_for_each(|target| cross::cargo(&cache, target, "build").map(drop))?;
         Ok((cache, emulators))
