@@ -82,6 +82,8 @@ const KNOWN: &[Known] = &[
     lost_seconds("timeouts::an_event_ends_a_wait_before_its_time"),
     lost_seconds("signals::a_signal_interrupts_a_fine_wait"),
     lost_seconds("signals::a_signal_interrupts_a_masked_wait_that_does_not_mask_it"),
+    lost_seconds("signals::an_event_and_no_signal_ends_a_wait_that_masks_all_of_them"),
+    lost_seconds("signals::signals_at_any_moment_lose_no_event"),
 ];
 
 /// `do_eventfd` and `TARGET_NR_eventfd2` of qemu's linux-user/syscall.c keep NONBLOCK and CLOEXEC and drop what they do not know
