@@ -8,14 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
-/// A static program without libc: no start files, fixed addresses, LLVM's linker. `barepoll_internals` shows the ports.
-const FLAGS: &[&str] = &[
-    "--cfg=barepoll_internals",
-    "-Cpanic=abort",
-    "-Clinker-flavor=ld.lld",
-    "-Crelocation-model=static",
-    "-Ctarget-feature=+crt-static",
-];
+/// A static program without libc: no start files, fixed addresses. `barepoll_internals` shows the ports.
+const FLAGS: &[&str] =
+    &["--cfg=barepoll_internals", "-Cpanic=abort", "-Crelocation-model=static", "-Ctarget-feature=+crt-static"];
 
 /// Cargo, set to `rustc` or `build` one package for a target with `core`. The flags are the same for every package, so that `core` is
 /// compiled once a target; what it compiles is kept beside the downloads.
@@ -24,9 +19,12 @@ pub fn cargo(cache: &Cache, target: &Target, verb: &str) -> Result<Command, Stri
     match target.linker {
         Some((package, name)) => {
             let folder = cache.closure(Suite("bookworm"), debian::host(), &[package], &[])?;
-            flags.push(format!("-Clinker={}", folder.join("usr/bin").join(name).display()));
+            let linker = folder.join("usr/bin").join(name);
+            flags.extend([format!("-Clinker={}", linker.display()), "-Clinker-flavor=ld".into()]);
         }
-        None => flags.extend(["-Clinker=rust-lld".into(), "-Clink-self-contained=no".into()]),
+        None => {
+            flags.extend(["-Clinker=rust-lld", "-Clinker-flavor=ld.lld", "-Clink-self-contained=no"].map(String::from))
+        }
     }
     let mut cargo = cargo_of("nightly");
     cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f")).env_remove("RUSTFLAGS");
