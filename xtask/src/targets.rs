@@ -73,7 +73,7 @@ const fn variant(
 }
 
 /// m68k: GNU's linker brings none of rustc's start files; a 68020 has the atomics; opt-level 1 is miscompiled by LLVM.
-const M68K: &[&str] = &["-Ctarget-cpu=M68020"];
+const M68K: &[&str] = &["-Ctarget-cpu=M68020", "-Copt-level=s", "-Ccode-model=large"];
 const SPARC_LINKER: Option<(&str, &str)> = Some(("binutils-sparc64-linux-gnu", "sparc64-linux-gnu-ld"));
 
 pub const TARGETS: &[Target] = &[
@@ -137,7 +137,7 @@ pub const TARGETS: &[Target] = &[
     },
     Target {
         // core's own source wants this of whoever compiles it for hexagon.
-        flags: &["-Zcrate-attr=feature(target_feature_inline_always)"],
+        flags: &["-Zcrate-attr=feature(target_feature_inline_always)", "-Aunused-features"],
         ..nightly("hexagon-unknown-linux-musl", &["qemu-hexagon"], "asm-generic numbers, packets of instructions")
     },
     nightly("csky-unknown-linux-gnuabiv2", &[], "compiles; there is no emulator and no linker"),
