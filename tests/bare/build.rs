@@ -10,6 +10,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("x86_64", "32") => "x32".to_string(),
         (arch, _) => arch.trim_end_matches("r6").replace("mips32", "mips"),
     };
+    if port.starts_with("sparc") {
+        println!("cargo:rustc-cfg=barepoll_unstable_asm"); // the one that has assembly of its own in this program
+    }
     let table = fs::read_to_string("numbers.txt")?;
     let mut lines =
         table.lines().filter(|line| !line.starts_with("# ") || line.starts_with("#  ")).map(str::split_whitespace);

@@ -5,6 +5,7 @@
 //! enters, [`system`] is what a libc would be asked for, and the rest is ordinary Rust.
 #![no_std]
 #![no_main]
+#![cfg_attr(barepoll_unstable_asm, feature(asm_experimental_arch))]
 
 #[path = "../../conformance/mod.rs"]
 mod conformance;

@@ -33,14 +33,15 @@ unsafe extern "C" fn _start() -> ! {
     crate::run()
 }
 
-/// `SA_RESTORER` and the function that returns from a signal handler, on the one architecture whose kernel leaves that to libc.
+/// What returns from a signal handler, and the flag that says so, on the architectures whose kernel leaves that to libc: x86_64, and
+/// SPARC, which returns eight bytes behind it.
 pub fn restorer() -> Option<(usize, usize)> {
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(any(target_arch = "x86_64", target_arch = "sparc", target_arch = "sparc64"))]
     {
         extern "C" {
             fn return_from_signal();
         }
-        const SA_RESTORER: usize = 0x0400_0000;
+        const SA_RESTORER: usize = if cfg!(target_arch = "x86_64") { 0x0400_0000 } else { 0 };
         return Some((SA_RESTORER, return_from_signal as *const () as usize));
     }
     #[allow(unreachable_code)]
@@ -55,4 +56,16 @@ core::arch::global_asm!(
     #[cfg(target_pointer_width = "32")]
     "mov eax, 0x40000201",
     "syscall",
+);
+
+#[cfg(any(target_arch = "sparc", target_arch = "sparc64"))]
+core::arch::global_asm!(
+    "return_from_signal:",
+    "nop",
+    "nop",
+    "mov 101, %g1",
+    #[cfg(target_arch = "sparc64")]
+    "ta 0x6d",
+    #[cfg(target_arch = "sparc")]
+    "ta 0x10",
 );

@@ -269,7 +269,7 @@ impl Host for System {
         // SAFETY: `action` is this machine's `struct sigaction`, whose handler only adds to an atomic.
         result(unsafe {
             if IS_SPARC {
-                syscall6::<{ nr::RT_SIGACTION }>(signal as usize, action, 0, 0, size, 0)
+                syscall6::<{ nr::RT_SIGACTION }>(signal as usize, action, 0, restorer, size, 0)
             } else {
                 syscall4::<{ nr::RT_SIGACTION }>(signal as usize, action, 0, size)
             }
