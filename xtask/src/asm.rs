@@ -22,6 +22,10 @@ const BY_HAND: &str = "_by_hand";
 /// Words that no function here may contain: nothing panics, and no buffer is cleared.
 const FORBIDDEN: &[&str] = &["panic", "memset", "memcpy", "bzero", "unwrap_failed", "slice_index"];
 
+/// Where the straight path is longer, and by how much: on mips64 before release 6 LLVM puts the error's return before the
+/// success's, so that what is counted here is not one path.
+const ALLOWANCES: [(&str, &str, usize); 2] = [("mips64-", "read", 7), ("mips64el-", "read", 7)];
+
 /// How functions return, by name or by the end of the operands, across architectures.
 const RETURNS: &[&str] = &["ret", "retq", "retl", "blr", "rts", "rts16", "dealloc_return"];
 const RETURNS_BY_OPERAND: &[&str] = &["lr", "pc}", "$ra", "%r14", "r31", "%i7+8"];
@@ -47,7 +51,13 @@ pub fn compare(progress: &Progress, cache: &Cache, targets: &[&'static Target], 
             counts.entry(name.clone()).or_default().push(format!("{ours} ({by_hand})"));
             pairs += 1;
             let forbidden = code.iter().find(|line| FORBIDDEN.iter().any(|word| line.contains(word)));
-            if ours > by_hand || forbidden.is_some() || code.is_empty() {
+            let allowed = by_hand
+                + ALLOWANCES
+                    .iter()
+                    .filter(|(cpu, call, _)| target.starts_with(cpu) && call == name)
+                    .map(|a| a.2)
+                    .sum::<usize>();
+            if ours > allowed || forbidden.is_some() || code.is_empty() {
                 wrong.push(format!(
                     "{target}: {name}: {} instructions, {by_hand} by hand:\n{}",
                     code.len(),

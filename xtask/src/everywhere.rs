@@ -34,14 +34,6 @@ pub fn run_alone() -> Result<(), String> {
     check(&Progress::new(), &cross::open_cache()?, &linux_targets()?).map(drop)
 }
 
-/// How many targets there are beside those of the cross-test table, for which others compile the crate, and beside this how
-/// many are refused. A new `core` takes each of them some eight seconds.
-pub fn run_checks(progress: &Progress, cache: &Cache) -> Result<usize, String> {
-    let mut targets = linux_targets()?;
-    targets.retain(|target| TARGETS.iter().all(|row| row.name != target.name));
-    check(progress, cache, &targets)
-}
-
 fn check(progress: &Progress, cache: &Cache, targets: &[Linux]) -> Result<usize, String> {
     let job = progress.job(format!("{} targets", targets.len()));
     job.at("compiling, where core is new for minutes");

@@ -6,10 +6,7 @@ use crate::emulated::{self, Answer};
 use crate::progress::Progress;
 use crate::shell::root;
 use crate::targets::{select, Target, QUICK, TARGETS};
-use crate::{
-    asm, bench, cat, clobbers, cross, everywhere, headers, kernels, minimum, native, readme, report, std_emulated,
-    toolchain,
-};
+use crate::{asm, bench, cat, clobbers, cross, headers, kernels, minimum, native, readme, report, toolchain};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -64,11 +61,9 @@ pub fn run(options: &Options) -> Result<(), String> {
             }
             if everything {
                 summary.step("the kernel's headers", || headers::run_checks(&progress, &cache));
-                summary.step("std, emulated", || std_emulated::run_checks(&progress, &cache));
                 let codegen: Vec<&Target> = targets.iter().copied().filter(|target| target.links()).collect();
                 summary.step("machine code", || asm::compare(&progress, &cache, &codegen, false));
                 summary.step("registers of the traps", || clobbers::run_checks(&progress, &cache));
-                summary.step("every other Linux", || everywhere::run_checks(&progress, &cache));
                 summary.step("bare-cat", || cat::run_checks(&progress, &cache));
             }
             if !some_targets {
