@@ -113,7 +113,10 @@ fn cargo(cache: &Cache, target: &Target) -> Result<Command, String> {
     cargo.env("PROPTEST_CASES", "256");
     cargo.args(["test", "--quiet", "--locked", "-Zbuild-std", "--target", name, "--target-dir"]);
     cargo.arg(cache.root().join("target-std"));
-    cargo.args(["--config", "profile.dev.debug=0"]); // half of what is written
+    // Half of what is written.
+    cargo.args(["--config", "profile.dev.debug=0"]);
+    // Tests unwind whatever the workspace's profile says, and cargo then builds two `core`s and confuses them (E0152).
+    cargo.args(["--config", "profile.dev.panic='unwind'"]);
     for (key, value) in [
         ("linker", format!("\"{folder}/usr/bin/{gnu}-gcc\"")),
         ("rustflags", format!("[\"-Clink-arg=--sysroot={folder}\"]")),
