@@ -22,9 +22,9 @@ const BY_HAND: &str = "_by_hand";
 /// Words that no function here may contain: nothing panics, and no buffer is cleared.
 const FORBIDDEN: &[&str] = &["panic", "memset", "memcpy", "bzero", "unwrap_failed", "slice_index"];
 
-/// Where the straight path is longer, and by how much: on mips64 before release 6 LLVM puts the error's return before the
-/// success's, so that what is counted here is not one path.
-const ALLOWANCES: [(&str, &str, usize); 2] = [("mips64-", "read", 7), ("mips64el-", "read", 7)];
+/// Where the straight path is longer, and by how much: on mips64 before release 6, of the same comparison LLVM makes conditional
+/// moves by hand, and a branch here, for which it keeps the 8 in a register of its caller's.
+const ALLOWANCES: [(&str, &str, usize); 2] = [("mips64-", "read", 2), ("mips64el-", "read", 2)];
 
 /// How functions return, by name or by the end of the operands, across architectures.
 const RETURNS: &[&str] = &["ret", "retq", "retl", "blr", "rts", "rts16", "dealloc_return"];
@@ -46,25 +46,19 @@ pub fn compare(progress: &Progress, cache: &Cache, targets: &[&'static Target], 
         let functions = compile(cache, target)?;
         let target = target.name;
         for (name, code) in functions.iter().filter(|(name, _)| !name.ends_with(BY_HAND)) {
-            let by_hand = functions.get(&format!("{name}{BY_HAND}")).map_or(0, |code| straight(code));
-            let ours = straight(code);
-            counts.entry(name.clone()).or_default().push(format!("{ours} ({by_hand})"));
+            let none = Vec::new();
+            let by_hand = functions.get(&format!("{name}{BY_HAND}")).unwrap_or(&none);
+            let (ours, limit) = (straight(code), straight(by_hand));
+            counts.entry(name.clone()).or_default().push(format!("{ours} ({limit})"));
             pairs += 1;
-            let forbidden = code.iter().find(|line| FORBIDDEN.iter().any(|word| line.contains(word)));
-            let allowed = by_hand
-                + ALLOWANCES
-                    .iter()
-                    .filter(|(cpu, call, _)| target.starts_with(cpu) && call == name)
-                    .map(|a| a.2)
-                    .sum::<usize>();
-            if ours > allowed || forbidden.is_some() || code.is_empty() {
-                wrong.push(format!(
-                    "{target}: {name}: {} instructions, {by_hand} by hand:\n{}",
-                    code.len(),
-                    code.join("\n")
-                ));
+            let more = ALLOWANCES.iter().find(|(cpu, call, _)| target.starts_with(cpu) && call == name);
+            let allowed = limit + more.map_or(0, |(_, _, more)| *more);
+            let forbidden = code.iter().any(|line| FORBIDDEN.iter().any(|word| line.contains(word)));
+            let both = format!("{}\nby hand:\n{}", code.join("\n"), by_hand.join("\n"));
+            if ours > allowed || forbidden || code.is_empty() {
+                wrong.push(format!("{target}: {name}: {ours} instructions, {limit} by hand:\n{both}"));
             } else if show {
-                println!("{target}: {name}\n{}\n", code.join("\n"));
+                println!("{target}: {name}\n{both}\n");
             }
         }
     }
