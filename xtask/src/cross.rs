@@ -38,11 +38,14 @@ pub fn target_dir(cache: &Cache, target: &Target) -> PathBuf {
     cache.root().join(format!("target{}", target.variant()))
 }
 
-/// The crate alone, allowed no unstable feature where stable Rust is said to do; then the conformance program, where it can be
-/// linked.
-pub fn build_bare(cache: &Cache, target: &Target) -> Result<PathBuf, String> {
+/// The crate alone, allowed no unstable feature where stable Rust is said to do.
+pub fn compile_crate(cache: &Cache, target: &Target) -> Result<(), String> {
     let allowed: &[&str] = if target.stable { &["-Zallow-features="] } else { &[] };
-    run(cargo(cache, target, "rustc")?.args(["-p", "barepoll", "--lib", "--", "-Dwarnings"]).args(allowed))?;
+    run(cargo(cache, target, "rustc")?.args(["-p", "barepoll", "--lib", "--", "-Dwarnings"]).args(allowed)).map(drop)
+}
+
+/// The conformance program, where it can be linked.
+pub fn build_bare(cache: &Cache, target: &Target) -> Result<PathBuf, String> {
     // Another checkout's build may share what was compiled, but not the program.
     let programs = root().join("target/bare").join(target.name);
     if target.links() {

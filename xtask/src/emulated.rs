@@ -49,13 +49,11 @@ impl Emulator {
     /// A program of this target, run by it; by itself where the target has no emulator.
     pub fn command(&self, target: &Target, program: &Path) -> Command {
         let [emulator, arguments @ ..] = target.emulator else { return Command::new(program) };
-        let mut command = Command::new(self.programs.join(format!("{emulator}{}", self.suffix)));
+        let mut command = Command::new(self.program(emulator));
         command.args(arguments).arg(program);
         command
     }
-}
 
-impl Emulator {
     /// The one for a machine (`qemu-aarch64`).
     pub fn program(&self, machine: &str) -> PathBuf {
         self.programs.join(format!("{machine}{}", self.suffix))
@@ -142,7 +140,8 @@ pub fn run_all(
             for target in targets {
                 let job = progress.job(target.name);
                 job.at("building");
-                let built = cross::build_bare(cache, target);
+                let compiled = cross::compile_crate(cache, target);
+                let built = compiled.and_then(|()| cross::build_bare(cache, target));
                 if send.send((target, job, built)).is_err() {
                     return;
                 }
