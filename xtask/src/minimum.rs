@@ -1,7 +1,7 @@
 //! The crate, as published, with the oldest compiler it promises.
 
 use crate::progress::Progress;
-use crate::shell::{capture, cargo, root, run};
+use crate::shell::{capture, cargo, ensure, root, run};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -13,14 +13,7 @@ const VENDORED: &str =
 const BIN: &str = "/usr/bin";
 
 /// What a dependent of the crate sees of the manifest.
-const SECTIONS_LEFT_OUT: &[&str] = &[
-    "[dev-dependencies",
-    "[target.'cfg(all(target_arch = \"x86_64\", target_pointer_width = \"64\"))'.dev-dependencies",
-    "[[test]]",
-    "[[example]]",
-    "[lints]",
-    "[workspace",
-];
+const SECTIONS_LEFT_OUT: &[&str] = &["[dev-dependencies", "[[test]]", "[[example]]", "[lints]", "[workspace"];
 
 pub fn run_checks(progress: &Progress) -> Result<usize, String> {
     let job = progress.job(format!("rustc {VERSION}"));
@@ -61,19 +54,7 @@ fn ensure_compiler() -> Result<(), String> {
         capture(Command::new(&compiler).arg("--version"))
             .is_ok_and(|o| String::from_utf8_lossy(&o.stdout).contains(VERSION))
     };
-    if is_there() {
-        return Ok(());
-    }
-    let _ = capture(Command::new("apt-get").arg("update"));
-    let mut install = Command::new("apt-get");
-    install
-        .args(["install", "-y", "--no-install-recommends", "rustc", "cargo"])
-        .env("DEBIAN_FRONTEND", "noninteractive");
-    let _ = capture(&mut install);
-    if is_there() {
-        return Ok(());
-    }
-    Err(format!("rustc {VERSION} is missing: on Debian 12, `apt-get install rustc cargo` as root gets it"))
+    ensure(is_there, &["rustc", "cargo"], &format!("rustc {VERSION}"))
 }
 
 /// The crate without what only its own tests use, and with the lock file that they share.

@@ -42,6 +42,7 @@ fn replaced(text: &str, name: &str, table: &str) -> Result<String, String> {
 
 /// What a run proved, a row an architecture. No version of a package stands in it: those change from day to day.
 pub fn architectures(runs: &[Run]) -> String {
+    #[derive(Default)]
     struct Row {
         targets: Vec<String>,
         machines: Vec<String>,
@@ -52,11 +53,10 @@ pub fn architectures(runs: &[Run]) -> String {
     let mut order: Vec<String> = Vec::new();
     for target in TARGETS {
         let port = target.port();
-        let new = || Row { targets: Vec::new(), machines: Vec::new(), emulated: Vec::new(), kernels: Vec::new() };
         if !rows.contains_key(&port) {
             order.push(port.clone());
         }
-        let row = rows.entry(port).or_insert_with(new);
+        let row = rows.entry(port).or_default();
         let (short, _) = target.name.split_once("-unknown").unwrap_or((target.name, ""));
         push(&mut row.targets, short.to_string() + if target.stable { "" } else { " (nightly)" });
         for run in runs.iter().filter(|run| run.target == target.name) {

@@ -73,6 +73,22 @@ pub fn run_within(command: &mut Command, limit: Duration) -> Result<String, Stri
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// Makes sure of a program: installs Debian's packages where it is missing and this is root, and else says what gets it.
+pub fn ensure(is_there: impl Fn() -> bool, packages: &[&str], missing: &str) -> Result<(), String> {
+    if is_there() {
+        return Ok(());
+    }
+    let apt = |arguments: &[&str]| {
+        let _ = capture(Command::new("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive"));
+    };
+    apt(&["update"]);
+    apt(&[&["install", "-y", "--no-install-recommends"], packages].concat());
+    if is_there() {
+        return Ok(());
+    }
+    Err(format!("{missing} is missing: on Debian 12, `apt-get install {}` as root gets it", packages.join(" ")))
+}
+
 pub fn both(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
