@@ -6,7 +6,8 @@ use crate::emulated::{self, Answer};
 use crate::progress::Progress;
 use crate::shell::root;
 use crate::targets::{select, Target, QUICK, TARGETS};
-use crate::{asm, bench, cat, clobbers, cross, headers, kernels, minimum, native, readme, report, toolchain};
+use crate::{asm, bench, cat, clobbers, cross, everywhere, headers, kernels};
+use crate::{minimum, native, readme, report, std_emulated, toolchain};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -63,8 +64,10 @@ pub fn run(options: &Options) -> Result<(), String> {
                 summary.step("the kernel's headers", || headers::run_checks(&progress, &cache));
                 let codegen: Vec<&Target> = targets.iter().copied().filter(|target| target.links()).collect();
                 summary.step("machine code", || asm::compare(&progress, &cache, &codegen, false));
-                summary.step("registers of the traps", || clobbers::run_checks(&progress, &cache));
+                summary.step("registers of the traps", || clobbers::check(&progress, &cache, &targets));
                 summary.step("bare-cat", || cat::run_checks(&progress, &cache));
+                summary.step("with std", || std_emulated::run_checks(&progress, &cache));
+                summary.step("other Linux targets", || everywhere::run_checks(&progress, &cache));
             }
             if !some_targets {
                 summary.booted(kernels::run_all(&progress, &cache, &kernels));
