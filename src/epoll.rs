@@ -282,6 +282,54 @@ impl Epoll {
         }
     }
 
+    /// As [`wait`](Self::wait), but looks up to `spins` times without waiting before it does.
+    ///
+    /// A wait that may block sets up a timer and a place in a queue, even where something is ready; a look does neither. 1 is for a
+    /// loop that is mostly busy: with work ready it saves that cost, without it it costs one call more. 100 to 200 are for a wake-up from
+    /// another core that is soon to come: it finds this thread awake, at the price of that core's time. 0 is
+    /// [`wait`](Self::wait).
+    ///
+    /// The looks are not taken off `timeout`: it ends later by them, never earlier. With `Duration::ZERO` there is one look,
+    /// whatever `spins`.
+    ///
+    /// ```
+    /// use barepoll::{Epoll, Event, EventData, EventFd, EventFdFlags, EventFlags};
+    /// use core::time::Duration;
+    ///
+    /// let (epoll, eventfd) = (Epoll::new()?, EventFd::new(1, EventFdFlags::CLOEXEC)?);
+    /// epoll.add(&eventfd, EventData::new_u64(1), EventFlags::IN)?;
+    /// let mut buffer = Event::buffer::<8>();
+    /// let ready = epoll.wait_spinning(&mut buffer, Some(Duration::from_millis(5)), 1)?; // at the first look
+    /// assert_eq!(ready.len(), 1);
+    /// # Ok::<(), barepoll::Errno>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Self::wait), at once.
+    ///
+    /// See [`epoll_wait(2)`](https://man7.org/linux/man-pages/man2/epoll_wait.2.html).
+    #[doc(alias = "epoll_wait")]
+    #[doc(alias = "busy")]
+    #[inline]
+    pub fn wait_spinning<'b>(
+        &self,
+        events: &'b mut [MaybeUninit<Event>],
+        timeout: Option<Duration>,
+        spins: u32,
+    ) -> Result<&'b mut [Event]> {
+        if timeout != Some(Duration::ZERO) {
+            for _ in 0..spins {
+                let ready = self.ask(events, Timeout::ZERO, None)?;
+                if ready > 0 {
+                    // SAFETY: the kernel has written that many events, at most as many as there is room for.
+                    return Ok(unsafe { filled(events, ready) });
+                }
+            }
+        }
+        self.wait(events, timeout)
+    }
+
     /// Waits once, and gives the number of events that the kernel wrote.
     #[inline(always)]
     fn ask(&self, events: &mut [MaybeUninit<Event>], timeout: Timeout, mask: Option<&SigSet>) -> Result<usize> {

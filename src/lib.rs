@@ -23,6 +23,8 @@
 //! |---|---|
 //! | [`Epoll`], [`EventFd`] | the safe interface |
 //! | [`Event`], [`EventData`], [`EventFlags`], [`SigSet`], [`BusyPoll`] | what goes in and comes out, in the kernel's layout |
+//! | [`Waker`] | wakes a loop from another thread, in the fewest calls |
+//! | [`InterestSet`] | tells the kernel what changed, once, before the wait |
 //! | [`Errno`] | errors: the kernel's numbers, with names |
 //! | [`fd`] | owned and borrowed descriptors: the standard library's with feature `std`, their like without it |
 //! | [`raw`] | the system calls themselves, one to one, and every constant of the kernel's headers |
@@ -61,9 +63,11 @@ mod eventfd;
 mod fallback;
 pub mod fd;
 mod flags;
+mod interest;
 pub mod raw;
 mod signal;
 mod timeout;
+mod waker;
 #[cfg(feature = "std")]
 mod with_std;
 
@@ -72,4 +76,6 @@ pub use errno::{Errno, Result};
 pub use event::{Event, EventData};
 pub use eventfd::EventFd;
 pub use flags::{CreateFlags, EventFdFlags, EventFlags};
+pub use interest::{FlushError, InterestSet, Slot};
 pub use signal::SigSet;
+pub use waker::Waker;

@@ -1,0 +1,299 @@
+//! What each descriptor wants, and what of it the kernel has been told.
+
+use crate::epoll::Epoll;
+use crate::errno::{Errno, Result};
+use crate::event::{Event, EventData};
+use crate::fd::{AsFd, AsRawFd, RawFd};
+use crate::flags::EventFlags;
+use crate::raw;
+use core::fmt;
+use core::mem;
+use core::ptr;
+
+/// What a loop's descriptors want, told to the kernel once, before the wait: the net change of each, and nothing of what did
+/// not change.
+///
+/// [`set`](Self::set) and [`remove`](Self::remove) make no call; [`flush`](Self::flush) makes the least that brings the kernel's
+/// interest list to where one call each would have brought it:
+///
+/// | since the last flush | calls |
+/// |---|---|
+/// | set, and set again | one |
+/// | set where nothing was, and removed | none |
+/// | set to what it was | none; one where that re-arms: [`ET`](EventFlags::ET) and [`ONESHOT`](EventFlags::ONESHOT) |
+/// | removed, and set | one, even to what it was: it may be another descriptor by now |
+/// | any change from or to [`EXCLUSIVE`](EventFlags::EXCLUSIVE) | two: the kernel does not modify such a registration |
+///
+/// The storage is the caller's, one [`Slot`] for each descriptor's number from 0. A flush costs time for what changed, however
+/// much storage there is.
+///
+/// ```
+/// use barepoll::{Epoll, EventData, EventFd, EventFdFlags, EventFlags, InterestSet, Slot};
+///
+/// let (epoll, eventfd) = (Epoll::new()?, EventFd::new(1, EventFdFlags::CLOEXEC)?);
+/// let mut slots = [Slot::EMPTY; 64];
+/// let mut interests = InterestSet::new(&mut slots);
+///
+/// interests.set(&eventfd, EventData::new_u64(1), EventFlags::IN)?;
+/// interests.set(&eventfd, EventData::new_u64(1), EventFlags::IN | EventFlags::OUT)?;
+/// interests.flush(&epoll).map_err(|error| error.errno)?; // one call
+/// # Ok::<(), barepoll::Errno>(())
+/// ```
+///
+/// # What it relies on
+///
+/// One set serves one epoll, always the same, and all that is registered there by these numbers is registered through it. The
+/// kernel forgets a descriptor when its file is closed, and this set cannot see that:
+///
+/// - Say [`closed`](Self::closed) for a descriptor that was closed and not removed before, at the latest before its number is in
+///   use again: the set would take what it was told of the old one for what the new one has.
+/// - A file that has duplicates (of this process, or of a fork's child) is *not* forgotten with one of them. Remove it and flush
+///   before you close it; afterwards nobody can name it.
+///
+/// Otherwise the wrong descriptor is watched, or none is; nothing worse.
+pub struct InterestSet<'s> {
+    slots: &'s mut [Slot],
+    /// The first that has something to tell, or `NONE`; each slot names the next.
+    queue: RawFd,
+}
+
+/// No descriptor's number.
+const NONE: RawFd = -1;
+
+/// The storage that an [`InterestSet`] needs for one descriptor: 32 bytes on x86, 40 elsewhere.
+#[derive(Copy, Clone)]
+pub struct Slot {
+    /// What the kernel was told, as far as `is_registered`.
+    told: Event,
+    /// What it is to be told, as far as `is_wanted`.
+    wanted: Event,
+    /// The next in the queue, or `NONE`.
+    next: RawFd,
+    is_registered: bool,
+    is_wanted: bool,
+    /// It was removed, so that both being the same says nothing.
+    was_removed: bool,
+    is_queued: bool,
+}
+
+impl Slot {
+    /// A slot for a descriptor that nothing is known of.
+    pub const EMPTY: Self = {
+        let nothing = Event::new(EventFlags::empty(), EventData::new_u64(0));
+        Self {
+            told: nothing,
+            wanted: nothing,
+            next: NONE,
+            is_registered: false,
+            is_wanted: false,
+            was_removed: false,
+            is_queued: false,
+        }
+    };
+
+    /// Whether to modify it would change nothing.
+    fn is_needless(&self) -> bool {
+        let is_same = self.told.flags() == self.wanted.flags() && self.told.data().u64() == self.wanted.data().u64();
+        is_same && !self.was_removed && !self.wanted.flags().intersects(EventFlags::ET.union(EventFlags::ONESHOT))
+    }
+
+    /// Tells the kernel. What it knows then is what is wanted, so that a change that it refused is dropped.
+    fn tell(&mut self, epoll: &Epoll, fd: RawFd) -> Result<()> {
+        let answer = match (self.is_registered, self.is_wanted) {
+            (false, false) => Ok(()),
+            (false, true) => self.add(epoll, fd),
+            (true, false) => self.delete(epoll, fd),
+            (true, true) if self.is_needless() => Ok(()),
+            (true, true) if self.has_exclusive() => self.replace(epoll, fd),
+            (true, true) => match self.control(epoll, raw::EPOLL_CTL_MOD, fd) {
+                // The old one was closed, and this is another with its number.
+                Err(Errno::ENOENT) => {
+                    self.is_registered = false;
+                    self.add(epoll, fd)
+                }
+                answer => answer,
+            },
+        };
+        self.wanted = self.told;
+        self.is_wanted = self.is_registered;
+        self.was_removed = false;
+        answer
+    }
+
+    fn has_exclusive(&self) -> bool {
+        (self.told.flags() | self.wanted.flags()).contains(EventFlags::EXCLUSIVE)
+    }
+
+    fn add(&mut self, epoll: &Epoll, fd: RawFd) -> Result<()> {
+        match self.control(epoll, raw::EPOLL_CTL_ADD, fd) {
+            Err(Errno::EEXIST) if self.wanted.flags().contains(EventFlags::EXCLUSIVE) => self.replace(epoll, fd),
+            Err(Errno::EEXIST) => self.control(epoll, raw::EPOLL_CTL_MOD, fd),
+            answer => answer,
+        }
+    }
+
+    fn replace(&mut self, epoll: &Epoll, fd: RawFd) -> Result<()> {
+        self.delete(epoll, fd)?;
+        self.control(epoll, raw::EPOLL_CTL_ADD, fd)
+    }
+
+    fn delete(&mut self, epoll: &Epoll, fd: RawFd) -> Result<()> {
+        // SAFETY: a removal has no event.
+        match unsafe { raw::epoll_ctl(epoll.as_raw_fd(), raw::EPOLL_CTL_DEL, fd, ptr::null_mut()) } {
+            // It was closed, and the number is nobody's, or a file's that cannot be registered, or one that is not.
+            Ok(()) | Err(Errno::EBADF | Errno::EPERM | Errno::EINVAL | Errno::ENOENT) => {
+                self.is_registered = false;
+                Ok(())
+            }
+            Err(errno) => Err(errno),
+        }
+    }
+
+    fn control(&mut self, epoll: &Epoll, op: u32, fd: RawFd) -> Result<()> {
+        let mut event = self.wanted;
+        // SAFETY: the event is this function's own.
+        unsafe { raw::epoll_ctl(epoll.as_raw_fd(), op, fd, &mut event)? };
+        self.told = self.wanted;
+        self.is_registered = true;
+        Ok(())
+    }
+}
+
+impl<'s> InterestSet<'s> {
+    /// An empty set with this storage, whose slots it empties: room for the descriptors from 0 to `slots.len() - 1`.
+    pub fn new(slots: &'s mut [Slot]) -> Self {
+        slots.fill(Slot::EMPTY);
+        Self { slots, queue: NONE }
+    }
+
+    /// From the next flush on, watches a descriptor for this, whether it was watched before or not.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`: the descriptor's number is beyond the storage; nothing has changed.
+    #[doc(alias = "epoll_ctl")]
+    #[doc(alias = "EPOLL_CTL_ADD")]
+    #[doc(alias = "EPOLL_CTL_MOD")]
+    #[inline]
+    pub fn set(&mut self, source: impl AsFd, data: EventData, interest: EventFlags) -> Result<()> {
+        let slot = self.queued(source.as_fd().as_raw_fd())?;
+        slot.wanted = Event::new(interest, data);
+        slot.is_wanted = true;
+        Ok(())
+    }
+
+    /// From the next flush on, watches a descriptor no longer. Of one that is not watched, nothing.
+    ///
+    /// A descriptor without duplicates may be closed before the flush; its number may be in use again by then, and be
+    /// [set](Self::set).
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`: the descriptor's number is beyond the storage.
+    #[doc(alias = "epoll_ctl")]
+    #[doc(alias = "EPOLL_CTL_DEL")]
+    #[inline]
+    pub fn remove(&mut self, source: impl AsFd) -> Result<()> {
+        let slot = self.queued(source.as_fd().as_raw_fd())?;
+        slot.is_wanted = false;
+        slot.was_removed = true;
+        Ok(())
+    }
+
+    /// Takes note that a descriptor has been closed, and is no longer watched: nothing of it is told to the kernel, which has
+    /// forgotten it. A number beyond the storage was never in the set.
+    #[doc(alias = "close")]
+    #[inline]
+    pub fn closed(&mut self, fd: RawFd) {
+        if let Some(slot) = slot(self.slots, fd) {
+            *slot = Slot { next: slot.next, is_queued: slot.is_queued, ..Slot::EMPTY };
+        }
+    }
+
+    /// Tells the kernel what has changed since the last flush, in no promised order.
+    ///
+    /// ```
+    /// use barepoll::{Epoll, Errno, EventData, EventFlags, InterestSet, Slot};
+    ///
+    /// let epoll = Epoll::new()?;
+    /// let mut slots = [Slot::EMPTY; 64];
+    /// let mut interests = InterestSet::new(&mut slots);
+    /// interests.set(&epoll, EventData::new_u64(1), EventFlags::IN)?; // no epoll watches itself
+    ///
+    /// while let Err(error) = interests.flush(&epoll) {
+    ///     assert_eq!(error.errno, Errno::EINVAL);
+    ///     println!("not watched: {error}");
+    /// }
+    /// # Ok::<(), Errno>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The first error stops it, with the descriptor. That change is dropped: the descriptor is watched as it was before, or not
+    /// at all if that is gone. All others stay: call it again.
+    ///
+    /// As [`Epoll::add`] and [`Epoll::modify`], and `EBADF`: the descriptor was closed after it was set. But that a descriptor is
+    /// registered already, or no longer, is no error: it is then modified, or added. Nor is it one to remove what is gone
+    /// (`EBADF`, `ENOENT`, and `EPERM` and `EINVAL` where the number is now a file's that no epoll, or not this one, can watch).
+    ///
+    /// See [`epoll_ctl(2)`](https://man7.org/linux/man-pages/man2/epoll_ctl.2.html).
+    #[doc(alias = "epoll_ctl")]
+    pub fn flush(&mut self, epoll: &Epoll) -> Result<(), FlushError> {
+        while let Some(slot) = slot(self.slots, self.queue) {
+            let fd = mem::replace(&mut self.queue, slot.next);
+            slot.is_queued = false;
+            slot.tell(epoll, fd).map_err(|errno| FlushError { fd, errno })?;
+        }
+        Ok(())
+    }
+
+    /// The slot of a descriptor, which now has something to tell.
+    #[inline]
+    fn queued(&mut self, fd: RawFd) -> Result<&mut Slot> {
+        let slot = slot(self.slots, fd).ok_or(Errno::EINVAL)?;
+        if !slot.is_queued {
+            slot.is_queued = true;
+            slot.next = mem::replace(&mut self.queue, fd);
+        }
+        Ok(slot)
+    }
+}
+
+/// None for `NONE` too.
+#[inline]
+fn slot(slots: &mut [Slot], fd: RawFd) -> Option<&mut Slot> {
+    slots.get_mut(usize::try_from(fd).ok()?)
+}
+
+impl fmt::Debug for InterestSet<'_> {
+    #[inline]
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let watched = self.slots.iter().enumerate().filter(|(_, slot)| slot.is_wanted);
+        f.debug_map().entries(watched.map(|(fd, slot)| (fd, slot.wanted))).finish()
+    }
+}
+
+impl fmt::Debug for Slot {
+    #[inline]
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let wanted = if self.is_wanted { Some(self.wanted) } else { None };
+        f.debug_struct("Slot").field("wanted", &wanted).finish_non_exhaustive()
+    }
+}
+
+/// What stopped [`InterestSet::flush`].
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+#[must_use]
+pub struct FlushError {
+    /// The descriptor whose change the kernel refused.
+    pub fd: RawFd,
+    /// Why.
+    pub errno: Errno,
+}
+
+impl fmt::Display for FlushError {
+    #[inline]
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "descriptor {}: {}", self.fd, self.errno)
+    }
+}
