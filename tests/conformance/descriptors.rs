@@ -1,23 +1,8 @@
 //! Owned descriptors: how they come, are lent, and go.
 
-use super::{closed_number, counter, reads, ready, watching, with_limit, NOTHING};
-use barepoll::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use super::{closed_number, counter, is_open, reads, ready, watching, with_limit, NOTHING};
+use barepoll::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use barepoll::{CreateFlags, Epoll, Errno, EventData, EventFd, EventFdFlags, EventFlags};
-
-/// Whether the number is an open descriptor's.
-fn is_open(fd: RawFd) -> Result<bool, Errno> {
-    let epoll = Epoll::new()?;
-    if epoll.as_raw_fd() == fd {
-        return Ok(false); // it was free until now
-    }
-    // SAFETY: the number is only asked about; where nothing is open, the kernel says so.
-    match epoll.delete(unsafe { BorrowedFd::borrow_raw(fd) }) {
-        Err(Errno::EBADF) => Ok(false),
-        Err(Errno::ENOENT) => Ok(true),
-        Err(errno) => Err(errno),
-        Ok(()) => Err(Errno::EEXIST),
-    }
-}
 
 /// The number of something generic that has a descriptor.
 fn lent(source: impl AsFd) -> RawFd {

@@ -187,6 +187,21 @@ pub fn closed_number() -> Result<RawFd, Errno> {
     Ok(Epoll::new()?.as_raw_fd())
 }
 
+/// Whether the number is an open descriptor's.
+pub fn is_open(fd: RawFd) -> Result<bool, Errno> {
+    let epoll = Epoll::new()?;
+    if barepoll::fd::AsRawFd::as_raw_fd(&epoll) == fd {
+        return Ok(false); // it was free until now
+    }
+    // SAFETY: the number is only asked about; where nothing is open, the kernel says so.
+    match epoll.delete(unsafe { BorrowedFd::borrow_raw(fd) }) {
+        Err(Errno::EBADF) => Ok(false),
+        Err(Errno::ENOENT) => Ok(true),
+        Err(errno) => Err(errno),
+        Ok(()) => Err(Errno::EEXIST),
+    }
+}
+
 /// An address where nothing is.
 pub fn nowhere<T>() -> *mut T {
     let address = 8_usize; // qemu-user and the kernel map nothing there, and no compiler takes it for null
@@ -350,6 +365,7 @@ mod data;
 mod descriptors;
 mod eventfd;
 mod interest;
+mod interest_set;
 #[allow(dead_code)]
 mod machine;
 mod nested;
@@ -357,9 +373,11 @@ mod readiness;
 pub mod registers;
 mod sharing;
 mod signals;
+mod spinning;
 mod timeouts;
 mod triggers;
 mod values;
+mod waker;
 mod wakeups;
 
 /// Every check, a subject after another.
@@ -375,9 +393,12 @@ pub const SUBJECTS: &[(&str, &[Check])] = &[
     ("nested", nested::CHECKS),
     ("buffers", buffers::CHECKS),
     ("timeouts", timeouts::CHECKS),
+    ("spinning", spinning::CHECKS),
     ("signals", signals::CHECKS),
     ("sharing", sharing::CHECKS),
     ("wakeups", wakeups::CHECKS),
+    ("waker", waker::CHECKS),
+    ("interest_set", interest_set::CHECKS),
     ("busy_poll", busy_poll::CHECKS),
     ("registers", registers::CHECKS),
 ];

@@ -1,0 +1,92 @@
+//! Looking before waiting.
+
+use super::{count, counter, timed, watching, LATE, LONG};
+use barepoll::fd::OwnedFd;
+use barepoll::{Epoll, Errno, Event, EventFlags};
+use core::time::Duration;
+
+const IN: EventFlags = EventFlags::IN;
+const SPINS: [u32; 4] = [0, 1, 2, 200];
+/// Looks until something happens.
+const FOR_EVER: u32 = u32::MAX;
+
+checks! {
+    fn what_is_ready_is_found_whatever_the_spins(host) {
+        let eventfd = counter(1)?;
+        let epoll = watching(&eventfd, IN)?;
+        let mut buffer = Event::buffer::<2>();
+        for spins in SPINS.into_iter().chain([FOR_EVER]) {
+            for timeout in [None, Some(Duration::ZERO), Some(Duration::from_micros(1)), Some(LONG)] {
+                let found = epoll.wait_spinning(&mut buffer, timeout, spins)?;
+                ensure_eq!(found.len(), 1);
+                ensure_eq!((found[0].data().u64(), found[0].flags()), (1, IN));
+            }
+        }
+    }
+
+    fn a_wait_of_nothing_is_never_early_and_ends(host) {
+        let silent = counter(0)?;
+        let epoll = watching(&silent, IN)?;
+        let mut buffer = Event::buffer::<2>();
+        for spins in SPINS {
+            for timeout in [Duration::from_millis(3), Duration::from_micros(700), Duration::from_nanos(1)] {
+                let (took, answer) = timed(host, || count(epoll.wait_spinning(&mut buffer, Some(timeout), spins)));
+                ensure_eq!(answer, Ok(0));
+                ensure!(took >= timeout);
+                ensure!(took < LATE);
+            }
+        }
+    }
+
+    fn no_time_is_one_look_whatever_the_spins(host) {
+        let silent = counter(0)?;
+        let epoll = watching(&silent, IN)?;
+        let mut buffer = Event::buffer::<2>();
+        let wait = || count(epoll.wait_spinning(&mut buffer, Some(Duration::ZERO), FOR_EVER));
+        let (took, answer) = timed(host, wait);
+        ensure_eq!(answer, Ok(0));
+        ensure!(took < LATE);
+    }
+
+    fn an_event_ends_the_looking(host) {
+        let eventfd = counter(0)?;
+        let epoll = watching(&eventfd, IN)?;
+        let start = host.now();
+        host.beside(
+            &|other| {
+                other.sleep(Duration::from_millis(20));
+                let _ = eventfd.write(1);
+            },
+            &mut |_| {
+                ensure_eq!(count(epoll.wait_spinning(&mut Event::buffer::<2>(), None, FOR_EVER)), Ok(1));
+                Ok(())
+            },
+        )?;
+        ensure!(host.now() - start >= Duration::from_millis(20));
+        ensure!(host.now() - start < LATE);
+    }
+
+    fn an_event_ends_the_wait_after_the_looking(host) {
+        let eventfd = counter(0)?;
+        let epoll = watching(&eventfd, IN)?;
+        host.beside(
+            &|other| {
+                other.sleep(Duration::from_millis(40));
+                let _ = eventfd.write(1);
+            },
+            &mut |_| {
+                ensure_eq!(count(epoll.wait_spinning(&mut Event::buffer::<2>(), None, 2)), Ok(1));
+                Ok(())
+            },
+        )?;
+    }
+
+    fn an_error_ends_the_looking_at_once(host) {
+        let no_epoll = Epoll::from(OwnedFd::from(counter(0)?));
+        let epoll = Epoll::new()?;
+        for spins in SPINS.into_iter().chain([FOR_EVER]) {
+            ensure_eq!(count(no_epoll.wait_spinning(&mut Event::buffer::<2>(), None, spins)), Err(Errno::EINVAL));
+            ensure_eq!(count(epoll.wait_spinning(&mut [], None, spins)), Err(Errno::EINVAL));
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! Waking a wait: no wake-up is lost, and one that is on its way costs nothing.
+
+use super::{closed_number, counter, is_open, ready, ready_within, timed, with_limit, LATE, LONG, NOTHING};
+use barepoll::fd::{AsRawFd, OwnedFd};
+use barepoll::{raw, Epoll, Errno, EventData, EventFd, EventFlags, Waker};
+use core::mem;
+use core::time::Duration;
+
+/// What a wait finds of the waker with this data.
+const fn woken(data: u64) -> (u64, EventFlags) {
+    (data, EventFlags::IN)
+}
+
+fn epoll_and_waker() -> Result<(Epoll, Waker), Errno> {
+    let epoll = Epoll::new()?;
+    let waker = Waker::new(&epoll, EventData::new_u64(7))?;
+    Ok((epoll, waker))
+}
+
+/// Sets the counter of a waker, which is zero, behind its back.
+fn preset(waker: &Waker, value: u64) -> Result<(), Errno> {
+    // SAFETY: eight bytes of a value.
+    unsafe { raw::write(waker.as_raw_fd(), value.to_ne_bytes().as_ptr(), 8) }.map(drop)
+}
+
+/// How many writes there were since the last time.
+fn writes(waker: &Waker) -> Result<u64, Errno> {
+    let mut value = [0; 8];
+    // SAFETY: room for eight bytes.
+    match unsafe { raw::read(waker.as_raw_fd(), value.as_mut_ptr(), 8) } {
+        Ok(_) => Ok(u64::from_ne_bytes(value)),
+        Err(Errno::EAGAIN) => Ok(0),
+        Err(errno) => Err(errno),
+    }
+}
+
+checks! {
+    fn a_new_waker_wakes_nobody(host) {
+        let (epoll, _waker) = epoll_and_waker()?;
+        ensure_eq!(ready(&epoll)?, NOTHING);
+    }
+
+    fn a_wake_up_before_the_wait_ends_it(host) {
+        let (epoll, waker) = epoll_and_waker()?;
+        waker.wake()?;
+        ensure_eq!(ready_within(&epoll, LONG)?, [woken(7)]);
+    }
+
+    fn a_wake_up_during_the_wait_ends_it(host) {
+        let (epoll, waker) = epoll_and_waker()?;
+        for _ in 0..3 {
+            let (took, outcome) = timed(host, || ready_within(&epoll, Duration::from_millis(2)));
+            ensure_eq!(outcome?, NOTHING);
+            ensure!(took >= Duration::from_millis(2));
+            let start = host.now();
+            host.beside(
+                &|other| {
+                    other.sleep(Duration::from_millis(10));
+                    let _ = waker.wake();
+                },
+                &mut |_| {
+                    ensure_eq!(ready_within(&epoll, LONG)?, [woken(7)]);
+                    waker.acknowledge();
+                    Ok(())
+                },
+            )?;
+            ensure!(host.now() - start < LATE);
+            waker.acknowledge();
+        }
+    }
+
+    fn wake_ups_until_the_next_acknowledgement_are_one_write(host) {
+        let (epoll, waker) = epoll_and_waker()?;
+        for _ in 0..100 {
+            waker.wake()?;
+        }
+        ensure_eq!(writes(&waker)?, 1);
+        waker.wake()?;
+        ensure_eq!(writes(&waker)?, 0);
+        waker.acknowledge();
+        waker.wake()?;
+        ensure_eq!(writes(&waker)?, 1);
+        ensure_eq!(ready(&epoll)?, NOTHING); // it was read behind the waker's back
+    }
+
+    fn an_event_is_reported_once(host) {
+        let (epoll, waker) = epoll_and_waker()?;
+        waker.wake()?;
+        ensure_eq!(ready(&epoll)?, [woken(7)]);
+        ensure_eq!(ready(&epoll)?, NOTHING);
+        waker.acknowledge();
+        ensure_eq!(ready(&epoll)?, NOTHING);
+    }
+
+    fn a_wake_up_after_an_acknowledgement_is_a_new_event_though_nobody_reads(host) {
+        let (epoll, waker) = epoll_and_waker()?;
+        for _ in 0..50 {
+            waker.wake()?;
+            ensure_eq!(ready(&epoll)?, [woken(7)]);
+            waker.acknowledge();
+        }
+        ensure_eq!(writes(&waker)?, 50);
+    }
+
+    fn a_wake_up_between_the_event_and_its_acknowledgement_makes_no_other(host) {
+        let (epoll, waker) = epoll_and_waker()?;
+        waker.wake()?;
+        ensure_eq!(ready(&epoll)?, [woken(7)]);
+        waker.wake()?; // the loop looks for work only after it has acknowledged
+        waker.acknowledge();
+        ensure_eq!(ready(&epoll)?, NOTHING);
+    }
+
+    fn an_event_that_is_not_acknowledged_silences_the_waker(host) {
+        let (epoll, waker) = epoll_and_waker()?;
+        waker.wake()?;
+        ensure_eq!(ready(&epoll)?, [woken(7)]);
+        waker.wake()?;
+        waker.wake()?;
+        ensure_eq!(ready(&epoll)?, NOTHING);
+    }
+
+    fn an_acknowledgement_of_nothing_does_nothing(host) {
+        let (epoll, waker) = epoll_and_waker()?;
+        waker.acknowledge();
+        waker.acknowledge();
+        ensure_eq!(ready(&epoll)?, NOTHING);
+        waker.wake()?;
+        ensure_eq!(ready(&epoll)?, [woken(7)]);
+    }
+
+    fn a_full_counter_stops_no_wake_up(host) {
+        let (epoll, waker) = epoll_and_waker()?;
+        preset(&waker, u64::MAX - 1)?;
+        ensure_eq!(ready(&epoll)?, [woken(7)]);
+        waker.acknowledge();
+        waker.wake()?;
+        ensure_eq!(ready(&epoll)?, [woken(7)]);
+        ensure_eq!(writes(&waker)?, 1);
+    }
+
+    fn the_last_room_in_the_counter_is_used(host) {
+        let (epoll, waker) = epoll_and_waker()?;
+        preset(&waker, u64::MAX - 2)?;
+        ensure_eq!(ready(&epoll)?, [woken(7)]);
+        for _ in 0..3 {
+            waker.wake()?;
+            ensure_eq!(ready(&epoll)?, [woken(7)]);
+            waker.acknowledge();
+        }
+        ensure_eq!(writes(&waker)?, 2); // it was full after the first
+    }
+
+    fn a_wake_up_that_cannot_be_written_is_not_on_its_way(host) {
+        let (epoll, waker) = epoll_and_waker()?;
+        let fd = waker.as_raw_fd();
+        // SAFETY: the waker does not drop it again, below.
+        unsafe { raw::close(fd)? };
+        let refused = [waker.wake(), waker.wake()];
+        // The number is the next descriptor's.
+        let again = counter(0)?;
+        let is_again = again.as_raw_fd() == fd;
+        let written = waker.wake();
+        mem::forget(waker);
+        ensure!(is_again);
+        ensure_eq!(refused, [Err(Errno::EBADF); 2]);
+        ensure_eq!(written, Ok(()));
+        ensure_eq!(again.read(), Ok(1));
+        ensure_eq!(ready(&epoll)?, NOTHING);
+    }
+
+    fn two_wakers_of_one_epoll_are_told_apart(host) {
+        let epoll = Epoll::new()?;
+        let wakers = [Waker::new(&epoll, EventData::new_u64(1))?, Waker::new(&epoll, EventData::new_u64(2))?];
+        wakers[1].wake()?;
+        ensure_eq!(ready(&epoll)?, [woken(2)]);
+        wakers[0].wake()?;
+        wakers[1].acknowledge();
+        wakers[1].wake()?;
+        ensure_eq!(ready(&epoll)?, [woken(1), woken(2)]);
+    }
+
+    fn one_of_several_waits_gets_the_event(host) {
+        let (epoll, waker) = epoll_and_waker()?;
+        let got = counter(0)?;
+        let wait = || {
+            if ready_within(&epoll, Duration::from_millis(150))? == [woken(7)] {
+                got.write(1)?;
+            }
+            Ok::<(), Errno>(())
+        };
+        super::crowd(
+            host,
+            3,
+            &|_, _| {
+                let _ = wait();
+            },
+            &mut |host| {
+                super::pause(host, Duration::from_millis(20))?;
+                Ok(waker.wake()?)
+            },
+        )?;
+        ensure_eq!(got.read(), Ok(1));
+    }
+
+    fn a_dropped_waker_is_closed_and_forgotten(host) {
+        let (epoll, waker) = epoll_and_waker()?;
+        waker.wake()?;
+        let fd = waker.as_raw_fd();
+        drop(waker);
+        ensure!(!is_open(fd)?);
+        ensure_eq!(ready(&epoll)?, NOTHING);
+    }
+
+    fn a_waker_can_be_deleted_from_its_epoll(host) {
+        let (epoll, waker) = epoll_and_waker()?;
+        epoll.delete(&waker)?;
+        waker.wake()?;
+        ensure_eq!(ready(&epoll)?, NOTHING);
+    }
+
+    fn a_waker_that_cannot_be_made_leaves_no_descriptor(host) {
+        let lowest_free = closed_number()?;
+        let epoll = Epoll::new()?;
+        let refused = with_limit(host, lowest_free + 1, || Waker::new(&epoll, EventData::new_u64(1)).err())?;
+        ensure_eq!(refused, Some(Errno::EMFILE));
+        let no_epoll = Epoll::from(OwnedFd::from(counter(0)?));
+        let next = closed_number()?;
+        ensure_eq!(Waker::new(&no_epoll, EventData::new_u64(1)).err(), Some(Errno::EINVAL));
+        ensure_eq!(closed_number()?, next);
+    }
+
+    fn a_waker_is_closed_on_exec(host) {
+        let (_epoll, waker) = epoll_and_waker()?;
+        ensure!(host.is_close_on_exec(barepoll::fd::AsFd::as_fd(&waker))?);
+    }
+
+    fn a_waker_can_be_shared_and_sent(host) {
+        fn can<T: Send + Sync>() {}
+        can::<Waker>();
+        can::<EventFd>();
+    }
+}

@@ -1,0 +1,152 @@
+//! The waker's protocol in every order that threads and their memory can take, by loom.
+//!
+//! What is checked is the crate's own file, with loom's atomics in place of the machine's. The kernel is an edge-triggered
+//! eventfd: a mark behind a lock, and somebody who waits for it. A lost wake-up is a loop that waits for ever, which loom calls a
+//! deadlock.
+#![cfg(test)]
+
+#[path = "../../../src/waker/pending.rs"]
+mod pending;
+
+use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use loom::sync::{Condvar, Mutex};
+use loom::thread;
+use pending::Pending;
+use std::sync::Arc; // what panics while a deadlock unwinds must not ask loom
+
+/// The flag of a waker: the crate's, or one that is wrong.
+trait Flag: Send + Sync + 'static {
+    fn new() -> Self;
+    fn wake(&self, write: impl FnOnce() -> Result<(), ()>) -> Result<(), ()>;
+    fn acknowledge(&self);
+}
+
+impl Flag for Pending {
+    fn new() -> Self {
+        Pending::new()
+    }
+    fn wake(&self, write: impl FnOnce() -> Result<(), ()>) -> Result<(), ()> {
+        Pending::wake(self, write)
+    }
+    fn acknowledge(&self) {
+        Pending::acknowledge(self);
+    }
+}
+
+/// An edge-triggered eventfd and the epoll that watches it.
+struct Kernel {
+    is_ready: Mutex<bool>,
+    readiness: Condvar,
+}
+
+impl Kernel {
+    fn new() -> Self {
+        Self { is_ready: Mutex::new(false), readiness: Condvar::new() }
+    }
+
+    fn write(&self) -> Result<(), ()> {
+        *self.is_ready.lock().unwrap() = true;
+        self.readiness.notify_one();
+        Ok(())
+    }
+
+    fn wait(&self) {
+        let mut is_ready = self.is_ready.lock().unwrap();
+        while !*is_ready {
+            is_ready = self.readiness.wait(is_ready).unwrap();
+        }
+        *is_ready = false;
+    }
+}
+
+/// So many threads, each of which has so much work for one loop: all of it is done in the end, or else the loop waits for ever.
+/// Nothing but the flag orders the work's own memory. A thread's first write may be refused.
+fn all_work_is_done<F: Flag>(threads: usize, work_each: usize, first_is_refused: bool) {
+    loom::model(move || {
+        let shared = Arc::new((F::new(), Kernel::new(), AtomicUsize::new(0)));
+        let handles: Vec<_> = (0..threads)
+            .map(|_| {
+                let shared = shared.clone();
+                thread::spawn(move || {
+                    let (flag, kernel, work) = &*shared;
+                    for _ in 0..work_each {
+                        work.fetch_add(1, Ordering::Relaxed);
+                        let refused = first_is_refused && flag.wake(|| Err(())).is_err();
+                        if refused || !first_is_refused {
+                            flag.wake(|| kernel.write()).expect("it is not refused");
+                        }
+                    }
+                })
+            })
+            .collect();
+        let (flag, kernel, work) = &*shared;
+        while work.load(Ordering::Relaxed) < threads * work_each {
+            kernel.wait();
+            flag.acknowledge();
+        }
+        handles.into_iter().for_each(|handle| handle.join().unwrap());
+    });
+}
+
+#[test]
+fn no_wake_up_of_one_thread_is_lost() {
+    all_work_is_done::<Pending>(1, 3, false);
+}
+
+#[test]
+fn no_wake_up_of_two_threads_is_lost() {
+    all_work_is_done::<Pending>(2, 1, false);
+}
+
+#[test]
+fn no_wake_up_is_lost_where_a_write_was_refused() {
+    all_work_is_done::<Pending>(1, 2, true);
+}
+
+/// Clears the flag by a plain store.
+struct Storing(AtomicBool);
+
+impl Flag for Storing {
+    fn new() -> Self {
+        Self(AtomicBool::new(false))
+    }
+    fn wake(&self, write: impl FnOnce() -> Result<(), ()>) -> Result<(), ()> {
+        if self.0.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        write()
+    }
+    fn acknowledge(&self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn a_plain_store_loses_a_wake_up() {
+    all_work_is_done::<Storing>(2, 2, false);
+}
+
+/// Looks at the flag by a plain load before it sets it.
+struct Loading(AtomicBool);
+
+impl Flag for Loading {
+    fn new() -> Self {
+        Self(AtomicBool::new(false))
+    }
+    fn wake(&self, write: impl FnOnce() -> Result<(), ()>) -> Result<(), ()> {
+        if self.0.load(Ordering::Acquire) || self.0.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        write()
+    }
+    fn acknowledge(&self) {
+        self.0.swap(false, Ordering::AcqRel);
+    }
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn a_plain_load_loses_a_wake_up() {
+    all_work_is_done::<Loading>(2, 2, false);
+}
