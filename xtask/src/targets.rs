@@ -123,12 +123,12 @@ pub const TARGETS: &[Target] = &[
     nightly("mipsisa64r6el-unknown-linux-gnuabi64", &["qemu-mips64el", "-cpu", "I6400"], "release 6, 64 bits"),
     Target {
         linker: SPARC_LINKER,
-        ..nightly("sparc64-unknown-linux-gnu", &[], "compiles and links; the program does not return from a signal yet")
+        ..nightly("sparc64-unknown-linux-gnu", &["qemu-sparc64"], "errors in a flag; the trap out of line")
     },
     Target {
         linker: SPARC_LINKER,
         flags: &["-Clink-arg=-melf32_sparc"],
-        ..nightly("sparc-unknown-linux-gnu", &[], "compiles and links; the program does not return from a signal yet")
+        ..nightly("sparc-unknown-linux-gnu", &["qemu-sparc32plus"], "a V9 CPU's 32-bit mode (v8plus)")
     },
     Target {
         flags: M68K,

@@ -34,7 +34,7 @@ unsafe extern "C" fn _start() -> ! {
 }
 
 /// What returns from a signal handler, and the flag that says so, on the architectures whose kernel leaves that to libc: x86_64, and
-/// SPARC, which returns eight bytes behind it.
+/// SPARC, where a handler returns to eight bytes behind it, as to behind a call.
 pub fn restorer() -> Option<(usize, usize)> {
     #[cfg(any(target_arch = "x86_64", target_arch = "sparc", target_arch = "sparc64"))]
     {
@@ -58,14 +58,14 @@ core::arch::global_asm!(
     "syscall",
 );
 
+// 32-bit SPARC has two kinds of signal frame. A handler that takes no siginfo finds the older, which `sigreturn` alone undoes.
 #[cfg(any(target_arch = "sparc", target_arch = "sparc64"))]
 core::arch::global_asm!(
     "return_from_signal:",
     "nop",
     "nop",
-    "mov 101, %g1",
     #[cfg(target_arch = "sparc64")]
-    "ta 0x6d",
+    "mov 101, %g1; ta 0x6d",
     #[cfg(target_arch = "sparc")]
-    "ta 0x10",
+    "mov 216, %g1; ta 0x10",
 );
