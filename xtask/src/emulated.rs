@@ -74,6 +74,7 @@ const KNOWN: &[Known] = &[
     wrong_timespec("timeouts::every_timeout_finds_what_is_ready_already"),
     wrong_timespec("timeouts::a_fine_wait_is_never_early"),
     wrong_timespec("timeouts::a_wait_longer_than_i32_max_milliseconds_does_not_end_at_once"),
+    wrong_timespec("spinning::a_fine_wait_of_nothing_is_never_early_and_ends"),
     wrong_timespec("signals::a_full_mask_lets_no_pending_signal_through"),
     wrong_timespec("signals::a_fine_uninterrupted_wait_goes_on_after_a_signal_and_ends_on_time"),
     wrong_timespec("signals::an_event_ends_an_uninterrupted_wait_that_was_interrupted"),

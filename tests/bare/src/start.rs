@@ -34,14 +34,15 @@ unsafe extern "C" fn _start() -> ! {
 }
 
 /// What returns from a signal handler, and the flag that says so, on the architectures whose kernel leaves that to libc: x86_64, and
-/// SPARC, where a handler returns to eight bytes behind it, as to behind a call.
+/// SPARC, where a handler returns to eight bytes behind it, as to behind a call. On ARM the kernel has one of its own, but qemu's (11.1,
+/// big-endian) is now and then an illegal instruction.
 pub fn restorer() -> Option<(usize, usize)> {
-    #[cfg(any(target_arch = "x86_64", target_arch = "sparc", target_arch = "sparc64"))]
+    #[cfg(any(target_arch = "x86_64", target_arch = "arm", target_arch = "sparc", target_arch = "sparc64"))]
     {
         extern "C" {
             fn return_from_signal();
         }
-        const SA_RESTORER: usize = if cfg!(target_arch = "x86_64") { 0x0400_0000 } else { 0 };
+        const SA_RESTORER: usize = if crate::system::IS_SPARC { 0 } else { 0x0400_0000 };
         return Some((SA_RESTORER, return_from_signal as *const () as usize));
     }
     #[allow(unreachable_code)]
@@ -56,6 +57,17 @@ core::arch::global_asm!(
     #[cfg(target_pointer_width = "32")]
     "mov eax, 0x40000201",
     "syscall",
+);
+
+// From Thumb code too the handler returns to ARM code.
+#[cfg(target_arch = "arm")]
+core::arch::global_asm!(
+    ".arm",
+    ".balign 4",
+    ".type return_from_signal, %function",
+    "return_from_signal:",
+    "mov r7, #119",
+    "svc #0"
 );
 
 // 32-bit SPARC has two kinds of signal frame. A handler that takes no siginfo finds the older, which `sigreturn` alone undoes.

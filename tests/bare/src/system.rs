@@ -42,7 +42,7 @@ mod trap {
 /// MIPS is the machine with 128 signals, and with the flags first in `struct sigaction`.
 const FLAGS_FIRST: bool = arch::SIGSET_BYTES == 16;
 /// SPARC is the machine with this value; its `rt_sigaction` has one argument more, its `fork` gives the parent in the child.
-const IS_SPARC: bool = arch::O_CLOEXEC == 0x40_0000;
+pub const IS_SPARC: bool = arch::O_CLOEXEC == 0x40_0000;
 
 const O_RDONLY: usize = 0;
 const O_WRONLY: usize = 1;
