@@ -320,7 +320,7 @@ impl Epoll {
     ) -> Result<&'b mut [Event]> {
         if timeout != Some(Duration::ZERO) {
             for _ in 0..spins {
-                let ready = self.ask(events, Timeout::ZERO, None)?;
+                let ready = self.ask(events, Timeout::Whole(0), None)?;
                 if ready > 0 {
                     // SAFETY: the kernel has written that many events, at most as many as there is room for.
                     return Ok(unsafe { filled(events, ready) });

@@ -33,7 +33,6 @@ pub(crate) enum Timeout {
 
 impl Timeout {
     pub(crate) const FOREVER: Self = Self::Whole(-1);
-    pub(crate) const ZERO: Self = Self::Whole(0);
 
     #[inline]
     pub(crate) fn new(timeout: Option<Duration>) -> Self {

@@ -1,12 +1,15 @@
 //! What holds for all values, tried with random ones that favour the edges.
 #![allow(clippy::incompatible_msrv)] // the oldest compiler is for the library; its tests run with today's
 
+#[path = "support/cases.rs"]
+mod cases;
 /// The private half of `src/timeout.rs`: only the choice of a call and its rounding, no calls.
 #[path = "../src/timeout.rs"]
 mod timeout;
 
 use barepoll::fd::AsRawFd;
 use barepoll::{CreateFlags, Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags, SigSet};
+use cases::cases;
 use core::ffi::c_void;
 use core::mem::size_of;
 use core::ptr;
@@ -15,12 +18,6 @@ use proptest::prelude::*;
 use std::collections::HashSet;
 use std::time::Instant;
 use timeout::{ceil_ms, Timeout, Timespec};
-
-/// So many cases, or as few as `PROPTEST_CASES` says, for the slow; what fails is printed, not kept in a file.
-fn cases(cases: u32) -> ProptestConfig {
-    let most = std::env::var("PROPTEST_CASES").ok().and_then(|most| most.parse().ok()).unwrap_or(u32::MAX);
-    ProptestConfig { cases: cases.min(most), failure_persistence: None, ..ProptestConfig::default() }
-}
 
 // Values.
 
