@@ -20,7 +20,7 @@ const ONESHOT: EventFlags = EventFlags::ONESHOT;
 const EXCLUSIVE: EventFlags = EventFlags::EXCLUSIVE;
 
 /// Files at a time.
-const FILES: usize = 4;
+const FILES: usize = 2;
 /// Room for their descriptors, above what a test program has open.
 const ROOM: usize = 256;
 
@@ -73,17 +73,17 @@ fn step() -> impl Strategy<Value = Step> {
         1 => prop::sample::select(exclusive),
     ];
     prop_oneof![
-        3 => (file.clone(), prop::bool::weighted(0.1))
+        6 => (file.clone(), prop::bool::weighted(0.1))
             .prop_map(|(file, is_directory)| Step::Open { file, is_directory }),
         1 => file.clone().prop_map(|file| Step::Duplicate { file }),
         8 => (file.clone(), copy.clone(), 0..2_u64, interest)
             .prop_map(|(file, copy, data, interest)| Step::Set { file, copy, data, interest }),
         3 => (file.clone(), copy).prop_map(|(file, copy)| Step::Remove { file, copy }),
-        2 => (file.clone(), any::<bool>()).prop_map(|(file, is_removed)| Step::Close { file, is_removed }),
+        4 => (file.clone(), any::<bool>()).prop_map(|(file, is_removed)| Step::Close { file, is_removed }),
         1 => file.clone().prop_map(|file| Step::CloseCopy { file }),
         2 => file.clone().prop_map(|file| Step::Write { file }),
         2 => file.prop_map(|file| Step::Read { file }),
-        4 => Just(Step::Flush),
+        3 => Just(Step::Flush),
     ]
 }
 
