@@ -1,7 +1,9 @@
 //! Running other programs: their output kept, shown only where they fail.
 
+use rustix::process::{kill_process_group, set_parent_process_death_signal, Pid, Signal};
 use std::ffi::OsStr;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -53,19 +55,23 @@ pub fn capture(command: &mut Command) -> Result<Output, String> {
     })
 }
 
-/// Runs a program that may hang, and gives what it printed, however it ended; after `limit` it is killed.
+/// Runs a program that may hang or crash, and gives what it printed, however it ended. It is killed after `limit`, or when this
+/// program ends; and with it all that it started and left behind.
 pub fn run_within(command: &mut Command, limit: Duration) -> Result<String, String> {
     let shown = words(command);
     let start = Instant::now();
     let mut output = tempfile::tempfile().map_err(|error| format!("no temporary file: {error}"))?;
     let streams = output.try_clone().and_then(|first| Ok((first, output.try_clone()?)));
     let (stdout, stderr) = streams.map_err(|error| format!("no temporary file: {error}"))?;
-    let mut child = command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).spawn();
+    command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).process_group(0);
+    // SAFETY: between fork and exec it makes one system call, and allocates nothing.
+    unsafe { command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?)) };
+    let mut child = command.spawn();
     let child = child.as_mut().map_err(|error| format!("cannot run `{shown}`: {error}"))?;
     while start.elapsed() < limit && matches!(child.try_wait(), Ok(None)) {
         std::thread::sleep(Duration::from_millis(20));
     }
-    let _ = child.kill();
+    let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
     let _ = child.wait();
     let mut bytes = Vec::new();
     let read = output.seek(SeekFrom::Start(0)).and_then(|_| output.read_to_end(&mut bytes));
