@@ -2,9 +2,10 @@
 
 use crate::progress::Progress;
 use crate::shell::{both, capture, cargo, ensure, root, run};
-use crate::{readme, report};
+use crate::{documents::README, report, wall};
 use clap::Subcommand;
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
 #[derive(Subcommand)]
@@ -21,6 +22,9 @@ pub enum What {
         #[arg(long)]
         write: bool,
     },
+    /// Wall time of ways to do the same, beside each other
+    #[command(flatten)]
+    Wall(wall::What),
 }
 
 pub fn run_alone(what: &What) -> Result<(), String> {
@@ -32,6 +36,7 @@ pub fn run_alone(what: &What) -> Result<(), String> {
             compared.map(drop)
         }
         What::Build { write } => keep("cold builds", &build(&progress)?, *write),
+        What::Wall(what) => wall::run_alone(&progress, what),
     }
 }
 
@@ -46,7 +51,7 @@ const ALLOWANCE: (&str, u64) = ("read-again", 1);
 fn keep(name: &str, table: &str, write: bool) -> Result<(), String> {
     println!("\n{table}\n");
     if write {
-        readme::write(name, table)?;
+        README.write(name, table)?;
     }
     Ok(())
 }
@@ -59,7 +64,7 @@ pub fn instructions(progress: &Progress) -> Result<(String, Compared), String> {
     let job = progress.job("instructions a call");
     job.at("building");
     ensure_valgrind()?;
-    run(cargo().args(["build", "--release", "-p", "benches"]))?;
+    build_benches()?;
     let mut rows = Vec::new();
     let mut more = Vec::new();
     let mut limit = [0; OPERATIONS.len()];
@@ -87,6 +92,12 @@ pub fn instructions(progress: &Progress) -> Result<(String, Compared), String> {
     Ok((table, compared))
 }
 
+/// The program that does what is measured.
+pub fn build_benches() -> Result<PathBuf, String> {
+    run(cargo().args(["build", "--release", "--locked", "-p", "benches"]))?;
+    Ok(target().join("release/benches"))
+}
+
 fn ensure_valgrind() -> Result<(), String> {
     let is_there = || capture(Command::new("valgrind").arg("--version")).is_ok_and(|output| output.status.success());
     ensure(is_there, &["valgrind"], "valgrind, which counts the instructions,")
@@ -101,12 +112,12 @@ fn a_call(who: &str, operation: &str) -> Result<u64, String> {
 fn counted(who: &str, operation: &str, n: u64) -> Result<u64, String> {
     let mut valgrind = Command::new("valgrind");
     valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
-    let output = run(valgrind.arg(target().join("release/benches")).args([who, operation, &n.to_string()]))?;
+    let output = run(valgrind.arg(target().join("release/benches")).args(["count", who, operation, &n.to_string()]))?;
     let number = output.lines().find_map(|line| line.split("Collected : ").nth(1)?.trim().parse().ok());
     number.ok_or_else(|| format!("valgrind printed no count:\n{output}"))
 }
 
-fn target() -> std::path::PathBuf {
+fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into)
 }
 

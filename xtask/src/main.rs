@@ -8,6 +8,7 @@ mod conformance;
 mod cpio;
 mod cross;
 mod debian;
+mod documents;
 mod emulated;
 mod everywhere;
 mod headers;
@@ -17,13 +18,13 @@ mod native;
 #[path = "../../tests/support/ports.rs"]
 mod ports;
 mod progress;
-mod readme;
 mod report;
 mod shell;
 mod std_emulated;
 mod targets;
 mod test;
 mod toolchain;
+mod wall;
 
 use crate::ports::arch; // where the ports look for what they share
 use clap::{Parser, Subcommand};

@@ -2,12 +2,13 @@
 
 use crate::conformance::Run;
 use crate::debian::Cache;
+use crate::documents::{architectures, README};
 use crate::emulated::{self, Answer};
 use crate::progress::Progress;
 use crate::shell::root;
 use crate::targets::{select, Target, QUICK, TARGETS};
 use crate::{asm, bench, cat, clobbers, cross, everywhere, headers, kernels};
-use crate::{minimum, native, readme, report, std_emulated, toolchain};
+use crate::{minimum, native, report, std_emulated, toolchain};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -76,8 +77,8 @@ pub fn run(options: &Options) -> Result<(), String> {
     }
     if everything && summary.failures.is_empty() {
         keep(&last_run(), &summary.runs)?;
-        let table = readme::architectures(&summary.runs);
-        summary.step("README's table", || readme::check(TABLE, &table, "cargo xtask table"));
+        let table = architectures(&summary.runs);
+        summary.step("README's table", || README.check(TABLE, &table, "cargo xtask table"));
     }
     if let Some(file) = &options.json {
         keep(file, &summary.runs)?;
@@ -114,7 +115,7 @@ pub fn table(from: &[PathBuf]) -> Result<(), String> {
             serde_json::from_str(&text).map_err(|error| format!("{} holds no runs: {error}", file.display()))?;
         runs.extend(read);
     }
-    let changed = readme::write(TABLE, &readme::architectures(&runs))?;
+    let changed = README.write(TABLE, &architectures(&runs))?;
     println!("README.md: the table of architectures {}", if changed { "is new" } else { "was right" });
     Ok(())
 }

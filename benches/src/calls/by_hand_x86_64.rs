@@ -17,7 +17,7 @@ macro_rules! syscall {
     }};
 }
 
-crate::operations! {
+crate::calls::operations! {
     wait(at) { let mut buffer = Event::buffer::<64>() }
         syscall!(232, "rdi" = at.epoll.as_raw_fd(), "rsi" = buffer.as_mut_ptr(), "rdx" = 64, "r10" = 0) >= 0;
     modify(at) {}

@@ -12,7 +12,7 @@ fn borrow(fd: &impl AsRawFd) -> BorrowedFd<'_> {
 
 const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
-crate::operations! {
+crate::calls::operations! {
     wait(at) { let mut buffer = [const { std::mem::MaybeUninit::<epoll::Event>::uninit() }; 64] }
         epoll::wait(borrow(&at.epoll), &mut buffer, Some(&NOW)).is_ok();
     modify(at) {}

@@ -3,7 +3,7 @@
 use barepoll::{Epoll, Errno, Event, EventData, EventFlags};
 use std::time::Duration;
 
-crate::operations! {
+crate::calls::operations! {
     wait(at) { let mut buffer = Event::buffer::<64>() }
         at.epoll.wait(&mut buffer, Some(Duration::ZERO)).is_ok();
     modify(at) {}

@@ -1,4 +1,4 @@
-//! The tables in README.md that commands write: each stands between a comment that names it and one that ends it.
+//! The tables in documents that commands write: each stands between a comment that names it and one that ends it.
 
 use crate::conformance::Run;
 use crate::shell::root;
@@ -7,37 +7,44 @@ use crate::{kernels, report};
 use std::collections::BTreeMap;
 use std::fs;
 
-/// Replaces a table; true if it was another before.
-pub fn write(name: &str, table: &str) -> Result<bool, String> {
-    let (path, before) = read()?;
-    let after = replaced(&before, name, table)?;
-    fs::write(&path, &after).map_err(|error| format!("cannot write README.md: {error}"))?;
-    Ok(after != before)
-}
+/// A document with such tables: its path in the repository.
+#[derive(Clone, Copy)]
+pub struct Document(&'static str);
 
-/// An error where the table is not this one.
-pub fn check(name: &str, table: &str, command: &str) -> Result<usize, String> {
-    let (_, before) = read()?;
-    if replaced(&before, name, table)? == before {
-        return Ok(1);
+pub const README: Document = Document("README.md");
+pub const PERFORMANCE: Document = Document("docs/performance.md");
+
+impl Document {
+    /// Replaces a table; true if it was another before.
+    pub fn write(self, name: &str, table: &str) -> Result<bool, String> {
+        let before = self.read()?;
+        let after = self.replaced(&before, name, table)?;
+        fs::write(root().join(self.0), &after).map_err(|error| format!("cannot write {}: {error}", self.0))?;
+        Ok(after != before)
     }
-    Err(format!("README.md's table of {name} is stale: `{command}` writes it. It should be:\n{table}"))
-}
 
-fn read() -> Result<(std::path::PathBuf, String), String> {
-    let path = root().join("README.md");
-    let text = fs::read_to_string(&path).map_err(|error| format!("cannot read README.md: {error}"))?;
-    Ok((path, text))
-}
+    /// An error where the table is not this one.
+    pub fn check(self, name: &str, table: &str, command: &str) -> Result<usize, String> {
+        let before = self.read()?;
+        if self.replaced(&before, name, table)? == before {
+            return Ok(1);
+        }
+        Err(format!("{}'s table of {name} is stale: `{command}` writes it. It should be:\n{table}", self.0))
+    }
 
-fn replaced(text: &str, name: &str, table: &str) -> Result<String, String> {
-    let (opening, closing) = (format!("<!-- {name}: "), format!("<!-- end of {name} -->"));
-    let parts = text.split_once(&opening).and_then(|(before, rest)| {
-        let (comment, rest) = rest.split_once('\n')?;
-        let (_, after) = rest.split_once(&closing)?;
-        Some(format!("{before}{opening}{comment}\n\n{}\n\n{closing}{after}", table.trim()))
-    });
-    parts.ok_or_else(|| format!("README.md has no place for the table of {name}"))
+    fn read(self) -> Result<String, String> {
+        fs::read_to_string(root().join(self.0)).map_err(|error| format!("cannot read {}: {error}", self.0))
+    }
+
+    fn replaced(self, text: &str, name: &str, table: &str) -> Result<String, String> {
+        let (opening, closing) = (format!("<!-- {name}: "), format!("<!-- end of {name} -->"));
+        let parts = text.split_once(&opening).and_then(|(before, rest)| {
+            let (comment, rest) = rest.split_once('\n')?;
+            let (_, after) = rest.split_once(&closing)?;
+            Some(format!("{before}{opening}{comment}\n\n{}\n\n{closing}{after}", table.trim()))
+        });
+        parts.ok_or_else(|| format!("{} has no place for the table of {name}", self.0))
+    }
 }
 
 /// What a run proved, a row an architecture. No version of a package stands in it: those change from day to day.

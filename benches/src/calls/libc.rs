@@ -3,7 +3,7 @@
 use barepoll::fd::AsRawFd;
 use std::mem::MaybeUninit;
 
-crate::operations! {
+crate::calls::operations! {
     wait(at) { let mut buffer = [const { MaybeUninit::<libc::epoll_event>::uninit() }; 64] }
         // SAFETY: room for 64 events.
         unsafe { libc::epoll_wait(at.epoll.as_raw_fd(), buffer.as_mut_ptr().cast(), 64, 0) } >= 0;

@@ -1,0 +1,66 @@
+//! Wall time of several ways to do the same, beside each other.
+//!
+//! Each does a short chunk in turn, the order another every round, so that what disturbs the machine disturbs all of them. What is
+//! compared is the chunks of one round: each way's time as a ratio to the first's. The second is the first once more: how far its
+//! ratio strays from 1 is what a ratio of this run is worth.
+
+use serde_json::{json, Value};
+use std::time::{Duration, Instant};
+
+/// One way to do it: its name, and the thing done so many times.
+pub struct Way<'a> {
+    pub name: &'static str,
+    pub run: Box<dyn FnMut(u32) + 'a>,
+}
+
+impl<'a> Way<'a> {
+    pub fn new(name: &'static str, run: impl FnMut(u32) + 'a) -> Self {
+        Self { name, run: Box::new(run) }
+    }
+}
+
+const ROUNDS: usize = 1200;
+/// What a chunk of the first way is to take.
+const CHUNK: Duration = Duration::from_micros(120);
+const WARM_UP: Duration = Duration::from_millis(50);
+
+/// For each way: nanoseconds for one, and quartiles of the ratios to the first way.
+pub fn compare(mut ways: Vec<Way<'_>>) -> Value {
+    let times = warm_up(&mut ways);
+    let mut chunks: Vec<Vec<f64>> = vec![Vec::with_capacity(ROUNDS); ways.len()];
+    for round in 0..ROUNDS {
+        for place in 0..ways.len() {
+            // Forwards and backwards, and another first each time.
+            let turned = (place + round / 2) % ways.len();
+            let place = if round % 2 == 0 { turned } else { ways.len() - 1 - turned };
+            let start = Instant::now();
+            (ways[place].run)(times);
+            chunks[place].push(start.elapsed().as_secs_f64() * 1e9 / f64::from(times));
+        }
+    }
+    let row = |(way, times): (&Way<'_>, &Vec<f64>)| {
+        let ratios = quartiles(times.iter().zip(&chunks[0]).map(|(time, first)| time / first));
+        json!({ "way": way.name, "ns": quartiles(times.iter().copied())[1], "ratio": ratios })
+    };
+    ways.iter().zip(&chunks).map(row).collect()
+}
+
+/// How many times make a chunk.
+fn warm_up(ways: &mut [Way<'_>]) -> u32 {
+    let mut times = 1;
+    for way in ways.iter_mut().rev() {
+        let (start, mut done) = (Instant::now(), 0_u32);
+        while start.elapsed() < WARM_UP {
+            (way.run)(1);
+            done += 1;
+        }
+        times = (f64::from(done) * CHUNK.as_secs_f64() / start.elapsed().as_secs_f64()) as u32;
+    }
+    times.max(1)
+}
+
+fn quartiles(values: impl Iterator<Item = f64>) -> [f64; 3] {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    [1, 2, 3].map(|quarter| values[values.len() * quarter / 4])
+}
