@@ -15,8 +15,6 @@ use core::time::Duration;
 
 /// An interest list in the kernel, and the queue of what is ready in it. Closed on drop.
 ///
-/// Every method takes `&self`: threads may add, change and wait at once.
-///
 /// ```
 /// use barepoll::{Epoll, Event, EventData, EventFd, EventFdFlags, EventFlags};
 /// use core::time::Duration;
@@ -33,6 +31,21 @@ use core::time::Duration;
 /// }
 /// # Ok::<(), barepoll::Errno>(())
 /// ```
+///
+/// # From several threads
+///
+/// Every method takes `&self`, and any of them may run at the same time:
+///
+/// - What is [added](Self::add) or [changed](Self::modify) while another thread waits counts for that wait: if it is ready, the wait
+///   ends.
+/// - What is [deleted](Self::delete) is reported by no wait that begins later. One that has ended, or is ending, may have its event in a
+///   buffer already: what its data points to must live until every waiting thread has come round once more.
+/// - Two changes of one descriptor at the same time happen one after the other. Of two adds the second is `EEXIST`, and what the last change
+///   says stays.
+/// - Of several threads that wait for one epoll, a level wakes one and then, as long as it lasts, others too; an
+///   [edge](EventFlags::ET) wakes one, and the next edge perhaps another before the first is done; a
+///   [one-shot](EventFlags::ONESHOT) wakes one until it is armed again.
+/// - Dropping the epoll takes an owner that nobody borrows, so no thread of safe code waits for it then.
 ///
 /// See [`epoll(7)`](https://man7.org/linux/man-pages/man7/epoll.7.html).
 #[doc(alias = "epoll_event")]

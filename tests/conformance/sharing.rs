@@ -176,4 +176,82 @@ checks! {
             Ok(())
         })?;
     }
+
+    fn what_another_deletes_during_a_wait_is_silent(host) {
+        let (eventfd, deleted) = (counter(0)?, counter(0)?);
+        let epoll = watching(&eventfd, IN)?;
+        host.beside(
+            &|other| {
+                other.sleep(Duration::from_millis(20));
+                let silence = epoll.delete(&eventfd).and_then(|()| eventfd.write(1));
+                let _ = silence.and_then(|()| deleted.write(1));
+            },
+            &mut |_| {
+                ensure_eq!(ready_within(&epoll, Duration::from_millis(80))?, NOTHING);
+                Ok(())
+            },
+        )?;
+        ensure_eq!((deleted.read(), eventfd.read()), (Ok(1), Ok(1)));
+    }
+
+    fn an_event_that_was_reported_outlives_its_registration_and_its_descriptor(host) {
+        let eventfd = counter(1)?;
+        let epoll = watching(&eventfd, IN)?;
+        let mut buffer = Event::buffer::<2>();
+        let reported = epoll.wait(&mut buffer, Some(Duration::ZERO))?;
+        epoll.delete(&eventfd)?;
+        drop(eventfd);
+        ensure_eq!(reported.len(), 1);
+        ensure_eq!((reported[0].data().u64(), reported[0].flags()), (1, IN));
+        ensure_eq!(ready(&epoll)?, NOTHING);
+    }
+
+    fn a_one_shot_that_several_wait_for_wakes_one(host) {
+        let (eventfd, woke) = (counter(0)?, counter(0)?);
+        let epoll = watching(&eventfd, IN | EventFlags::ONESHOT)?;
+        let wait = || {
+            if ready_within(&epoll, Duration::from_millis(120))? == [(1, IN)] {
+                woke.write(1)?;
+            }
+            Ok::<(), Errno>(())
+        };
+        let each = |_: usize, _: &dyn Other| {
+            let _ = wait();
+        };
+        crowd(host, 3, &each, &mut |host| {
+            super::pause(host, Duration::from_millis(20))?;
+            Ok(eventfd.write(1)?)
+        })?;
+        ensure_eq!(woke.read(), Ok(1));
+        ensure_eq!(eventfd.read(), Ok(1));
+    }
+
+    fn of_several_adds_at_once_one_succeeds(host) {
+        const ROUNDS: usize = 40;
+        let (epoll, eventfd) = (Epoll::new()?, counter(1)?);
+        let (added, refused, done) = (counter(0)?, counter(0)?, counter(0)?);
+        let starts = [counter(0)?, counter(0)?];
+        let add = || match epoll.add(&eventfd, EventData::new_u64(1), IN) {
+            Err(Errno::EEXIST) => refused.write(1),
+            answer => answer.and_then(|()| added.write(1)),
+        };
+        let each = |number: usize, _: &dyn Other| {
+            for _ in 0..ROUNDS {
+                let started = gather(&starts[number], 1).and_then(|_| add());
+                let _ = started.and_then(|()| done.write(1));
+            }
+        };
+        crowd(host, 2, &each, &mut |_| {
+            let mut outcome = Ok(());
+            for _ in 0..ROUNDS {
+                starts.iter().try_for_each(|start| start.write(1))?;
+                let counts = (gather(&done, 2)?, added.read(), refused.read());
+                if outcome.is_ok() && counts != (2, Ok(1), Ok(1)) {
+                    outcome = Err(super::Failure::new(format_args!("done, added, refused: {counts:?}")));
+                }
+                let _ = epoll.delete(&eventfd);
+            }
+            outcome
+        })?;
+    }
 }
