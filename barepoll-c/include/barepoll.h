@@ -1,0 +1,44 @@
+/* The C library's epoll and eventfd functions, as barepoll-c has them: types and constants are the system's, and so are these
+ * declarations, which a compiler compares. What it adds is epoll_pwait2 for systems whose <sys/epoll.h> is older. */
+#ifndef BAREPOLL_H
+#define BAREPOLL_H
+
+#ifdef __GNUC__
+#pragma GCC system_header /* no warning that they are redundant */
+#endif
+
+#include <signal.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+
+/* C++ wants the same exception specification in every declaration of a function. */
+#ifdef __THROW
+#define BAREPOLL_THROW __THROW
+#else
+#define BAREPOLL_THROW
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+int epoll_create(int size) BAREPOLL_THROW;
+int epoll_create1(int flags) BAREPOLL_THROW;
+int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event) BAREPOLL_THROW;
+int epoll_wait(int epfd, struct epoll_event *events, int maxevents, int timeout);
+int epoll_pwait(int epfd, struct epoll_event *events, int maxevents, int timeout, const sigset_t *sigmask);
+int epoll_pwait2(int epfd, struct epoll_event *events, int maxevents, const struct timespec *timeout,
+                 const sigset_t *sigmask);
+int eventfd(unsigned int count, int flags) BAREPOLL_THROW;
+int eventfd_read(int fd, eventfd_t *value);
+int eventfd_write(int fd, eventfd_t value);
+
+#ifdef __cplusplus
+}
+#endif
+
+#undef BAREPOLL_THROW
+
+#endif
