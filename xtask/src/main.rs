@@ -9,6 +9,7 @@ mod cpio;
 mod cross;
 mod debian;
 mod documents;
+mod drop_in;
 mod emulated;
 mod everywhere;
 mod headers;
@@ -63,6 +64,8 @@ enum Command {
     Everywhere,
     /// Run the ordinary tests with std on other machines, under emulators
     Std,
+    /// Run C's functions on barepoll: checks in C, CPython's own tests, a Redis server under load
+    C,
 }
 
 fn main() -> ExitCode {
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
         Command::Minimum => minimum::run_alone(),
         Command::Everywhere => everywhere::run_alone(),
         Command::Std => std_emulated::run_alone(),
+        Command::C => drop_in::run_alone(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
