@@ -411,12 +411,22 @@ static void mask_blocks_while_waiting(int (*wait)(int, int, const sigset_t *))
     sigaddset(&mask, SIGALRM);
     alarm_every_ms(20);
     EXPECT(wait(epfd, 100, &mask) == 0);
+    usleep(100000); /* an emulator's handler runs late */
     EXPECT(signals >= 1);
+}
+
+/* Emulators keep some for themselves, and do not raise them. */
+static int last_signal(void)
+{
+    int number = SIGRTMAX;
+    while (handle(number), raise(number) != 0)
+        number--;
+    return number;
 }
 
 static void every_mask(int (*wait)(int, int, const sigset_t *))
 {
-    int numbers[] = {SIGHUP, SIGUSR1, SIGRTMIN, SIGRTMAX};
+    int numbers[] = {SIGHUP, SIGUSR1, SIGRTMIN, last_signal()};
     size_t i;
     for (i = 0; i < sizeof numbers / sizeof *numbers && !wrong; i++)
         mask_holds_while_waiting(wait, numbers[i]);

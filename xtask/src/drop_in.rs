@@ -6,6 +6,8 @@ use crate::debian::{self, Cache, Package, Suite};
 use crate::progress::Progress;
 use crate::report;
 use crate::shell::{capture, cargo, ensure, root, run, run_within};
+use crate::std_emulated;
+use crate::toolchain;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::mem::size_of;
@@ -45,6 +47,7 @@ struct Row {
 
 /// `cargo xtask c`
 pub fn run_alone() -> Result<(), String> {
+    toolchain::ensure_nightly_with_source()?;
     let passed = run_checks(&Progress::new(), &cross::open_cache()?)?;
     println!("{passed} passed");
     Ok(())
@@ -83,6 +86,10 @@ fn all(cache: &Cache, at: impl Fn(&str)) -> Result<Vec<Row>, String> {
     let redis = cache.closure(SUITE, debian::host(), &["redis-server", "redis-tools"], &["adduser", "lsb-base"])?;
     at("the checks in C");
     rows.extend(checks_in_c(folder, &plain, &counting, &musl)?);
+    for target in &std_emulated::TARGETS {
+        at(&format!("the checks in C for {}", target.name));
+        rows.push(checks_elsewhere(folder, cache, target)?);
+    }
     at("CPython's tests");
     rows.push(cpython(folder, &counting, &python)?);
     at("Redis under load");
@@ -238,8 +245,11 @@ fn checks_in_c(folder: &Path, plain: &Library, counting: &Library, musl: &Packag
 }
 
 fn compile(folder: &Path, name: &str, with: &[&OsStr]) -> Result<PathBuf, String> {
+    compile_by(Command::new("cc"), folder, name, with)
+}
+
+fn compile_by(mut cc: Command, folder: &Path, name: &str, with: &[&OsStr]) -> Result<PathBuf, String> {
     let program = folder.join(name);
-    let mut cc = Command::new("cc");
     cc.args(["-std=gnu11", "-O1", "-pthread", "-I"]).args([package("include"), package("tests/calls.c")]);
     run(cc.args(WARNINGS).args(with).arg("-o").arg(&program))?;
     Ok(program)
@@ -255,6 +265,31 @@ fn compile_with_musl(folder: &Path, library: &Library, musl: &Package) -> Result
     with.extend(["crt1.o", "crti.o"].map(|part| parts.join(part).into()));
     with.extend([library.archive().into(), libc.clone().into(), "-lgcc".into(), parts.join("crtn.o").into()]);
     compile(folder, "musl", &with.iter().map(OsString::as_os_str).collect::<Vec<_>>())
+}
+
+/// The checks as a static program for another machine, with its glibc.
+fn checks_elsewhere(folder: &Path, cache: &Cache, target: &std_emulated::Target) -> Result<Row, String> {
+    let build = ["build", "--release", "-p", "barepoll-c", "-Zbuild-std=core"];
+    run(&mut std_emulated::cargo(cache, target, &build)?)?;
+    let archive = std_emulated::target_dir(cache).join(target.name).join("release/libbarepoll_c.a");
+    // This machine's kernel runs them by itself, `epoll_pwait2` too, which emulators have not for 32 bits, or a wrong one.
+    let native = target.name.starts_with("i686") && cfg!(target_arch = "x86_64");
+    let wide_times: &[bool] = if native { &[false, true] } else { &[false] };
+    let what = format!("checks in C: {}{}", target.name, if native { ", time_t of 32 and 64 bits" } else { "" });
+    let mut sum = 0;
+    for wide in wide_times {
+        let mut gcc = std_emulated::gcc(cache, target)?;
+        if *wide {
+            gcc.args(["-D_TIME_BITS=64", "-D_FILE_OFFSET_BITS=64"]);
+        }
+        let program = compile_by(gcc, folder, target.name, &["-static".as_ref(), archive.as_os_str()])?;
+        let mut command = Command::new(if native { program.clone() } else { std_emulated::emulator(cache, target)? });
+        if !native {
+            command.arg(&program);
+        }
+        sum += passed(run_within(&mut command, LIMIT)?).map_err(|why| format!("{what}: {why}"))?;
+    }
+    Ok(Row { what, passed: sum, calls: None })
 }
 
 /// A folder or file of the package.

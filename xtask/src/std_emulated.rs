@@ -8,13 +8,14 @@ use crate::native::passed;
 use crate::progress::Progress;
 use crate::shell::{cargo_of, run};
 use crate::toolchain;
+use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
 
 /// A target that has std, glibc and a cross compiler.
-struct Target {
+pub struct Target {
     /// rustc's name.
-    name: &'static str,
+    pub name: &'static str,
     /// GNU's name of it, as Debian writes it in paths.
     gnu: &'static str,
     /// Debian's name of it, in its packages.
@@ -31,7 +32,7 @@ const NEW: &str = "testing";
 /// so that after the first `spawn` each takes itself for the last (`pthread_join`: EDEADLK).
 const OLD: &str = "trixie";
 
-const TARGETS: [Target; 4] = [
+pub const TARGETS: [Target; 4] = [
     target("aarch64-unknown-linux-gnu", "aarch64-linux-gnu", "arm64", "qemu-aarch64", NEW),
     target("s390x-unknown-linux-gnu", "s390x-linux-gnu", "s390x", "qemu-s390x", NEW),
     target("armv7-unknown-linux-gnueabihf", "arm-linux-gnueabihf", "armhf", "qemu-arm", OLD),
@@ -82,8 +83,9 @@ pub fn run_checks(progress: &Progress, cache: &Cache) -> Result<usize, String> {
 fn test(progress: &Progress, cache: &Cache, target: &Target) -> Result<usize, String> {
     let job = progress.job(format!("std, {}", target.name));
     job.at("building and running");
-    let with = || run_files(cargo(cache, target)?.args(["--features", "std"]), &[&FILES[..], &["with_std"]].concat());
-    let without = || run_files(&mut cargo(cache, target)?, &FILES);
+    let cargo = || cargo(cache, target, &["test", "-Zbuild-std"]);
+    let with = || run_files(cargo()?.args(["--features", "std"]), &[&FILES[..], &["with_std"]].concat());
+    let without = || run_files(&mut cargo()?, &FILES);
     let answer = with().and_then(|with| Ok(with + without()?));
     job.done(&answer.as_ref().map_or("FAILED".into(), |passed| format!("{passed} passed")));
     answer.map_err(|why| format!("std for {}: {why}", target.name))
@@ -98,12 +100,32 @@ fn run_files(cargo: &mut Command, files: &[&str]) -> Result<usize, String> {
     }
 }
 
-/// Cargo, set to test the crate for a target.
-fn cargo(cache: &Cache, target: &Target) -> Result<Command, String> {
+/// What stands for `/` to the target's C compiler, and holds its libc.
+fn sysroot(cache: &Cache, target: &Target) -> Result<PathBuf, String> {
+    let packages = [format!("gcc-{}", target.gnu), format!("libc6-dev-{}-cross", target.debian)];
+    cache.closure(Suite("bookworm"), debian::host(), &packages.each_ref().map(String::as_str), &[])
+}
+
+pub fn gcc(cache: &Cache, target: &Target) -> Result<Command, String> {
+    let sysroot = sysroot(cache, target)?;
+    let mut gcc = Command::new(sysroot.join(format!("usr/bin/{}-gcc", target.gnu)));
+    gcc.arg(format!("--sysroot={}", sysroot.display()));
+    Ok(gcc)
+}
+
+pub fn emulator(cache: &Cache, target: &Target) -> Result<PathBuf, String> {
+    Ok(emulated::emulator(cache, target.suite, "qemu-user", "")?.program(target.emulator))
+}
+
+/// Where cargo compiles for all of them.
+pub fn target_dir(cache: &Cache) -> PathBuf {
+    cache.root().join("target-std")
+}
+
+/// Cargo, set to do this for a target.
+pub fn cargo(cache: &Cache, target: &Target, what: &[&str]) -> Result<Command, String> {
     let (name, gnu) = (target.name, target.gnu);
-    let packages = [format!("gcc-{gnu}"), format!("libc6-dev-{}-cross", target.debian)];
-    let folder = cache.closure(Suite("bookworm"), debian::host(), &packages.each_ref().map(String::as_str), &[])?;
-    let emulator = emulated::emulator(cache, target.suite, "qemu-user", "")?.program(target.emulator);
+    let (folder, emulator) = (sysroot(cache, target)?, emulator(cache, target)?);
     let (folder, emulator) = (folder.display(), emulator.display());
 
     let mut cargo = cargo_of("nightly");
@@ -111,8 +133,7 @@ fn cargo(cache: &Cache, target: &Target) -> Result<Command, String> {
     cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
     // proptest without optimisation under an emulator: 20000 cases are for native runs.
     cargo.env("PROPTEST_CASES", "256");
-    cargo.args(["test", "--quiet", "--locked", "-Zbuild-std", "--target", name, "--target-dir"]);
-    cargo.arg(cache.root().join("target-std"));
+    cargo.args(what).args(["--quiet", "--locked", "--target", name, "--target-dir"]).arg(target_dir(cache));
     // Half of what is written.
     cargo.args(["--config", "profile.dev.debug=0"]);
     // Tests unwind whatever the workspace's profile says, and cargo then builds two `core`s and confuses them (E0152).
