@@ -7,7 +7,7 @@ use crate::emulated::{self, Answer};
 use crate::progress::Progress;
 use crate::shell::root;
 use crate::targets::{select, Target, QUICK, TARGETS};
-use crate::{asm, bench, cat, clobbers, cross, everywhere, headers, kernels};
+use crate::{asm, bench, cat, clobbers, cross, drop_in, everywhere, headers, kernels};
 use crate::{minimum, native, report, std_emulated, toolchain};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -52,6 +52,7 @@ pub fn run(options: &Options) -> Result<(), String> {
         summary.step("native, feature std", || native::test(&progress, "native, std", &["--features", "std"]));
     }
     if everything {
+        summary.step("the waker's model", || native::test(&progress, "model", &["--release", "-p", "model"]));
         summary.step("oldest compiler", || minimum::run_checks(&progress));
         summary.step("instructions a call", || bench::instructions(&progress)?.1);
     }
@@ -67,6 +68,7 @@ pub fn run(options: &Options) -> Result<(), String> {
                 summary.step("machine code", || asm::compare(&progress, &cache, &codegen, false));
                 summary.step("registers of the traps", || clobbers::check(&progress, &cache, &targets));
                 summary.step("bare-cat", || cat::run_checks(&progress, &cache));
+                summary.step("programs in C", || drop_in::run_checks(&progress, &cache));
                 summary.step("with std", || std_emulated::run_checks(&progress, &cache));
                 summary.step("other Linux targets", || everywhere::run_checks(&progress, &cache));
             }
