@@ -17,8 +17,9 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Both endiannesses and widths, and an `asm!` that only nightly has.
-const TARGETS: [&str; 3] = ["aarch64-unknown-linux-gnu", "s390x-unknown-linux-gnu", "mipsel-unknown-linux-gnu"];
+/// Both endiannesses and widths, an `asm!` that only nightly has, and the machine that runs no larger program.
+const TARGETS: [&str; 4] =
+    ["aarch64-unknown-linux-gnu", "s390x-unknown-linux-gnu", "mipsel-unknown-linux-gnu", "m68k-unknown-linux-gnu"];
 const LIMIT: Duration = Duration::from_secs(60);
 const SIGPIPE: i32 = 13;
 
@@ -73,30 +74,37 @@ fn all(cache: &Cache) -> Result<usize, String> {
         // The newest has the names that the configuration uses.
         let Some(emulator) = emulators.last() else { continue };
         let on = format!("{} by its runner", target.name);
-        passed += check(&CHECKS[..1], &on, &|| documented(cache, "run", target, Some(emulator)))?;
+        let tools = tools(cache, target, Some(emulator))?;
+        passed += check(&CHECKS[..1], &on, &|| documented(cache, "run", target, &tools))?;
     }
     Ok(passed)
 }
 
 fn build(cache: &Cache, target: &Target) -> Result<PathBuf, String> {
     let programs = root().join("target/bare").join(target.name);
-    run(documented(cache, "build", target, None).args(["-Zunstable-options", "--artifact-dir"]).arg(&programs))?;
+    let tools = tools(cache, target, None)?;
+    run(documented(cache, "build", target, &tools).args(["-Zunstable-options", "--artifact-dir"]).arg(&programs))?;
     Ok(programs.join("bare-cat"))
 }
 
-/// The command of the program's documentation, in its folder.
-fn documented(cache: &Cache, verb: &str, target: &Target, emulator: Option<&Emulator>) -> Command {
+/// The folders of the programs that the configuration names: the target's linker, and the emulator.
+fn tools(cache: &Cache, target: &Target, emulator: Option<&Emulator>) -> Result<Vec<PathBuf>, String> {
+    let linker = cross::linker(cache, target)?;
+    let linkers = linker.as_deref().and_then(Path::parent);
+    Ok(linkers.into_iter().chain(emulator.map(Emulator::programs)).map(Path::to_path_buf).collect())
+}
+
+/// The command of the program's documentation, in its folder, with these folders of programs.
+fn documented(cache: &Cache, verb: &str, target: &Target, tools: &[PathBuf]) -> Command {
     let mut cargo = cargo_of("nightly");
     // They would come instead of the folder's own flags.
     cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
     cargo.current_dir(root().join("examples/bare-cat"));
     cargo.args([verb, "--quiet", "--release", "--locked", "--target", target.name, "--target-dir"]);
     cargo.arg(cross::target_dir(cache, target));
-    if let Some(emulator) = emulator {
-        let inherited = std::env::var_os("PATH").unwrap_or_default();
-        let path = std::iter::once(emulator.programs().to_path_buf()).chain(std::env::split_paths(&inherited));
-        cargo.env("PATH", std::env::join_paths(path).unwrap_or(inherited.clone()));
-    }
+    let inherited = std::env::var_os("PATH").unwrap_or_default();
+    let path = tools.iter().cloned().chain(std::env::split_paths(&inherited));
+    cargo.env("PATH", std::env::join_paths(path).unwrap_or(inherited.clone()));
     cargo
 }
 

@@ -16,12 +16,8 @@ const FLAGS: &[&str] =
 /// compiled once a target; what it compiles is kept beside the downloads.
 pub fn cargo(cache: &Cache, target: &Target, verb: &str) -> Result<Command, String> {
     let mut flags: Vec<String> = FLAGS.iter().chain(target.flags).map(ToString::to_string).collect();
-    match target.linker {
-        Some((package, name)) => {
-            let folder = cache.closure(Suite("bookworm"), debian::host(), &[package], &[])?;
-            let linker = folder.join("usr/bin").join(name);
-            flags.extend([format!("-Clinker={}", linker.display()), "-Clinker-flavor=ld".into()]);
-        }
+    match linker(cache, target)? {
+        Some(linker) => flags.extend([format!("-Clinker={}", linker.display()), "-Clinker-flavor=ld".into()]),
         None => {
             flags.extend(["-Clinker=rust-lld", "-Clinker-flavor=ld.lld", "-Clink-self-contained=no"].map(String::from))
         }
@@ -31,6 +27,13 @@ pub fn cargo(cache: &Cache, target: &Target, verb: &str) -> Result<Command, Stri
     cargo.args([verb, "--release", "--locked", "-Zbuild-std=core", "-Zbuild-std-features=compiler-builtins-mem"]);
     cargo.args(["--target", &target.triple(), "--target-dir"]).arg(target_dir(cache, target));
     Ok(cargo)
+}
+
+/// GNU's linker for it, where LLVM's cannot.
+pub fn linker(cache: &Cache, target: &Target) -> Result<Option<PathBuf>, String> {
+    let Some((package, name)) = target.linker else { return Ok(None) };
+    let folder = cache.closure(Suite("bookworm"), debian::host(), &[package], &[])?;
+    Ok(Some(folder.join("usr/bin").join(name)))
 }
 
 /// A variant has one of its own: other flags make another `core`.
@@ -44,11 +47,11 @@ pub fn compile_crate(cache: &Cache, target: &Target) -> Result<(), String> {
     run(cargo(cache, target, "rustc")?.args(["-p", "barepoll", "--lib", "--", "-Dwarnings"]).args(allowed)).map(drop)
 }
 
-/// The conformance program, where it can be linked.
+/// The conformance program, where it can be run.
 pub fn build_bare(cache: &Cache, target: &Target) -> Result<PathBuf, String> {
     // Another checkout's build may share what was compiled, but not the program.
     let programs = root().join("target/bare").join(target.name);
-    if target.links() {
+    if target.runs() {
         let mut build = cargo(cache, target, "build")?;
         run(build.args(["-p", "bare", "-Zunstable-options", "--artifact-dir"]).arg(&programs))?;
     }

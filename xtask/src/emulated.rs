@@ -167,7 +167,7 @@ pub fn run_all(
 
 fn run_one(target: &Target, job: &Job, built: Result<PathBuf, String>, emulators: &[Emulator]) -> Answer {
     let program = built?;
-    if target.emulator.is_empty() {
+    if target.emulator.is_empty() || !target.runs() {
         return Ok(Vec::new());
     }
     job.at("running");

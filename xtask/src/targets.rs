@@ -48,8 +48,8 @@ impl Target {
         .into()
     }
 
-    /// Whether a program for it can be linked and run.
-    pub fn links(&self) -> bool {
+    /// Whether the conformance program for it can be linked and run.
+    pub fn runs(&self) -> bool {
         !["csky", "m68k"].iter().any(|cpu| self.name.starts_with(cpu))
     }
 }
@@ -130,9 +130,14 @@ pub const TARGETS: &[Target] = &[
         flags: &["-Clink-arg=-melf32_sparc"],
         ..nightly("sparc-unknown-linux-gnu", &["qemu-sparc32plus"], "a V9 CPU's 32-bit mode (v8plus)")
     },
+    // The conformance program is too much for LLVM 22, which is this compiler's. It copies registers between a comparison and its
+    // branch, and a copy sets the flags that the branch reads (llvm/llvm-project#152816; 23 still does, 24 does not). And of an
+    // element of an array on the stack it forgets the index, where there is no offset beside it: `b[i] = x` writes `b[0]` (`SelectARID`
+    // takes a frame index before it looks for an index register; 24 still does). So core itself prints no number right.
     Target {
         flags: M68K,
-        ..nightly("m68k-unknown-linux-gnu", &[], "compiles; the program's calls are too far for LLVM's linkage")
+        linker: Some(("binutils-m68k-linux-gnu", "m68k-linux-gnu-ld")),
+        ..nightly("m68k-unknown-linux-gnu", &["qemu-m68k"], "runs bare-cat; LLVM miscompiles the larger program")
     },
     Target {
         // core's own source wants this of whoever compiles it for hexagon.
