@@ -64,8 +64,7 @@ pub fn run(options: &Options) -> Result<(), String> {
             }
             if everything {
                 summary.step("the kernel's headers", || headers::run_checks(&progress, &cache));
-                let codegen: Vec<&Target> = targets.iter().copied().filter(|target| target.links()).collect();
-                summary.step("machine code", || asm::compare(&progress, &cache, &codegen, false));
+                summary.step("machine code", || asm::compare(&progress, &cache, &targets, false));
                 summary.step("registers of the traps", || clobbers::check(&progress, &cache, &targets));
                 summary.step("bare-cat", || cat::run_checks(&progress, &cache));
                 summary.step("programs in C", || drop_in::run_checks(&progress, &cache));
