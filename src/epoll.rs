@@ -7,7 +7,7 @@ use crate::fd::{owner, AsFd, AsRawFd, FromRawFd, OwnedFd};
 use crate::flags::{CreateFlags, EventFlags};
 use crate::raw;
 use crate::signal::SigSet;
-use crate::timeout::Timeout;
+use crate::timeout::{Timeout, Timespec};
 use core::mem::{size_of, MaybeUninit};
 use core::ptr;
 use core::slice;
@@ -281,7 +281,7 @@ impl Epoll {
         let mut left = Timeout::new(timeout);
         let deadline = match timeout {
             None | Some(Duration::ZERO) => None,
-            Some(timeout) => Some(fallback::monotonic_time()?.saturating_add(timeout)),
+            Some(timeout) => Some(Timespec::from(timeout).after(fallback::monotonic_time()?)),
         };
         loop {
             match self.ask(events, left, None) {
@@ -290,7 +290,7 @@ impl Epoll {
                 answer => return answer.map(|ready| unsafe { filled(events, ready) }),
             }
             if let Some(deadline) = deadline {
-                left = left.with_remaining(deadline.saturating_sub(fallback::monotonic_time()?));
+                left = left.with_remaining(deadline.since(fallback::monotonic_time()?));
             }
         }
     }

@@ -8,7 +8,6 @@ use crate::raw;
 use crate::signal::SigSet;
 use crate::timeout::{ceil_ms, Timespec};
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use core::time::Duration;
 
 /// Linux before 5.11 says `ENOSYS`; container runtimes of that age say `EPERM`, which is no error of either call.
 fn is_missing<T>(answer: &Result<T>) -> bool {
@@ -26,13 +25,13 @@ pub(crate) unsafe fn fine_wait(
     epfd: RawFd,
     events: *mut Event,
     maxevents: i32,
-    timeout: Duration,
+    timeout: Timespec,
     mask: *const SigSet,
 ) -> Result<usize> {
     static MISSING: AtomicBool = AtomicBool::new(false);
     if !MISSING.load(Relaxed) {
         // SAFETY: the caller vouches for `events` and `mask`, and the timeout outlives the call.
-        let answer = unsafe { raw::epoll_pwait2(epfd, events, maxevents, &Timespec::from(timeout), mask) };
+        let answer = unsafe { raw::epoll_pwait2(epfd, events, maxevents, &timeout, mask) };
         if !is_missing(&answer) {
             return answer;
         }
@@ -44,7 +43,7 @@ pub(crate) unsafe fn fine_wait(
 
 /// The time since boot, or some other fixed moment.
 #[inline]
-pub(crate) fn monotonic_time() -> Result<Duration> {
+pub(crate) fn monotonic_time() -> Result<Timespec> {
     static MISSING: AtomicBool = AtomicBool::new(false);
     let mut answer = Err(Errno::ENOSYS);
     if !MISSING.load(Relaxed) {
@@ -54,5 +53,5 @@ pub(crate) fn monotonic_time() -> Result<Duration> {
         MISSING.store(true, Relaxed);
         answer = raw::clock_gettime_monotonic_32();
     }
-    answer.map(|time| Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
+    answer
 }

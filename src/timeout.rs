@@ -20,6 +20,35 @@ impl From<Duration> for Timespec {
     }
 }
 
+// `Duration` could do this, but at low optimisation the compiler does not see that its `new` cannot panic here.
+impl Timespec {
+    /// This long after a moment.
+    pub(crate) fn after(self, moment: Self) -> Self {
+        let (seconds, nanos) = (self.tv_sec.saturating_add(moment.tv_sec), self.tv_nsec + moment.tv_nsec);
+        if nanos < NANOS_PER_SECOND {
+            Self { tv_sec: seconds, tv_nsec: nanos }
+        } else {
+            Self { tv_sec: seconds.saturating_add(1), tv_nsec: nanos - NANOS_PER_SECOND }
+        }
+    }
+
+    /// How long it is from one moment to this later one; nothing where it is past.
+    pub(crate) fn since(self, moment: Self) -> Self {
+        let (seconds, nanos) = (self.tv_sec - moment.tv_sec, self.tv_nsec - moment.tv_nsec);
+        let left = if nanos >= 0 {
+            Self { tv_sec: seconds, tv_nsec: nanos }
+        } else {
+            Self { tv_sec: seconds - 1, tv_nsec: nanos + NANOS_PER_SECOND }
+        };
+        if left.tv_sec < 0 {
+            Self::default()
+        } else {
+            left
+        }
+    }
+}
+
+const NANOS_PER_SECOND: i64 = 1_000_000_000;
 const NANOS_PER_MS: u32 = 1_000_000;
 
 /// How to ask the kernel for a wait.
@@ -28,7 +57,7 @@ pub(crate) enum Timeout {
     /// In milliseconds, −1 for ever: `epoll_wait` can do it.
     Whole(i32),
     /// Finer than a millisecond, or longer than `i32::MAX` of them: only `epoll_pwait2` can.
-    Fine(Duration),
+    Fine(Timespec),
 }
 
 impl Timeout {
@@ -49,11 +78,11 @@ impl Timeout {
                 return Self::Whole(whole);
             }
         }
-        Self::Fine(duration)
+        Self::Fine(duration.into())
     }
 
     /// What is left of this wait: asked for in the same way, a remainder of a whole-millisecond wait rounded up.
-    pub(crate) fn with_remaining(self, remaining: Duration) -> Self {
+    pub(crate) fn with_remaining(self, remaining: Timespec) -> Self {
         match self {
             Self::Whole(_) => Self::Whole(ceil_ms(remaining)),
             Self::Fine(_) => Self::Fine(remaining),
@@ -62,10 +91,10 @@ impl Timeout {
 }
 
 /// Whole milliseconds, rounded up, at most `i32::MAX`. Never less than asked below that, and 0 only for 0.
-pub(crate) fn ceil_ms(duration: Duration) -> i32 {
-    match i32::try_from(duration.as_secs()) {
+pub(crate) fn ceil_ms(time: Timespec) -> i32 {
+    match i32::try_from(time.tv_sec) {
         Ok(seconds) => {
-            let ms = (duration.subsec_nanos() + (NANOS_PER_MS - 1)) / NANOS_PER_MS;
+            let ms = (time.tv_nsec as u32 + (NANOS_PER_MS - 1)) / NANOS_PER_MS;
             seconds.saturating_mul(1000).saturating_add(ms as i32)
         }
         Err(_) => i32::MAX,

@@ -213,7 +213,7 @@ proptest! {
 
     #[test]
     fn rounding_is_never_early_and_less_than_a_millisecond_late(duration in duration()) {
-        let (asked, given) = (duration.as_nanos(), ceil_ms(duration));
+        let (asked, given) = (duration.as_nanos(), ceil_ms(duration.into()));
         prop_assert!(given >= 0);
         if asked > MOST {
             prop_assert_eq!(given, i32::MAX);
@@ -231,7 +231,7 @@ proptest! {
         let expected = if nanos % NANOS_PER_MS == 0 && nanos <= MOST {
             Timeout::Whole((nanos / NANOS_PER_MS) as i32)
         } else {
-            Timeout::Fine(duration)
+            Timeout::Fine(duration.into())
         };
         prop_assert_eq!(Timeout::new(Some(duration)), expected);
     }
@@ -239,14 +239,29 @@ proptest! {
     #[test]
     fn what_remains_is_asked_for_as_the_whole_was(whole in duration(), part in 0.0..=1.0) {
         let remaining = from_nanos((whole.as_nanos() as f64 * part) as i128).min(whole);
-        let (first, rest) = (Timeout::new(Some(whole)), Timeout::new(Some(whole)).with_remaining(remaining));
+        let (first, rest) = (Timeout::new(Some(whole)), Timeout::new(Some(whole)).with_remaining(remaining.into()));
         match (first, rest) {
             (Timeout::Whole(first), Timeout::Whole(rest)) => {
-                prop_assert_eq!(rest, ceil_ms(remaining));
+                prop_assert_eq!(rest, ceil_ms(remaining.into()));
                 prop_assert!(rest <= first && rest as u128 * NANOS_PER_MS >= remaining.as_nanos());
             }
-            (Timeout::Fine(_), Timeout::Fine(rest)) => prop_assert_eq!(rest, remaining),
+            (Timeout::Fine(_), Timeout::Fine(rest)) => prop_assert_eq!(rest, Timespec::from(remaining)),
             _ => prop_assert!(false, "{:?} became {:?}", first, rest),
+        }
+    }
+
+    #[test]
+    fn a_deadline_is_a_moment_and_a_time_and_what_is_left_of_it_the_difference(
+        now in duration(), timeout in duration(), passed in duration(),
+    ) {
+        let most = Duration::new(i64::MAX as u64, 0);
+        let (now, passed) = (now.min(most / 2), passed.min(most / 2));
+        let deadline = Timespec::from(timeout).after(now.into());
+        let expected = now.saturating_add(timeout);
+        prop_assert_eq!(deadline.tv_sec, Timespec::from(expected).tv_sec);
+        if expected < most {
+            prop_assert_eq!(deadline, Timespec::from(expected));
+            prop_assert_eq!(deadline.since((now + passed).into()), Timespec::from(timeout.saturating_sub(passed)));
         }
     }
 
@@ -270,9 +285,9 @@ fn the_largest_whole_timeout_is_the_largest_that_the_kernel_takes() {
     let largest = Duration::from_millis(i32::MAX as u64);
     assert_eq!(Timeout::new(Some(largest)), Timeout::Whole(i32::MAX));
     let (finer, longer) = (largest - Duration::from_nanos(1), largest + Duration::from_millis(1));
-    assert_eq!(Timeout::new(Some(finer)), Timeout::Fine(finer));
-    assert_eq!(Timeout::new(Some(longer)), Timeout::Fine(longer));
-    assert_eq!([finer, largest, longer, Duration::MAX].map(ceil_ms), [i32::MAX; 4]);
+    assert_eq!(Timeout::new(Some(finer)), Timeout::Fine(finer.into()));
+    assert_eq!(Timeout::new(Some(longer)), Timeout::Fine(longer.into()));
+    assert_eq!([finer, largest, longer, Duration::MAX].map(|longest| ceil_ms(longest.into())), [i32::MAX; 4]);
 }
 
 // Through the kernel.

@@ -1,0 +1,152 @@
+//! Every public function of the crate, each with arguments that the compiler cannot know. The panic handler calls what is defined
+//! nowhere: if one of them could panic, this would not link. It is linked and looked at, by `cargo xtask symbols`, never run.
+#![no_std]
+#![no_main]
+
+use barepoll::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use barepoll::raw::Timespec;
+use barepoll::{
+    raw, BusyPoll, CreateFlags, Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags, FlushError,
+    InterestSet, SigSet, Slot, Waker,
+};
+use core::fmt::{self, Write};
+use core::hint::black_box;
+use core::mem::MaybeUninit;
+use core::time::Duration;
+
+extern "C" {
+    fn something_can_panic() -> !;
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    // SAFETY: it is nowhere, so that a program in which this function stays does not link.
+    unsafe { something_can_panic() }
+}
+
+/// What a linker takes for the entry; MIPS's is called otherwise.
+#[no_mangle]
+extern "C" fn _start() -> ! {
+    loop {
+        let _ = black_box(safe_layer());
+        let _ = black_box(raw_calls());
+        values();
+    }
+}
+
+#[no_mangle]
+extern "C" fn __start() -> ! {
+    _start()
+}
+
+/// A value that could be any.
+fn any<T: Copy>(value: T) -> T {
+    black_box(value)
+}
+
+fn any_timeout() -> Option<Duration> {
+    any(Some(Duration::ZERO))
+}
+
+/// As many events as anybody has room for.
+fn any_room(buffer: &mut [MaybeUninit<Event>; 8]) -> &mut [MaybeUninit<Event>] {
+    buffer.get_mut(..any(8)).unwrap_or(&mut [])
+}
+
+fn safe_layer() -> Result<(), Errno> {
+    let mut buffer = Event::buffer::<8>();
+    let epoll = Epoll::with_flags(any(CreateFlags::CLOEXEC)).or_else(|_| Epoll::new())?;
+    let eventfd = EventFd::new(any(0), any(EventFdFlags::NONBLOCK))?;
+    let (data, interest) = (any(EventData::new_u64(1)), any(EventFlags::IN));
+    black_box(epoll.add(&eventfd, data, interest)?);
+    black_box(epoll.modify(&eventfd, data, interest)?);
+    black_box(epoll.delete(&eventfd)?);
+    black_box(epoll.wait(any_room(&mut buffer), any_timeout())?);
+    black_box(epoll.wait_masked(any_room(&mut buffer), any_timeout(), &any(SigSet::full()))?);
+    black_box(epoll.wait_uninterrupted(any_room(&mut buffer), any_timeout())?);
+    black_box(epoll.wait_spinning(any_room(&mut buffer), any_timeout(), any(1))?);
+    black_box(epoll.busy_poll()?);
+    black_box(epoll.set_busy_poll(any(BusyPoll::default()))?);
+    black_box(eventfd.write(any(1))?);
+    black_box(eventfd.read()?);
+
+    let waker = Waker::new(&epoll, data)?;
+    black_box(waker.wake()?);
+    waker.acknowledge();
+    black_box((waker.as_fd().as_raw_fd(), waker.as_raw_fd()));
+
+    let mut slots = [Slot::EMPTY; 8];
+    let mut interests = InterestSet::new(slots.get_mut(..any(8)).unwrap_or(&mut []));
+    black_box(interests.set(&eventfd, data, interest)?);
+    black_box(interests.remove(&eventfd)?);
+    interests.closed(any(3));
+    let flushed: Result<(), FlushError> = interests.flush(&epoll);
+    black_box(flushed.map_err(|error| error.errno)?);
+    descriptors(epoll, eventfd);
+    Ok(())
+}
+
+fn descriptors(epoll: Epoll, eventfd: EventFd) {
+    let owned = OwnedFd::from(eventfd);
+    // SAFETY: the number is its owner's, which lives.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(any(owned.as_raw_fd())) };
+    black_box((borrowed.as_fd().as_raw_fd(), owned.as_fd().as_raw_fd()));
+    // SAFETY: the number was just given up.
+    let owned = unsafe { OwnedFd::from_raw_fd(any(owned.into_raw_fd())) };
+    black_box(EventFd::from(owned));
+    // SAFETY: the number was just given up.
+    black_box(unsafe { Epoll::from_raw_fd(any(epoll.into_raw_fd())) });
+}
+
+fn raw_calls() -> Result<(), Errno> {
+    let fd: RawFd = any(3);
+    let (mut buffer, mut bytes) = (Event::buffer::<8>(), [0_u8; 8]);
+    let mut event = any(Event::new(EventFlags::IN, EventData::new_u32(1)));
+    let (events, bytes) = (buffer.as_mut_ptr().cast(), bytes.as_mut_ptr());
+    black_box(raw::epoll_create(any(1))?);
+    black_box(raw::epoll_create1(any(0))?);
+    black_box(raw::eventfd2(any(0), any(0))?);
+    let timeout = Timespec::from(any(Duration::ZERO));
+    // SAFETY: this is never run; where it were, each pointer has room for what it says.
+    unsafe {
+        black_box(raw::epoll_ctl(fd, any(1), any(4), &mut event)?);
+        black_box(raw::epoll_wait(fd, events, 8, any(0))?);
+        black_box(raw::epoll_pwait(fd, events, 8, any(0), &SigSet::empty())?);
+        black_box(raw::epoll_pwait2(fd, events, 8, &timeout, &SigSet::empty())?);
+        black_box(raw::read(fd, bytes, 8)?);
+        black_box(raw::write(fd, bytes, 8)?);
+        black_box(raw::ioctl(fd, any(raw::EPIOCGPARAMS), bytes.cast())?);
+        black_box(raw::close(fd)?);
+    }
+    Ok(())
+}
+
+fn values() {
+    let event = any(Event::new(EventFlags::IN, EventData::new_fd(1)));
+    black_box((event.flags(), event.data().u64(), event.data().u32(), event.data().fd(), event.data().ptr()));
+    black_box(EventData::new_ptr(any(core::ptr::null_mut())));
+    let errno = Errno::from_raw(any(1));
+    black_box((errno, errno.map(Errno::raw), errno.and_then(Errno::name)));
+    let mut signals = any(SigSet::empty());
+    black_box((signals.insert(any(1)), signals.remove(any(1)), signals.contains(any(1))));
+    black_box(any(EventFlags::IN) | any(EventFlags::OUT) & !any(EventFlags::ET));
+    black_box((any(EventFlags::IN).contains(any(EventFlags::OUT)), EventFlags::from_bits_truncate(any(1))));
+    #[cfg(feature = "formatting")]
+    formatted(event, errno);
+}
+
+/// `Debug` and `Display`, into nothing.
+#[allow(dead_code)]
+fn formatted(event: Event, errno: Option<Errno>) {
+    struct Nowhere;
+    impl Write for Nowhere {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            black_box(text);
+            Ok(())
+        }
+    }
+    let _ = black_box(write!(Nowhere, "{event:?} {errno:?} {:?}", any(EventFlags::IN)));
+    if let Some(errno) = errno {
+        let _ = black_box(write!(Nowhere, "{errno} {}", FlushError { fd: any(1), errno }));
+    }
+}
