@@ -1,0 +1,612 @@
+//! The example runtime: its parts in this process, and the program that serves echo and HTTP with them.
+
+#[allow(dead_code, unused_imports)]
+#[path = "../examples/executor.rs"]
+mod executor;
+#[path = "support/program.rs"]
+mod program;
+mod support;
+
+use barepoll::{raw, Epoll, Errno};
+use executor::{Async, Executor, READ, WRITE};
+use program::*;
+use std::cell::{Cell, RefCell};
+use std::future::{pending, poll_fn, Future};
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::io::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::pin::pin;
+use std::process::{Command, Stdio};
+use std::rc::Rc;
+use std::sync::mpsc::{channel, Sender};
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, sleep};
+use std::time::{Duration, Instant};
+use support::example;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Runs an executor until its tasks have sent something; what hangs is a failure, and not a test without an end.
+fn outcome<T: Send + 'static>(start: impl FnOnce(&Rc<Executor>, Sender<T>) + Send + 'static) -> T {
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        let executor = Executor::new().expect("an executor");
+        start(&executor, sender);
+        executor.run().expect("it runs");
+    });
+    receiver.recv_timeout(PATIENCE).expect("the tasks come to something")
+}
+
+/// How much longer than asked each of these sleeps took, one after the other.
+fn lateness(asked: Vec<Duration>) -> Vec<Duration> {
+    outcome(|executor, sender| {
+        let sleeper = executor.clone();
+        executor.spawn(async move {
+            let mut late = Vec::new();
+            for time in asked {
+                let start = Instant::now();
+                sleeper.sleep(time).await;
+                late.push(start.elapsed().checked_sub(time).expect("no timer is early"));
+            }
+            sender.send(late).expect("the test waits");
+        });
+    })
+}
+
+fn has_fine_timeouts() -> bool {
+    let epoll = Epoll::new().expect("an epoll");
+    let nothing = raw::Timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut event = barepoll::Event::buffer::<1>();
+    // SAFETY: there is room for one event, the timeout can be read, and there is no mask.
+    let answer =
+        unsafe { raw::epoll_pwait2(epoll.as_raw_fd(), event.as_mut_ptr().cast(), 1, &nothing, std::ptr::null()) };
+    !matches!(answer, Err(Errno::ENOSYS | Errno::EPERM))
+}
+
+/// The machine is not always idle: a round that fails says nothing. But a timer that is wrong is wrong in every round.
+fn in_some_round(what: &str, mut round: impl FnMut() -> Result<(), String>) {
+    let mut last = String::new();
+    for _ in 0..40 {
+        match round() {
+            Ok(()) => return,
+            Err(why) => last = why,
+        }
+        sleep(Duration::from_millis(50));
+    }
+    panic!("{what}: never, and in the last of 40 rounds {last}");
+}
+
+#[test]
+fn a_timer_is_never_early_and_within_200_us_of_what_was_asked() {
+    let room = Duration::from_micros(if has_fine_timeouts() { 200 } else { 1200 });
+    let asked = [150, 333, 700, 999, 1000, 1001, 2500, 3000, 7777, 10_000].map(Duration::from_micros);
+    in_some_round("timers in time", || {
+        let late = lateness(asked.repeat(5));
+        let mut medians = Vec::new();
+        for number in 0..asked.len() {
+            let mut each: Vec<_> = late.iter().skip(number).step_by(asked.len()).collect();
+            each.sort();
+            medians.push(*each[2]);
+        }
+        println!("late by {medians:?} in the median of five, {:?} at worst", late.iter().max());
+        if medians.iter().all(|late| *late <= room) {
+            return Ok(());
+        }
+        Err(format!("late by {medians:?} in the median of five"))
+    });
+}
+
+#[test]
+fn a_sleep_of_100_us_is_not_one_of_a_millisecond() {
+    if !has_fine_timeouts() {
+        return; // before Linux 5.11 it is
+    }
+    in_some_round("200 sleeps of 100 µs", || {
+        let mut late = lateness(vec![Duration::from_micros(100); 200]);
+        late.sort();
+        println!("asked 100 µs: {:?} more in the median, {:?} to {:?}", late[100], late[0], late[199]);
+        if late[100] < Duration::from_micros(400) {
+            return Ok(());
+        }
+        Err(format!("they took {:?} more in the median", late[100]))
+    });
+}
+
+#[test]
+fn timers_fire_in_the_order_of_their_deadlines() {
+    // All ask in one turn. It takes far less than the millisecond between two deadlines, unless somebody else has the processor.
+    const TIMERS: usize = 100;
+    in_some_round("100 timers in order", || {
+        let order = outcome(|executor, sender| {
+            let order = Rc::new(RefCell::new(Vec::new()));
+            for i in 0..TIMERS {
+                let number = i * 77 % TIMERS;
+                let (sleeper, order, sender) = (executor.clone(), order.clone(), sender.clone());
+                executor.spawn(async move {
+                    sleeper.sleep(Duration::from_millis(10 + number as u64)).await;
+                    order.borrow_mut().push(number);
+                    if order.borrow().len() == TIMERS {
+                        sender.send(order.take()).expect("the test waits");
+                    }
+                });
+            }
+        });
+        if order.iter().copied().eq(0..TIMERS) {
+            return Ok(());
+        }
+        Err(format!("{order:?}"))
+    });
+}
+
+struct Counter;
+
+impl Wake for Counter {
+    fn wake(self: Arc<Self>) {}
+}
+
+#[test]
+fn a_cancelled_timer_leaves_nothing() {
+    let executor = Executor::new().expect("an executor");
+    let counter = Arc::new(Counter);
+    let waker = Waker::from(counter.clone());
+    for _ in 0..1000 {
+        let sleep = pin!(executor.sleep(HOUR));
+        assert_eq!(sleep.poll(&mut Context::from_waker(&waker)), Poll::Pending);
+        assert_eq!(Arc::strong_count(&counter), 3, "the heap has a waker");
+    }
+    assert_eq!(Arc::strong_count(&counter), 2, "the heap has none any more");
+}
+
+#[test]
+fn a_limit_of_time_gives_the_value_or_nothing() {
+    let (in_time, too_late, waited) = outcome(|executor, sender| {
+        let sleeper = executor.clone();
+        executor.spawn(async move {
+            let in_time = sleeper.within(HOUR, sleeper.sleep(Duration::from_millis(5))).await;
+            let start = Instant::now();
+            let too_late = sleeper.within(Duration::from_millis(20), pending::<()>()).await;
+            sender.send((in_time, too_late, start.elapsed())).expect("the test waits");
+        });
+    });
+    assert_eq!((in_time, too_late), (Some(()), None));
+    assert!(waited >= Duration::from_millis(20) && waited < PATIENCE / 2, "{waited:?}");
+}
+
+#[test]
+fn tasks_spawned_from_8_threads_all_run() {
+    const TASKS: u64 = 1000;
+    let sum = outcome(|executor, sender| {
+        let (sum, left) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(8 * TASKS)));
+        // Threads send what is `Send`: the tasks find the rest where they run.
+        let (numbers, inbox) = channel();
+        for thread in 0..8 {
+            let (remote, numbers) = (executor.remote.clone(), numbers.clone());
+            thread::spawn(move || {
+                for task in 0..TASKS {
+                    let numbers = numbers.clone();
+                    remote.spawn(move |executor| async move {
+                        executor.sleep(Duration::from_micros(task % 50)).await;
+                        numbers.send(thread * TASKS + task).expect("the collector listens");
+                    });
+                }
+            });
+        }
+        let sleeper = executor.clone();
+        executor.spawn(async move {
+            while left.get() > 0 {
+                while let Ok(number) = inbox.try_recv() {
+                    sum.set(sum.get() + number);
+                    left.set(left.get() - 1);
+                }
+                sleeper.sleep(Duration::from_millis(1)).await;
+            }
+            sender.send(sum.get()).expect("the test waits");
+        });
+    });
+    assert_eq!(sum, (0..8 * TASKS).sum());
+}
+
+#[test]
+fn each_of_many_spawns_wakes_an_executor_that_sleeps_for_ever() {
+    let (sender, remote) = channel();
+    thread::spawn(move || {
+        let executor = Executor::new().expect("an executor");
+        sender.send(executor.remote.clone()).expect("the test waits");
+        executor.run().expect("it runs");
+    });
+    let remote = remote.recv_timeout(PATIENCE).expect("an executor");
+    for _ in 0..20 {
+        let (sender, answer) = channel();
+        sleep(Duration::from_millis(5)); // it is asleep by then
+        remote.spawn(|_| async move { sender.send(()).expect("the test waits") });
+        answer.recv_timeout(PATIENCE / 3).expect("it has woken");
+    }
+    remote.spawn(|executor| async move { executor.stop() });
+}
+
+#[test]
+fn a_waker_works_from_another_thread_and_after_its_task() {
+    let wakes = outcome(|executor, sender| {
+        let mut polls = 0;
+        executor.spawn(poll_fn(move |context| {
+            polls += 1;
+            let waker = context.waker().clone();
+            thread::spawn(move || {
+                sleep(Duration::from_millis(5));
+                waker.wake_by_ref();
+                sleep(Duration::from_millis(5));
+                waker.wake(); // after the last poll nobody is there
+            });
+            if polls < 10 {
+                return Poll::Pending;
+            }
+            sender.send(polls).expect("the test waits");
+            Poll::Ready(())
+        }));
+    });
+    assert_eq!(wakes, 10);
+}
+
+#[test]
+fn a_task_that_wakes_itself_for_ever_starves_neither_timers_nor_sockets() {
+    let (timers, bytes) = outcome(|executor, sender| {
+        executor.spawn(poll_fn(|context| {
+            context.waker().wake_by_ref();
+            Poll::<()>::Pending
+        }));
+        let busy = executor.clone();
+        executor.spawn(async move {
+            loop {
+                busy.sleep(Duration::ZERO).await;
+            }
+        });
+        let (mut ours, theirs) = UnixStream::pair().expect("a socket");
+        theirs.set_nonblocking(true).expect("a socket");
+        let theirs = Async::new(executor.clone(), theirs).expect("room in epoll");
+        thread::spawn(move || (0..20).for_each(|_| ours.write_all(b"x").expect("it is read")));
+        let sleeper = executor.clone();
+        executor.spawn(async move {
+            let mut bytes = 0;
+            for _ in 0..20 {
+                sleeper.sleep(Duration::from_micros(200)).await;
+            }
+            while bytes < 20 {
+                bytes += theirs.when(READ, |mut stream| stream.read(&mut [0; 64])).await.expect("it is open");
+            }
+            sender.send((20, bytes)).expect("the test waits");
+        });
+    });
+    assert_eq!((timers, bytes), (20, 20));
+}
+
+#[test]
+fn a_task_whose_socket_is_always_ready_takes_turns_with_the_others() {
+    let seen = outcome(|executor, sender| {
+        let (mut ours, theirs) = UnixStream::pair().expect("a socket");
+        ours.set_nonblocking(true).expect("a socket");
+        theirs.set_nonblocking(true).expect("a socket");
+        let there = ours.write(&[1; 50_000]).expect("room for some");
+        let (count, theirs) = (Rc::new(Cell::new(0)), Async::new(executor.clone(), theirs).expect("room in epoll"));
+        let counter = count.clone();
+        executor.spawn(async move {
+            while counter.get() < there {
+                counter.set(counter.get() + theirs.when(READ, |mut stream| stream.read(&mut [0])).await.expect("open"));
+            }
+        });
+        // What is read by each turn.
+        let mut seen = Vec::new();
+        executor.spawn(poll_fn(move |context| {
+            seen.push(count.get());
+            let _ = &ours; // which stays open
+            if count.get() < there {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            sender.send(std::mem::take(&mut seen)).expect("the test waits");
+            Poll::Ready(())
+        }));
+    });
+    let longest = seen.windows(2).map(|pair| pair[1] - pair[0]).max().expect("more than one");
+    assert!((1..=200).contains(&longest), "{longest} calls of one task in one go");
+}
+
+#[test]
+fn a_write_waits_until_there_is_room_and_a_reader_and_a_writer_share_a_socket() {
+    let received = outcome(|executor, sender| {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let there = TcpStream::connect(listener.local_addr().expect("bound")).expect("it listens");
+        let (here, _) = listener.accept().expect("it comes");
+        here.set_nonblocking(true).expect("a socket");
+        let here = Rc::new(Async::new(executor.clone(), here).expect("room in epoll"));
+        let reader = here.clone();
+        executor.spawn(async move { here.write_all(&noise(8_000_000)).await.expect("it is read") });
+        executor.spawn(async move {
+            let mut chunk = [0; 100];
+            let length = reader.read(&mut chunk).await.expect("it answers");
+            sender.send(String::from_utf8_lossy(&chunk[..length]).into_owned()).expect("the test waits");
+        });
+        thread::spawn(move || {
+            sleep(Duration::from_millis(100));
+            let mut all = vec![0; 8_000_000];
+            (&there).read_exact(&mut all).expect("all of it");
+            let verdict = if all == noise(8_000_000) { "the same" } else { "something else" };
+            (&there).write_all(verdict.as_bytes()).expect("it is read");
+            sleep(Duration::from_millis(100));
+        });
+    });
+    assert_eq!(received, "the same");
+}
+
+#[test]
+fn an_error_is_told_to_readers_and_writers() {
+    let (read, written) = outcome(|executor, sender| {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let there = TcpStream::connect(listener.local_addr().expect("bound")).expect("it listens");
+        let (here, _) = listener.accept().expect("it comes");
+        here.set_nonblocking(true).expect("a socket");
+        let here = Async::new(executor.clone(), here).expect("room in epoll");
+        executor.spawn(async move {
+            let read = here.read(&mut [0; 10]).await.is_err();
+            let written = here.when(WRITE, |mut stream| stream.write(b"x")).await.is_err();
+            sender.send((read, written)).expect("the test waits");
+        });
+        thread::spawn(move || {
+            sleep(Duration::from_millis(20));
+            close_by_reset(there);
+        });
+    });
+    assert!(read && written);
+}
+
+#[test]
+fn the_tasks_that_are_left_are_dropped_when_it_stops() {
+    let executor = Executor::new().expect("an executor");
+    let (held, keeper) = (Rc::new(()), executor.clone());
+    let watched = Rc::downgrade(&held);
+    executor.spawn(async move {
+        let _held = held;
+        keeper.sleep(HOUR).await;
+    });
+    let stopper = executor.clone();
+    executor.spawn(async move { stopper.stop() });
+    executor.run().expect("it runs");
+    assert_eq!(watched.strong_count(), 0);
+    assert_eq!(Rc::strong_count(&executor), 1);
+}
+
+struct Server {
+    program: Program,
+    echo: SocketAddr,
+    http: SocketAddr,
+}
+
+impl Server {
+    fn start() -> Self {
+        Self::of(Program::start("executor", &[]))
+    }
+
+    fn of(mut program: Program) -> Self {
+        let (echo, http) = (program.address("echo listens on "), program.address("http listens on "));
+        Self { program, echo, http }
+    }
+
+    /// What comes back for these pieces, sent with pauses, until the server closes.
+    fn http(&self, pieces: &[&[u8]]) -> String {
+        let mut stream = connect(self.http);
+        for piece in pieces {
+            stream.write_all(piece).expect("the example reads");
+            sleep(Duration::from_millis(if pieces.len() > 1 { 3 } else { 0 }));
+        }
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an end, not a reset");
+        answer
+    }
+}
+
+#[test]
+fn a_thousand_connections_are_served_at_once() {
+    // For its clients, and for the example, which inherits the limit.
+    let limit = rlimit::increase_nofile_limit(2500).expect("a limit below the hard one can be set");
+    assert!(limit >= 2500, "this test needs 2500 descriptors, and the hard limit is {limit}: raise it (ulimit -Hn)");
+    let server = Server::start();
+    let before = server.program.descriptors();
+    let mut clients = Vec::new();
+    while clients.len() < 1000 {
+        let more: Vec<_> = (0..100).map(|_| connect(server.echo)).collect();
+        exchange(&more);
+        clients.extend(more);
+    }
+    assert_eq!(server.program.descriptors(), before + 1000);
+    exchange(&clients);
+    drop(clients);
+    eventually("all are closed", || server.program.descriptors() == before);
+    assert_eq!(server.program.last_words(), "served 1000 connections\n");
+}
+
+#[test]
+fn much_comes_back_in_order_to_those_who_read_late() {
+    let server = Server::start();
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| echo_to_a_late_reader(server.echo, 12_000_000));
+        }
+    });
+}
+
+#[test]
+fn an_executor_with_nothing_to_do_uses_no_time() {
+    let server = Server::start();
+    let idle: Vec<_> = (0..50).map(|_| connect(server.echo)).collect();
+    exchange(&idle);
+    let _silent = connect(server.http);
+    let busy = server.program.busy_during(Duration::from_millis(300));
+    assert!(busy <= Duration::from_millis(10), "{busy:?} busy with nothing");
+    exchange(&idle);
+}
+
+#[test]
+fn resets_end_their_own_connection_only() {
+    let server = Server::start();
+    let bystander = [connect(server.echo)];
+    exchange(&bystander);
+    let before = server.program.descriptors();
+    for _ in 0..50 {
+        close_by_reset(connect(server.echo));
+        for address in [server.echo, server.http] {
+            let mut asks = connect(address);
+            asks.write_all(&[1; 5_000]).expect("the example reads");
+            close_by_reset(asks);
+        }
+    }
+    exchange(&bystander);
+    eventually("all others are closed", || server.program.descriptors() == before);
+}
+
+#[test]
+fn without_descriptors_it_neither_spins_nor_ends_and_recovers_when_clients_leave() {
+    let server = Server::of(Program::start_by(r#"ulimit -n 32; exec "$@""#, "executor", &[]));
+    survives_a_shortage(server.program, server.echo);
+}
+
+/// A read stops before urgent data, though more may be there behind it: it is short, and the next one is not.
+#[test]
+fn bytes_behind_urgent_ones_come_back_too() {
+    let server = Server::start();
+    let mut stream = connect(server.echo);
+    exchange(std::slice::from_ref(&stream));
+    server.program.frozen(|| {
+        // SAFETY: there are three bytes, and the descriptor is open.
+        let sent = unsafe { libc::send(stream.as_raw_fd(), b"abU".as_ptr().cast(), 3, libc::MSG_OOB) };
+        assert_eq!(sent, 3);
+        stream.write_all(b"cd").expect("the kernel takes it");
+    });
+    let mut back = [0; 4];
+    stream.read_exact(&mut back).expect("the example sends back");
+    assert_eq!(&back, b"abcd");
+}
+
+#[test]
+fn an_end_that_comes_with_the_last_bytes_is_seen() {
+    let server = Server::start();
+    let mut stream = connect(server.echo);
+    exchange(std::slice::from_ref(&stream));
+    server.program.frozen(|| {
+        stream.write_all(b"last").expect("the kernel takes it");
+        stream.shutdown(Shutdown::Write).expect("it is open");
+    });
+    let mut back = String::new();
+    stream.read_to_string(&mut back).expect("the end");
+    assert_eq!(back, "last");
+}
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: here\r\n\r\n";
+const LAST: &str = "GET / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n";
+const HELLO: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 14\r\n\r\nHello, world!\n";
+const GOODBYE: &str =
+    "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 14\r\nConnection: close\r\n\r\nHello, world!\n";
+
+#[test]
+fn http_requests_are_answered_in_one_piece_or_many_and_the_connection_stays() {
+    let server = Server::start();
+    let once = format!("{GET}{LAST}");
+    let twice = format!("{HELLO}{GOODBYE}");
+    assert_eq!(server.http(&[once.as_bytes()]), twice);
+    assert_eq!(server.http(&once.as_bytes().chunks(1).collect::<Vec<_>>()), twice);
+    assert_eq!(server.http(&once.as_bytes().chunks(31).collect::<Vec<_>>()), twice);
+}
+
+#[test]
+fn http_requests_can_be_pipelined_by_the_thousand() {
+    let server = Server::start();
+    let mut stream = connect(server.http);
+    let (requests, mut answers) = (format!("{}{LAST}", GET.repeat(5000)), String::new());
+    let mut writer = stream.try_clone().expect("a socket");
+    thread::scope(|scope| {
+        scope.spawn(move || writer.write_all(requests.as_bytes()).expect("the example reads"));
+        stream.read_to_string(&mut answers).expect("an end, not a reset");
+    });
+    assert!(answers == format!("{}{GOODBYE}", HELLO.repeat(5000)), "{} bytes", answers.len());
+}
+
+#[test]
+fn http_that_is_wrong_too_long_or_not_served_gets_its_status_and_the_end() {
+    let server = Server::start();
+    let long = format!("GET / HTTP/1.1\r\nA: {}\r\n\r\n", "a".repeat(9000));
+    let endless = "a".repeat(200_000);
+    for (request, status) in [
+        ("garbage\r\n\r\n", "400 Bad Request"),
+        ("\r\n\r\n", "400 Bad Request"),
+        ("GET  / HTTP/1.1\r\n\r\n", "400 Bad Request"),
+        ("GET / HTTP/2.0\r\n\r\n", "400 Bad Request"),
+        ("GET / HTTP/1.1\r\nno colon\r\n\r\n", "400 Bad Request"),
+        ("\u{0}\u{ff}\u{fe}\r\n\r\n", "400 Bad Request"),
+        ("POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello", "501 Not Implemented"),
+        // Its body would be a request if it were not for its length.
+        ("GET / HTTP/1.1\r\ncontent-length: 18\r\n\r\nGET / HTTP/1.1\r\n\r\n", "413 Content Too Large"),
+        ("GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "413 Content Too Large"),
+        (&long, "431 Request Header Fields Too Large"),
+        (&endless, "431 Request Header Fields Too Large"),
+    ] {
+        let expected =
+            format!("HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        let mut stream = connect(server.http);
+        stream.write_all(request.as_bytes()).expect("what is too long is read to its end");
+        stream.shutdown(Shutdown::Write).expect("it is open");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an end, not a reset");
+        assert_eq!(answer, expected, "{:?}", request.get(..80).unwrap_or(request));
+    }
+    assert_eq!(server.http(&[b"GET / HTTP/1.0\r\n\r\n"]), GOODBYE);
+    assert_eq!(
+        server.http(&[b"GET /a/b?c HTTP/1.1\r\nconnection: Upgrade, CLOSE\r\nContent-Length: 0\r\n\r\n"]),
+        GOODBYE
+    );
+}
+
+#[test]
+fn http_that_is_refused_may_still_be_sent_for_a_while() {
+    let server = Server::start();
+    let mut stream = connect(server.http);
+    stream.write_all(&[b'a'; 10_000]).expect("the example reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an end, not a reset");
+    assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    for _ in 0..10 {
+        stream.write_all(&[b'a'; 10_000]).expect("no reset");
+        sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_line_quit_stops_it_and_an_input_that_cannot_be_watched_does_not() {
+    let mut server = Server::start();
+    let mut client = connect(server.echo);
+    server.program.type_in("hello\n quit\n");
+    exchange(std::slice::from_ref(&client));
+    server.program.type_in("quit\n");
+    eventually("it stops", || !server.program.is_running());
+    assert_eq!(client.read(&mut [0]).expect("an end, not a reset"), 0);
+
+    let mut server = Server::of(Program::spawn(Command::new(example("executor")).stdin(Stdio::null())));
+    exchange(&[connect(server.echo)]);
+    assert!(server.program.is_running());
+}
+
+#[test]
+fn what_it_cannot_use_is_one_line_that_names_the_usage_and_exit_code_2() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let taken = taken.local_addr().expect("it is bound").to_string();
+    for arguments in [
+        &["nowhere"][..],
+        &["--echo"],
+        &["--http", "nowhere"],
+        &["--echo", &taken],
+        &["--echo", "127.0.0.1:0", "127.0.0.1:0"],
+        &["--port", "1"],
+        &["two\nlines"],
+    ] {
+        refuses("executor", arguments);
+    }
+}
