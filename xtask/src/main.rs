@@ -20,6 +20,7 @@ mod native;
 mod ports;
 mod progress;
 mod report;
+mod serve;
 mod shell;
 mod std_emulated;
 mod targets;
@@ -58,6 +59,8 @@ enum Command {
     Bench(bench::What),
     /// Run `bare-cat`, the example without libc, on every kind of stream, here and for other machines
     Cat,
+    /// Serve HTTP with the example runtime, to curl and wrk
+    Serve,
     /// Compile the crate with the oldest compiler it promises, Debian's rustc 1.63
     Minimum,
     /// Compile the crate for every target that rustc calls Linux, or see it refused with its reason
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
         Command::Clobbers(options) => clobbers::run_alone(&options),
         Command::Bench(what) => bench::run_alone(&what),
         Command::Cat => cat::run_alone(),
+        Command::Serve => serve::run_alone(),
         Command::Minimum => minimum::run_alone(),
         Command::Everywhere => everywhere::run_alone(),
         Command::Std => std_emulated::run_alone(),
