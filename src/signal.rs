@@ -44,8 +44,9 @@ impl SigSet {
     #[inline]
     pub const fn contains(&self, signal: i32) -> bool {
         match place(signal) {
-            Some((word, bit)) => self.0[word] & bit != 0,
-            None => false,
+            // A word there is; with little optimisation no compiler sees it, and would keep a panic.
+            Some((word, bit)) if word < WORDS => self.0[word] & bit != 0,
+            _ => false,
         }
     }
 
@@ -56,8 +57,8 @@ impl SigSet {
     /// `EINVAL`: no signal has this number.
     #[inline]
     pub fn insert(&mut self, signal: i32) -> Result<()> {
-        let (word, bit) = place(signal).ok_or(Errno::EINVAL)?;
-        self.0[word] |= bit;
+        let (word, bit) = self.place_mut(signal).ok_or(Errno::EINVAL)?;
+        *word |= bit;
         Ok(())
     }
 
@@ -70,11 +71,17 @@ impl SigSet {
     // (llvm/llvm-project#205489), and signal 34 takes 33 with it. Inlined into who knows the word, this would become the same.
     #[inline(never)]
     pub fn remove(&mut self, signal: i32) -> Result<()> {
-        let (word, bit) = place(signal).ok_or(Errno::EINVAL)?;
-        if self.0[word] & bit != 0 {
-            self.0[word] ^= bit;
+        let (word, bit) = self.place_mut(signal).ok_or(Errno::EINVAL)?;
+        if *word & bit != 0 {
+            *word ^= bit;
         }
         Ok(())
+    }
+
+    #[inline(always)]
+    fn place_mut(&mut self, signal: i32) -> Option<(&mut usize, usize)> {
+        let (word, bit) = place(signal)?;
+        Some((self.0.get_mut(word)?, bit))
     }
 }
 

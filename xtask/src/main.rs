@@ -23,6 +23,7 @@ mod report;
 mod serve;
 mod shell;
 mod std_emulated;
+mod symbols;
 mod targets;
 mod test;
 mod toolchain;
@@ -54,6 +55,8 @@ enum Command {
     Headers,
     /// Check that each port's trap names every register that a kernel destroys
     Clobbers(clobbers::Options),
+    /// Link every public function into a program that does not link if one can panic, for every target of stable Rust
+    Symbols(symbols::Options),
     /// Measure barepoll beside its peers
     #[command(subcommand)]
     Bench(bench::What),
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
         Command::Asm(options) => asm::run_alone(&options),
         Command::Headers => headers::run_alone(),
         Command::Clobbers(options) => clobbers::run_alone(&options),
+        Command::Symbols(options) => symbols::run_alone(&options),
         Command::Bench(what) => bench::run_alone(&what),
         Command::Cat => cat::run_alone(),
         Command::Serve => serve::run_alone(),

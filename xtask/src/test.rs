@@ -8,7 +8,7 @@ use crate::progress::Progress;
 use crate::shell::root;
 use crate::targets::{select, Target, QUICK, TARGETS};
 use crate::{asm, bench, cat, clobbers, cross, drop_in, everywhere, headers, kernels};
-use crate::{minimum, native, report, std_emulated, toolchain};
+use crate::{minimum, native, report, serve, std_emulated, symbols, toolchain};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -66,7 +66,9 @@ pub fn run(options: &Options) -> Result<(), String> {
                 summary.step("the kernel's headers", || headers::run_checks(&progress, &cache));
                 summary.step("machine code", || asm::compare(&progress, &cache, &targets, false));
                 summary.step("registers of the traps", || clobbers::check(&progress, &cache, &targets));
+                summary.step("no panic, no libc", || symbols::check(&progress, &cache, &targets));
                 summary.step("bare-cat", || cat::run_checks(&progress, &cache));
+                summary.step("executor, under load", || serve::run_checks(&progress, &cache));
                 summary.step("programs in C", || drop_in::run_checks(&progress, &cache));
                 summary.step("with std", || std_emulated::run_checks(&progress, &cache));
                 summary.step("other Linux targets", || everywhere::run_checks(&progress, &cache));
