@@ -22,10 +22,11 @@ impl Pending {
         if self.0.swap(true, AcqRel) {
             return Ok(());
         }
-        write().map_err(|error| {
+        let answer = write();
+        if answer.is_err() {
             self.acknowledge();
-            error
-        })
+        }
+        answer
     }
 
     #[inline]
