@@ -80,8 +80,9 @@ impl Waker {
     ///
     /// # Errors
     ///
-    /// Whatever a write to an eventfd gives where something forbids it, as a seccomp filter (`EPERM`). The waker is as before
-    /// then: another call tries again. A full counter is none, but emptied.
+    /// Only where something forbids the write, as a seccomp filter (`EPERM`), or where unsafe code has closed the descriptor
+    /// (`EBADF`): elsewhere, whoever cannot return an error may `expect` none. The waker is as before then, and another call tries
+    /// again. A full counter is no error, but emptied.
     ///
     /// See [`write(2)`](https://man7.org/linux/man-pages/man2/write.2.html).
     #[inline]
