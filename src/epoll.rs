@@ -186,6 +186,9 @@ impl Epoll {
     /// `epoll_pwait2`. A kernel without that (before Linux 5.11) is remembered, and the timeout then rounds *up* to a
     /// millisecond, and is cut to `i32::MAX` of them: there, a wait of more than 24 days may end early and empty.
     ///
+    /// It ends no earlier, and later by the thread's timer slack (50 µs, unless `prctl` with `PR_SET_TIMERSLACK` says otherwise) and by what
+    /// the machine is busy with.
+    ///
     /// More events than `events` has room for come with the next wait. A buffer longer than the kernel takes (`i32::MAX`
     /// bytes) is used as far as it takes it. A `Vec` with capacity and no length has no room: pass
     /// [`Vec::spare_capacity_mut`] or a buffer of [`Event::buffer`].

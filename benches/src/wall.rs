@@ -7,24 +7,42 @@
 use serde_json::{json, Value};
 use std::time::{Duration, Instant};
 
-/// One way to do it: its name, and the thing done so many times.
+/// One way to do it: its name, and the thing done so many times, which gives how long it took.
 pub struct Way<'a> {
-    pub name: &'static str,
-    pub run: Box<dyn FnMut(u32) + 'a>,
+    name: &'static str,
+    run: Box<dyn FnMut(u32) -> Duration + 'a>,
+    at_least: u32,
 }
 
 impl<'a> Way<'a> {
-    pub fn new(name: &'static str, run: impl FnMut(u32) + 'a) -> Self {
-        Self { name, run: Box::new(run) }
+    pub fn new(name: &'static str, mut run: impl FnMut(u32) + 'a) -> Self {
+        Self::timed(name, move |times| {
+            let start = Instant::now();
+            run(times);
+            start.elapsed()
+        })
+    }
+
+    /// One that times itself, for what comes before and after is not to be counted.
+    pub fn timed(name: &'static str, run: impl FnMut(u32) -> Duration + 'a) -> Self {
+        Self { name, run: Box::new(run), at_least: 1 }
+    }
+
+    /// A chunk is so many times, or more.
+    pub fn at_least(self, times: u32) -> Self {
+        Self { at_least: times, ..self }
     }
 }
+
+/// What the names of barepoll's own ways begin with.
+const OURS: &str = "barepoll";
 
 const ROUNDS: usize = 1200;
 /// What a chunk of the first way is to take.
 const CHUNK: Duration = Duration::from_micros(120);
 const WARM_UP: Duration = Duration::from_millis(50);
 
-/// For each way: nanoseconds for one, and quartiles of the ratios to the first way.
+/// For each way: nanoseconds for one, quartiles of the ratios to the first way, and of barepoll's ratios to this one.
 pub fn compare(mut ways: Vec<Way<'_>>) -> Value {
     let times = warm_up(&mut ways);
     let mut chunks: Vec<Vec<f64>> = vec![Vec::with_capacity(ROUNDS); ways.len()];
@@ -33,33 +51,39 @@ pub fn compare(mut ways: Vec<Way<'_>>) -> Value {
             // Forwards and backwards, and another first each time.
             let turned = (place + round / 2) % ways.len();
             let place = if round % 2 == 0 { turned } else { ways.len() - 1 - turned };
-            let start = Instant::now();
-            (ways[place].run)(times);
-            chunks[place].push(start.elapsed().as_secs_f64() * 1e9 / f64::from(times));
+            let took = (ways[place].run)(times);
+            chunks[place].push(took.as_secs_f64() * 1e9 / f64::from(times));
         }
     }
+    let ratios = |of: &[f64], to: &[f64]| quartiles(of.iter().zip(to).map(|(of, to)| of / to));
+    let ours = ways.iter().position(|way| way.name.starts_with(OURS)).map(|place| &chunks[place]);
     let row = |(way, times): (&Way<'_>, &Vec<f64>)| {
-        let ratios = quartiles(times.iter().zip(&chunks[0]).map(|(time, first)| time / first));
-        json!({ "way": way.name, "ns": quartiles(times.iter().copied())[1], "ratio": ratios })
+        json!({
+            "way": way.name,
+            "ns": quartiles(times.iter().copied())[1],
+            "ratio": ratios(times, &chunks[0]),
+            "ours": ours.map(|ours| ratios(ours, times)),
+        })
     };
     ways.iter().zip(&chunks).map(row).collect()
 }
 
 /// How many times make a chunk.
 fn warm_up(ways: &mut [Way<'_>]) -> u32 {
+    let least = ways.iter().map(|way| way.at_least).max().unwrap_or(1);
     let mut times = 1;
     for way in ways.iter_mut().rev() {
-        let (start, mut done) = (Instant::now(), 0_u32);
+        let (start, mut done, mut took) = (Instant::now(), 0_u32, Duration::ZERO);
         while start.elapsed() < WARM_UP {
-            (way.run)(1);
-            done += 1;
+            took += (way.run)(least);
+            done += least;
         }
-        times = (f64::from(done) * CHUNK.as_secs_f64() / start.elapsed().as_secs_f64()) as u32;
+        times = (f64::from(done) * CHUNK.as_secs_f64() / took.as_secs_f64()) as u32;
     }
-    times.max(1)
+    times.max(least)
 }
 
-fn quartiles(values: impl Iterator<Item = f64>) -> [f64; 3] {
+pub fn quartiles(values: impl Iterator<Item = f64>) -> [f64; 3] {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     [1, 2, 3].map(|quarter| values[values.len() * quarter / 4])

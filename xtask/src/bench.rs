@@ -1,18 +1,19 @@
 //! Measures barepoll beside its peers.
 
+use crate::documents::{PERFORMANCE, README};
 use crate::progress::Progress;
 use crate::shell::{both, capture, cargo, ensure, root, run};
-use crate::{documents::README, report, wall};
+use crate::{report, wall};
 use clap::Subcommand;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 #[derive(Subcommand)]
 pub enum What {
     /// User instructions a call, loop included, counted by valgrind
     Instructions {
-        /// Write README's table too
+        /// Write the tables into docs/performance.md and README.md too
         #[arg(long)]
         write: bool,
     },
@@ -31,9 +32,22 @@ pub fn run_alone(what: &What) -> Result<(), String> {
     let progress = Progress::new();
     match what {
         What::Instructions { write } => {
-            let (table, compared) = instructions(&progress)?;
+            let mut compared = Vec::new();
+            for (name, count) in [
+                ("instructions-1", Count { who: &WHO, threads: 1, profile: "release" }),
+                ("instructions-2", Count { who: &WHO, threads: 2, profile: "release" }),
+                ("instructions-as-it-comes", Count { who: &WHO, threads: 1, profile: "as-it-comes" }),
+            ] {
+                let (table, outcome) = count.run(&progress)?;
+                println!("\n{table}\n");
+                if *write {
+                    PERFORMANCE.write(name, &table)?;
+                }
+                compared.push(outcome);
+            }
+            let (table, _) = Count { who: &IN_README, threads: 1, profile: "release" }.run(&progress)?;
             keep("instructions", &table, *write)?;
-            compared.map(drop)
+            compared.into_iter().try_for_each(|outcome| outcome.map(drop))
         }
         What::Build { write } => keep("cold builds", &build(&progress)?, *write),
         What::Wall(what) => wall::run_alone(&progress, what),
@@ -42,7 +56,8 @@ pub fn run_alone(what: &What) -> Result<(), String> {
 
 const LIMIT: &str = "by-hand";
 const OURS: &str = "barepoll";
-const WHO: [&str; 4] = [LIMIT, OURS, "rustix", "libc"];
+const WHO: [&str; 9] = [LIMIT, OURS, "sc", "syscalls", "rustix", "libc", "nix", "mio", "polling"];
+const IN_README: [&str; 4] = [LIMIT, OURS, "rustix", "libc"];
 const OPERATIONS: [&str; 6] = ["wait", "modify", "write", "read", "read-again", "create-close"];
 /// What may be more than by hand, and why: `read` also tells a short read from an error, which one comparison by hand does not.
 const ALLOWANCE: (&str, u64) = ("read-again", 1);
@@ -59,62 +74,89 @@ fn keep(name: &str, table: &str, write: bool) -> Result<(), String> {
 /// How many operations cost no more than by hand; an error names those that do.
 type Compared = Result<usize, String>;
 
-/// Counts the instructions of every operation by everybody: a table, and what barepoll's row comes to.
-pub fn instructions(progress: &Progress) -> Result<(String, Compared), String> {
-    let job = progress.job("instructions a call");
-    job.at("building");
-    ensure_valgrind()?;
-    build_benches()?;
-    let mut rows = Vec::new();
-    let mut more = Vec::new();
-    let mut limit = [0; OPERATIONS.len()];
-    for who in WHO {
-        let mut row = vec![who.to_string()];
-        for (place, operation) in OPERATIONS.into_iter().enumerate() {
-            job.at(&format!("{who} {operation}"));
-            let counted = a_call(who, operation)?;
-            let allowed = limit[place] + if operation == ALLOWANCE.0 { ALLOWANCE.1 } else { 0 };
-            match who {
-                LIMIT => limit[place] = counted,
-                OURS if counted > allowed => more.push(format!("{operation}: {counted}, by hand {}", limit[place])),
-                _ => {}
+/// For a full test: by hand and by barepoll.
+pub fn instructions(progress: &Progress) -> Compared {
+    Count { who: &[LIMIT, OURS], threads: 1, profile: "release" }.run(progress)?.1
+}
+
+/// Whose instructions are counted, in a process of how many threads, and how it was compiled.
+struct Count {
+    who: &'static [&'static str],
+    threads: u8,
+    profile: &'static str,
+}
+
+impl Count {
+    /// Counts the instructions of every operation: a table, and what barepoll's row comes to.
+    fn run(&self, progress: &Progress) -> Result<(String, Compared), String> {
+        let job = progress.job("instructions a call");
+        job.at("building");
+        ensure_valgrind()?;
+        let program = build_with(self.profile)?;
+        let mut rows = Vec::new();
+        let mut more = Vec::new();
+        let mut limit = [0; OPERATIONS.len()];
+        // Another profile lays a loop out otherwise.
+        let spare = u64::from(self.profile != "release");
+        for who in self.who {
+            let mut row = vec![who.to_string()];
+            for (place, operation) in OPERATIONS.into_iter().enumerate() {
+                job.at(&format!("{who} {operation}"));
+                let Some(counted) = self.a_call(&program, who, operation)? else {
+                    row.push("–".into());
+                    continue;
+                };
+                let allowed = limit[place] + spare + if operation == ALLOWANCE.0 { ALLOWANCE.1 } else { 0 };
+                match *who {
+                    LIMIT => limit[place] = counted,
+                    OURS if counted > allowed => more.push(format!("{operation}: {counted}, by hand {}", limit[place])),
+                    _ => {}
+                }
+                row.push(counted.to_string());
             }
-            row.push(counted.to_string());
+            rows.push(row);
         }
-        rows.push(row);
+        job.done(if more.is_empty() { "as by hand" } else { "FAILED" });
+        let table = report::markdown(&[&["instructions a call"], &OPERATIONS[..]].concat(), rows);
+        let compared = match more.as_slice() {
+            [] => Ok(OPERATIONS.len()),
+            more => Err(format!("barepoll needs more instructions than by hand: {}", more.join("; "))),
+        };
+        Ok((table, compared))
     }
-    job.done(if more.is_empty() { "as by hand" } else { "FAILED" });
-    let table = report::markdown(&[&["instructions a call"], &OPERATIONS[..]].concat(), rows);
-    let compared = match more.as_slice() {
-        [] => Ok(OPERATIONS.len()),
-        more => Err(format!("barepoll needs more instructions than by hand: {}", more.join("; "))),
-    };
-    Ok((table, compared))
+
+    /// (I(2N) − I(N)) / N: what one turn of the loop adds; `None` for what somebody does not have.
+    fn a_call(&self, program: &Path, who: &str, operation: &str) -> Result<Option<u64>, String> {
+        const N: u64 = 10_000; // what a second thread adds is once, not a turn
+        let arguments = |n: u64| ["count", who, operation, &n.to_string(), &self.threads.to_string()].map(String::from);
+        if both(&capture(Command::new(program).args(arguments(1)))?).contains(" has no ") {
+            return Ok(None);
+        }
+        let [once, twice] = [N, 2 * N].map(|n| counted(Command::new("valgrind"), program, &arguments(n)));
+        Ok(Some((twice? - once?) / N))
+    }
+}
+
+fn counted(mut valgrind: Command, program: &Path, arguments: &[String]) -> Result<u64, String> {
+    valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(program).args(arguments);
+    let output = run(&mut valgrind)?;
+    let number = output.lines().find_map(|line| line.split("Collected : ").nth(1)?.trim().parse().ok());
+    number.ok_or_else(|| format!("valgrind printed no count:\n{output}"))
 }
 
 /// The program that does what is measured.
 pub fn build_benches() -> Result<PathBuf, String> {
-    run(cargo().args(["build", "--release", "--locked", "-p", "benches"]))?;
-    Ok(target().join("release/benches"))
+    build_with("release")
+}
+
+fn build_with(profile: &str) -> Result<PathBuf, String> {
+    run(cargo().args(["build", "--profile", profile, "--locked", "-p", "benches"]))?;
+    Ok(target().join(profile).join("benches"))
 }
 
 fn ensure_valgrind() -> Result<(), String> {
     let is_there = || capture(Command::new("valgrind").arg("--version")).is_ok_and(|output| output.status.success());
     ensure(is_there, &["valgrind"], "valgrind, which counts the instructions,")
-}
-
-/// (I(2N) − I(N)) / N: what one turn of the loop adds.
-fn a_call(who: &str, operation: &str) -> Result<u64, String> {
-    const N: u64 = 1000;
-    Ok((counted(who, operation, 2 * N)? - counted(who, operation, N)?) / N)
-}
-
-fn counted(who: &str, operation: &str, n: u64) -> Result<u64, String> {
-    let mut valgrind = Command::new("valgrind");
-    valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
-    let output = run(valgrind.arg(target().join("release/benches")).args(["count", who, operation, &n.to_string()]))?;
-    let number = output.lines().find_map(|line| line.split("Collected : ").nth(1)?.trim().parse().ok());
-    number.ok_or_else(|| format!("valgrind printed no count:\n{output}"))
 }
 
 fn target() -> PathBuf {

@@ -3,6 +3,7 @@
 mod asm;
 mod bench;
 mod cat;
+mod chart;
 mod clobbers;
 mod conformance;
 mod cpio;

@@ -54,7 +54,7 @@ pub fn run(options: &Options) -> Result<(), String> {
     if everything {
         summary.step("the waker's model", || native::test(&progress, "model", &["--release", "-p", "model"]));
         summary.step("oldest compiler", || minimum::run_checks(&progress));
-        summary.step("instructions a call", || bench::instructions(&progress)?.1);
+        summary.step("instructions a call", || bench::instructions(&progress));
     }
     match prepare(&progress, &targets) {
         Err(why) => summary.failures.push(why),

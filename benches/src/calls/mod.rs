@@ -1,11 +1,19 @@
-//! One operation, N times, by hand, by barepoll or by a peer: for a counter of instructions.
+//! The calls themselves, one operation many times: by hand, by barepoll, by its peers.
 
 mod barepoll;
 #[cfg(target_arch = "x86_64")]
 #[path = "by_hand_x86_64.rs"]
 mod by_hand;
 mod libc;
+mod mio;
+mod nix;
+mod polling;
 mod rustix;
+mod sc;
+mod syscalls;
+
+use crate::wall::{compare, Way};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// What is done `n` times. Descriptors: an epoll that watches the eventfd for reading; `full`, a semaphore that never runs
 /// dry; `empty`, nonblocking and zero.
@@ -18,20 +26,28 @@ pub struct Descriptors {
 /// Runs an operation `n` times; false if one of them did not do what it should.
 type Operation = fn(&Descriptors, u64) -> bool;
 
+type Operations = [Option<Operation>; 6];
+
 /// The operations, in the order of every implementor's table.
 const OPERATIONS: [&str; 6] = ["wait", "modify", "write", "read", "read-again", "create-close"];
 
-const WHO: [(&str, [Operation; 6]); 4] = [
+/// By hand first: the limit.
+const WHO: [(&str, Operations); 9] = [
     ("by-hand", by_hand::OPERATIONS),
     ("barepoll", barepoll::OPERATIONS),
+    ("sc", sc::OPERATIONS),
+    ("syscalls", syscalls::OPERATIONS),
     ("rustix", rustix::OPERATIONS),
     ("libc", libc::OPERATIONS),
+    ("nix", nix::OPERATIONS),
+    ("mio", mio::OPERATIONS),
+    ("polling", polling::OPERATIONS),
 ];
 
-/// Defines an implementor's operations: each an expression that is true where the call did what it should.
+/// Defines an implementor's operations: each an expression that is true where the call did what it should, or none.
 macro_rules! operations {
-    ($($name:ident($at:ident) { $($before:stmt)* } $call:expr;)*) => {
-        $(
+    ($($name:ident $(: $none:ident)? $(($at:ident) { $($before:stmt);* $(;)? } $call:expr)?;)*) => {
+        $($(
             #[inline(never)]
             fn $name($at: &crate::calls::Descriptors, n: u64) -> bool {
                 $($before)*
@@ -46,27 +62,58 @@ macro_rules! operations {
                 }
                 true
             }
-        )*
-        pub const OPERATIONS: [crate::calls::Operation; 6] = [$($name),*];
+        )?)*
+        pub const OPERATIONS: crate::calls::Operations = [$(crate::calls::operations!(@one $name $($none)?)),*];
     };
+    (@one $name:ident none) => { None };
+    (@one $name:ident) => { Some($name) };
 }
 pub(crate) use operations;
 
 /// What `WHO` and `OPERATION` may be.
 pub fn names() -> String {
     let who: Vec<&str> = WHO.iter().map(|(name, _)| *name).collect();
-    format!("WHO of {}, OPERATION of {}", who.join(", "), OPERATIONS.join(", "))
+    format!("WHO is of {}, OPERATION of {}, THREADS 1 or 2", who.join(", "), OPERATIONS.join(", "))
 }
 
-pub fn run(who: &str, operation: &str, n: &str) -> Result<(), String> {
+/// For a counter of instructions: one operation `n` times, in a process of one or two threads.
+pub fn run(who: &str, operation: &str, n: &str, threads: &str) -> Result<(), String> {
     let (_, table) = WHO.iter().find(|(name, _)| *name == who).ok_or_else(names)?;
-    let place = OPERATIONS.iter().position(|name| *name == operation).ok_or_else(names)?;
+    let run = table[place(operation)?].ok_or_else(|| format!("{who} has no {operation}"))?;
     let n = n.parse().map_err(|_| names())?;
     let descriptors = descriptors().map_err(|errno| format!("no descriptors to work with: {errno}"))?;
-    if table[place](&descriptors, n) {
+    let done = match threads {
+        "1" => run(&descriptors, n),
+        "2" => crate::scenarios::beside_another_thread(|| run(&descriptors, n)),
+        _ => return Err(names()),
+    };
+    if done {
         return Ok(());
     }
     Err(format!("{operation} by {who} did not do what it should"))
+}
+
+/// Wall time of an operation by everybody, beside the same by hand.
+pub fn time(operation: &str, threads: usize) -> Result<serde_json::Value, String> {
+    let place = place(operation)?;
+    let descriptors = descriptors().map_err(|errno| format!("no descriptors to work with: {errno}"))?;
+    let again = ("by-hand, again", by_hand::OPERATIONS);
+    let ways = [&WHO[..1], &[again], &WHO[1..]].concat().into_iter().filter_map(|(name, table)| {
+        let (run, descriptors) = (table[place]?, &descriptors);
+        Some(Way::new(name, move |times| assert!(run(descriptors, times.into()), "{name} did not do what it should")))
+    });
+    let ways = ways.collect();
+    Ok(if threads == 1 { compare(ways) } else { crate::scenarios::beside_another_thread(|| compare(ways)) })
+}
+
+fn place(operation: &str) -> Result<usize, String> {
+    OPERATIONS.iter().position(|name| *name == operation).ok_or_else(names)
+}
+
+/// A duplicate, owned as std does.
+fn std_fd(of: &impl ::barepoll::fd::AsRawFd) -> OwnedFd {
+    // SAFETY: open for as long as what owns it is borrowed.
+    unsafe { BorrowedFd::borrow_raw(of.as_raw_fd()) }.try_clone_to_owned().expect("a descriptor is left")
 }
 
 fn descriptors() -> Result<Descriptors, ::barepoll::Errno> {

@@ -1,37 +1,10 @@
-//! What is timed: each scenario is ways to do one thing, the usual one first, then that once more.
+//! Waking a loop: by an eventfd that is read, by barepoll's waker, by mio's.
 
+use super::{beside_another_thread, counter, ONE};
 use crate::wall::{compare, Way};
-use barepoll::{Epoll, Event, EventData, EventFd, EventFdFlags, EventFlags, InterestSet, Result, Slot, Waker};
+use barepoll::{Epoll, Event, EventFd, EventFlags, Result, Waker};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{scope, Scope};
-use std::time::Duration;
-
-type Scenario = fn() -> Result<serde_json::Value>;
-
-const SCENARIOS: [(&str, Scenario); 6] = [
-    ("wakeup", wakeup),
-    ("wakeup-calls", wakeup_calls),
-    ("burst", burst),
-    ("spin", spin),
-    ("interest", interest),
-    ("interest-nothing-to-save", interest_nothing_to_save),
-];
-
-pub fn run(name: &str) -> std::result::Result<(), String> {
-    let names = SCENARIOS.map(|(name, _)| name).join(", ");
-    let (_, scenario) = SCENARIOS
-        .iter()
-        .find(|(scenario, _)| *scenario == name)
-        .ok_or_else(|| format!("no scenario {name:?}: there are {names}"))?;
-    println!("{}", scenario().map_err(|errno| format!("{name}: {errno}"))?);
-    Ok(())
-}
-
-fn counter() -> Result<EventFd> {
-    EventFd::new(0, EventFdFlags::CLOEXEC | EventFdFlags::NONBLOCK)
-}
-
-const ONE: EventData = EventData::new_u64(1);
 
 /// What one thread wakes another with, and how that one waits for it.
 trait Bell: Sized + Sync {
@@ -129,7 +102,7 @@ impl<B: Bell> PingPong<B> {
 
 /// There and back between two threads of one core: two wake-ups and two switches. Across cores most of the time is the sleeping
 /// core's own, and which of the two it is changes from chunk to chunk.
-fn wakeup() -> Result<serde_json::Value> {
+pub fn wakeup() -> Result<serde_json::Value> {
     stay_on_one_core();
     let usual = [PingPong::<ReadEventFd>::new()?, PingPong::new()?];
     let (ours, mio) = (PingPong::<OurWaker>::new()?, PingPong::<Mio>::new()?);
@@ -164,12 +137,12 @@ fn stay_on_one_core() {
 
 /// A wake-up and the wait that it ends, without the switch of threads between: what the calls cost. Another thread is there, asleep, as
 /// where wake-ups are of use.
-fn wakeup_calls() -> Result<serde_json::Value> {
+pub fn wakeup_calls() -> Result<serde_json::Value> {
     beside_another_thread(wake_ups_before_each_turn::<1>)
 }
 
 /// Eight wake-ups before the loop comes round, and its turn.
-fn burst() -> Result<serde_json::Value> {
+pub fn burst() -> Result<serde_json::Value> {
     beside_another_thread(wake_ups_before_each_turn::<8>)
 }
 
@@ -188,115 +161,5 @@ fn wake_ups_before_each_turn<const WAKE_UPS: usize>() -> Result<serde_json::Valu
         way::<ReadEventFd>("the same again", WAKE_UPS)?,
         way::<OurWaker>("barepoll's Waker", WAKE_UPS)?,
         way::<Mio>("mio's Waker", WAKE_UPS)?,
-    ]))
-}
-
-/// A libc call of a process with two threads takes a longer way than of one with one.
-fn beside_another_thread<T>(run: impl FnOnce() -> T) -> T {
-    let end = AtomicBool::new(false);
-    scope(|scope| {
-        let other = scope.spawn(|| {
-            while !end.load(Ordering::Relaxed) {
-                std::thread::park();
-            }
-        });
-        let given = run();
-        end.store(true, Ordering::Relaxed);
-        other.thread().unpark();
-        given
-    })
-}
-
-/// A wait of at most 5 ms with work ready.
-fn spin() -> Result<serde_json::Value> {
-    const TIMEOUT: Option<Duration> = Some(Duration::from_millis(5));
-    let (epoll, eventfd) = (Epoll::new()?, counter()?);
-    eventfd.write(1)?;
-    epoll.add(&eventfd, ONE, EventFlags::IN)?;
-    let wait = |times| {
-        for _ in 0..times {
-            assert_eq!(epoll.wait(&mut Event::buffer::<64>(), TIMEOUT).unwrap().len(), 1);
-        }
-    };
-    let spinning = |times| {
-        for _ in 0..times {
-            assert_eq!(epoll.wait_spinning(&mut Event::buffer::<64>(), TIMEOUT, 1).unwrap().len(), 1);
-        }
-    };
-    Ok(compare(vec![Way::new("wait", wait), Way::new("the same again", wait), Way::new("wait_spinning, 1", spinning)]))
-}
-
-/// How many descriptors change in a turn.
-const DESCRIPTORS: usize = 16;
-
-/// Registered eventfds, twice: for calls, and for a set.
-struct Registered {
-    epoll: Epoll,
-    eventfds: Vec<EventFd>,
-}
-
-impl Registered {
-    fn new() -> Result<Self> {
-        let made = Self { epoll: Epoll::new()?, eventfds: (0..DESCRIPTORS).map(|_| counter()).collect::<Result<_>>()? };
-        made.eventfds.iter().try_for_each(|eventfd| made.epoll.add(eventfd, ONE, EventFlags::IN))?;
-        Ok(made)
-    }
-}
-
-/// Each descriptor removed, and added again with another interest; then told.
-fn interest() -> Result<serde_json::Value> {
-    let naive = |at: &Registered, interest| {
-        for eventfd in &at.eventfds {
-            at.epoll.delete(eventfd).unwrap();
-            at.epoll.add(eventfd, ONE, interest).unwrap();
-        }
-    };
-    compare_interests(naive, |at, set, interest| {
-        for eventfd in &at.eventfds {
-            set.remove(eventfd).unwrap();
-            set.set(eventfd, ONE, interest).unwrap();
-        }
-        set.flush(&at.epoll).unwrap();
-    })
-}
-
-/// Each descriptor's interest changed once.
-fn interest_nothing_to_save() -> Result<serde_json::Value> {
-    let naive = |at: &Registered, interest| {
-        for eventfd in &at.eventfds {
-            at.epoll.modify(eventfd, ONE, interest).unwrap();
-        }
-    };
-    compare_interests(naive, |at, set, interest| {
-        for eventfd in &at.eventfds {
-            set.set(eventfd, ONE, interest).unwrap();
-        }
-        set.flush(&at.epoll).unwrap();
-    })
-}
-
-fn compare_interests(
-    naive: impl Fn(&Registered, EventFlags) + Copy,
-    ours: impl Fn(&Registered, &mut InterestSet<'_>, EventFlags),
-) -> Result<serde_json::Value> {
-    let at = [Registered::new()?, Registered::new()?, Registered::new()?];
-    let mut slots = [Slot::EMPTY; 256];
-    let mut set = InterestSet::new(&mut slots);
-    let interests = [EventFlags::IN, EventFlags::PRI];
-    let calls = |at| {
-        move |times| {
-            for turn in 0..times {
-                naive(at, interests[turn as usize % 2]);
-            }
-        }
-    };
-    Ok(compare(vec![
-        Way::new("calls at once", calls(&at[0])),
-        Way::new("the same again", calls(&at[1])),
-        Way::new("InterestSet", |times| {
-            for turn in 0..times {
-                ours(&at[2], &mut set, interests[turn as usize % 2]);
-            }
-        }),
     ]))
 }

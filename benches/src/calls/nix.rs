@@ -1,0 +1,30 @@
+//! nix, on libc.
+
+use crate::calls::std_fd;
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::eventfd::EventFd;
+
+/// nix's own owner of a duplicate.
+fn eventfd(of: &impl barepoll::fd::AsRawFd) -> EventFd {
+    // SAFETY: a duplicate of an eventfd.
+    unsafe { EventFd::from_owned_fd(std_fd(of)) }
+}
+
+crate::calls::operations! {
+    wait(at) { let epoll = Epoll(std_fd(&at.epoll)); let mut buffer = [EpollEvent::empty(); 64] }
+        epoll.wait(&mut buffer, EpollTimeout::ZERO).is_ok();
+    modify(at) {
+            let (epoll, empty) = (Epoll(std_fd(&at.epoll)), eventfd(&at.empty));
+            epoll.add(&empty, EpollEvent::new(EpollFlags::EPOLLIN, 1)).unwrap()
+        }
+        epoll.modify(&empty, &mut EpollEvent::new(EpollFlags::EPOLLIN, 1)).is_ok();
+    write(at) { let full = eventfd(&at.full) }
+        full.write(1).is_ok();
+    read(at) { let full = eventfd(&at.full) }
+        full.read().is_ok();
+    read_again(at) { let empty = eventfd(&at.empty) }
+        empty.read() == Err(Errno::EAGAIN);
+    create_close(_at) {}
+        Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).is_ok();
+}

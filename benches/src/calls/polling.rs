@@ -1,0 +1,21 @@
+//! polling: what it has of these. Its wake-up is `notify`, which costs a call only where none is pending; here each is taken up.
+
+use crate::calls::std_fd;
+use polling::{Event, Events, PollMode, Poller};
+use std::time::Duration;
+
+crate::calls::operations! {
+    wait(_at) { let (poller, mut events) = (Poller::new().unwrap(), Events::new()) }
+        poller.wait(&mut events, Some(Duration::ZERO)).is_ok();
+    modify(at) {
+            let (poller, empty) = (Poller::new().unwrap(), std_fd(&at.empty));
+            // SAFETY: the poller is dropped with the descriptor, at the end of this function.
+            unsafe { poller.add_with_mode(&empty, Event::readable(1), PollMode::Level) }.unwrap()
+        }
+        poller.modify_with_mode(&empty, Event::readable(1), PollMode::Level).is_ok();
+    write: none;
+    read: none;
+    read_again: none;
+    create_close(_at) {}
+        Poller::new().is_ok();
+}

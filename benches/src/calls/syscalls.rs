@@ -1,0 +1,37 @@
+//! syscalls: any call by its name, checked.
+
+use barepoll::fd::AsRawFd;
+use barepoll::{Event, EventData, EventFlags};
+use std::mem::MaybeUninit;
+use syscalls::{syscall, Errno};
+
+crate::calls::operations! {
+    wait(at) { let mut buffer = Event::buffer::<64>() }
+        // SAFETY: room for 64 events.
+        unsafe { syscall!(syscalls::Sysno::epoll_wait, at.epoll.as_raw_fd(), buffer.as_mut_ptr(), 64, 0) }.is_ok();
+    modify(at) {}
+        {
+            let event = Event::new(EventFlags::IN, EventData::new_u64(1));
+            let (epoll, empty) = (at.epoll.as_raw_fd(), at.empty.as_raw_fd());
+            // SAFETY: the event is a local one.
+            unsafe { syscall!(syscalls::Sysno::epoll_ctl, epoll, 3, empty, &raw const event) }.is_ok()
+        };
+    write(at) {}
+        {
+            let add = 1_u64;
+            // SAFETY: eight bytes.
+            unsafe { syscall!(syscalls::Sysno::write, at.full.as_raw_fd(), &raw const add, 8) }.is_ok()
+        };
+    read(at) { let mut value = MaybeUninit::<u64>::uninit() }
+        // SAFETY: room for eight bytes.
+        unsafe { syscall!(syscalls::Sysno::read, at.full.as_raw_fd(), value.as_mut_ptr(), 8) }.is_ok();
+    read_again(at) { let mut value = MaybeUninit::<u64>::uninit() }
+        // SAFETY: room for eight bytes.
+        unsafe { syscall!(syscalls::Sysno::read, at.empty.as_raw_fd(), value.as_mut_ptr(), 8) } == Err(Errno::EAGAIN);
+    create_close(_at) {}
+        {
+            // SAFETY: no pointer; the descriptor is this loop's own.
+            unsafe { syscall!(syscalls::Sysno::epoll_create1, 0x80000).and_then(|fd| syscall!(syscalls::Sysno::close, fd)) }
+                .is_ok()
+        };
+}

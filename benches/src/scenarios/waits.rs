@@ -1,0 +1,128 @@
+//! Waits: with work ready, with many registered, with many ready, and until a time.
+
+use super::{counter, ONE};
+use crate::wall::{compare, quartiles, Way};
+use barepoll::fd::{AsRawFd, BorrowedFd};
+use barepoll::{Epoll, Event, EventFd, EventFlags, Result};
+use serde_json::{json, Value};
+use std::time::{Duration, Instant};
+
+/// A wait of at most 5 ms with work ready.
+pub fn spin() -> Result<serde_json::Value> {
+    const TIMEOUT: Option<Duration> = Some(Duration::from_millis(5));
+    let (epoll, eventfd) = (Epoll::new()?, counter()?);
+    eventfd.write(1)?;
+    epoll.add(&eventfd, ONE, EventFlags::IN)?;
+    let wait = |times| {
+        for _ in 0..times {
+            assert_eq!(epoll.wait(&mut Event::buffer::<64>(), TIMEOUT).unwrap().len(), 1);
+        }
+    };
+    let spinning = |times| {
+        for _ in 0..times {
+            assert_eq!(epoll.wait_spinning(&mut Event::buffer::<64>(), TIMEOUT, 1).unwrap().len(), 1);
+        }
+    };
+    Ok(compare(vec![Way::new("wait", wait), Way::new("the same again", wait), Way::new("wait_spinning, 1", spinning)]))
+}
+
+/// An epoll with so many registrations, and the files that keep them alive, which are fewer: a file is registered by many numbers, each
+/// closed once that is done. So this needs no more descriptors than any process may have.
+fn registered(count: usize) -> Result<(Epoll, Vec<EventFd>)> {
+    const FILES: usize = 128;
+    let (epoll, files) = (Epoll::new()?, (0..count.min(FILES)).map(|_| counter()).collect::<Result<Vec<_>>>()?);
+    for place in 0..count {
+        let file = files[place % files.len()].as_raw_fd();
+        let lowest = (1000 + place / files.len()) as i32;
+        // SAFETY: a new descriptor, closed below.
+        unsafe {
+            let number = libc::fcntl(file, libc::F_DUPFD_CLOEXEC, lowest);
+            epoll.add(BorrowedFd::borrow_raw(number), ONE, EventFlags::IN)?;
+            libc::close(number);
+        }
+    }
+    Ok((epoll, files))
+}
+
+/// A wait that does not wait, of an epoll where so many are registered and nothing is ready.
+pub fn idle() -> Result<Value> {
+    const REGISTERED: [(&str, usize); 5] =
+        [("1 registered", 1), ("the same again", 1), ("100", 100), ("10,000", 10_000), ("100,000", 100_000)];
+    let at = REGISTERED.iter().map(|(_, count)| registered(*count)).collect::<Result<Vec<_>>>()?;
+    let ways = REGISTERED.iter().zip(&at).map(|((name, _), (epoll, _))| {
+        Way::new(name, move |times| {
+            let mut buffer = Event::buffer::<64>();
+            for _ in 0..times {
+                assert!(epoll.wait(&mut buffer, Some(Duration::ZERO)).unwrap().is_empty());
+            }
+        })
+    });
+    Ok(compare(ways.collect()))
+}
+
+/// A wait of an epoll where so many are ready, for each of them.
+pub fn ready() -> Result<Value> {
+    const READY: [(&str, usize); 6] =
+        [("1 ready", 1), ("the same again", 1), ("4", 4), ("16", 16), ("128", 128), ("1,024", 1024)];
+    let mut at: Vec<(Epoll, Vec<EventFd>)> = Vec::new();
+    for (_, ready) in READY {
+        let (epoll, eventfds) = (Epoll::new()?, (0..ready).map(|_| counter()).collect::<Result<Vec<_>>>()?);
+        eventfds
+            .iter()
+            .try_for_each(|eventfd| epoll.add(eventfd, ONE, EventFlags::IN).and_then(|()| eventfd.write(1)))?;
+        at.push((epoll, eventfds));
+    }
+    let ways = READY.iter().zip(&at).map(|((name, ready), (epoll, _))| {
+        Way::new(name, move |times| {
+            let mut buffer = Event::buffer::<1024>();
+            // As many events as others, in fewer waits.
+            for _ in 0..times.div_ceil(*ready as u32) {
+                assert_eq!(epoll.wait(&mut buffer, Some(Duration::ZERO)).unwrap().len(), *ready);
+            }
+        })
+        .at_least(1024)
+    });
+    Ok(compare(ways.collect()))
+}
+
+/// A wait until a time: asked, and given. The thread's timer slack, by which a kernel may be late, is as it comes, and then none.
+pub fn timers() -> Result<Value> {
+    const ASKED_US: [u64; 7] = [10, 50, 100, 500, 1000, 2500, 10_000];
+    const TIMES: usize = 60;
+    type Wait<'a> = Box<dyn FnMut(Duration) + 'a>;
+    let epoll = Epoll::new()?;
+    let (poller, mut events) = (polling::Poller::new().expect("polling"), polling::Events::new());
+    let (mut poll, mut mio_events) = (mio::Poll::new().expect("mio"), mio::Events::with_capacity(8));
+    let by_libc = |time: Duration| {
+        let mut buffer = [libc::epoll_event { events: 0, u64: 0 }; 8];
+        let ms = time.as_micros().div_ceil(1000) as i32;
+        // SAFETY: room for eight events.
+        unsafe { libc::epoll_wait(epoll.as_raw_fd(), buffer.as_mut_ptr(), 8, ms) };
+    };
+    let mut waits: [(&str, Wait<'_>); 4] = [
+        ("barepoll", Box::new(|time| drop(epoll.wait(&mut Event::buffer::<8>(), Some(time))))),
+        ("epoll_wait, rounded up", Box::new(by_libc)),
+        ("mio", Box::new(|time| poll.poll(&mut mio_events, Some(time)).expect("mio's poll"))),
+        ("polling", Box::new(|time| assert_eq!(poller.wait(&mut events, Some(time)).expect("polling's wait"), 0))),
+    ];
+    let mut rows = Vec::new();
+    for (slack, slack_ns) in [("50 µs", 50_000), ("none", 1)] {
+        // SAFETY: two numbers.
+        unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, slack_ns) };
+        for asked in ASKED_US {
+            let mut given: [Vec<f64>; 4] = Default::default();
+            for round in 0..TIMES {
+                for place in 0..waits.len() {
+                    let place = (place + round) % waits.len();
+                    let start = Instant::now();
+                    (waits[place].1)(Duration::from_micros(asked));
+                    given[place].push(start.elapsed().as_secs_f64() * 1e6);
+                }
+            }
+            let medians: Vec<f64> = given.into_iter().map(|given| quartiles(given.into_iter())[1]).collect();
+            let names: Vec<&str> = waits.iter().map(|(name, _)| *name).collect();
+            rows.push(json!({ "slack": slack, "asked_us": asked, "ways": names, "given_us": medians }));
+        }
+    }
+    Ok(rows.into())
+}
