@@ -2,6 +2,7 @@
 
 use crate::cross;
 use crate::debian::Cache;
+use crate::documents::MACHINE_CODE;
 use crate::progress::Progress;
 use crate::targets::{select, Target};
 use crate::{report, toolchain};
@@ -16,6 +17,9 @@ pub struct Options {
     /// Print the machine code of each function too
     #[arg(long)]
     show: bool,
+    /// Write the counts into docs/machine-code.md too
+    #[arg(long, conflicts_with = "target")]
+    write: bool,
 }
 
 const BY_HAND: &str = "_by_hand";
@@ -30,17 +34,52 @@ const ALLOWANCES: [(&str, &str, usize); 2] = [("mips64-", "read", 2), ("mips64el
 const RETURNS: &[&str] = &["ret", "retq", "retl", "blr", "rts", "rts16", "dealloc_return"];
 const RETURNS_BY_OPERAND: &[&str] = &["lr", "pc}", "$ra", "%r14", "r31", "%i7+8"];
 
+/// The name of the table of counts in its document, which a full test holds against what it finds.
+const TABLE: &str = "machine code";
+
 pub fn run_alone(options: &Options) -> Result<(), String> {
     toolchain::ensure_nightly_with_source()?;
-    compare(&Progress::new(), &cross::open_cache()?, &select(&options.target)?, options.show).map(drop)
+    let counts = compare(&Progress::new(), &cross::open_cache()?, &select(&options.target)?, options.show)?;
+    if options.write {
+        MACHINE_CODE.write(TABLE, &table(&counts))?;
+    }
+    Ok(())
 }
 
-/// Compares every pair of functions on every target, prints the counts, and gives how many pairs are equal.
-pub fn compare(progress: &Progress, cache: &Cache, targets: &[&'static Target], show: bool) -> Result<usize, String> {
+/// Compares all, and the counts with those that the repository keeps; gives how many pairs there are.
+pub fn run_checks(progress: &Progress, cache: &Cache, targets: &[&'static Target]) -> Result<usize, String> {
+    let counts = compare(progress, cache, targets, false)?;
+    let kept = MACHINE_CODE.table(TABLE)?;
+    let mut risen = Vec::new();
+    for (target, calls) in &counts {
+        for (call, (ours, _)) in calls {
+            let before = kept.get(*target).and_then(|row| row.get(call));
+            if before.is_none_or(|before| *ours > number(before)) {
+                risen.push(format!("{target}: {call}: {ours}, not {}", before.map_or("any", String::as_str)));
+            }
+        }
+    }
+    if risen.is_empty() {
+        return Ok(counts.values().map(BTreeMap::len).sum());
+    }
+    Err(format!(
+        "more instructions than docs/machine-code.md keeps (`cargo xtask asm --write`, if that is meant):\n{}",
+        risen.join("\n")
+    ))
+}
+
+/// The number that a cell begins with.
+fn number(cell: &str) -> usize {
+    cell.split(' ').next().and_then(|count| count.parse().ok()).unwrap_or(0)
+}
+
+/// For each target, of each call, the instructions that lead straight to the return, ours and by hand.
+type Counts = BTreeMap<&'static str, BTreeMap<String, (usize, usize)>>;
+
+/// Compares every pair of functions on every target, prints the counts, and gives them.
+fn compare(progress: &Progress, cache: &Cache, targets: &[&'static Target], show: bool) -> Result<Counts, String> {
     let job = progress.job("machine code");
-    let mut counts: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let mut wrong = Vec::new();
-    let mut pairs = 0;
+    let (mut counts, mut wrong) = (Counts::new(), Vec::new());
     for target in targets {
         job.at(target.name);
         let functions = compile(cache, target)?;
@@ -49,8 +88,7 @@ pub fn compare(progress: &Progress, cache: &Cache, targets: &[&'static Target], 
             let none = Vec::new();
             let by_hand = functions.get(&format!("{name}{BY_HAND}")).unwrap_or(&none);
             let (ours, limit) = (straight(code), straight(by_hand));
-            counts.entry(name.clone()).or_default().push(format!("{ours} ({limit})"));
-            pairs += 1;
+            counts.entry(target).or_default().insert(name.clone(), (ours, limit));
             let more = ALLOWANCES.iter().find(|(cpu, call, _)| target.starts_with(cpu) && call == name);
             let allowed = limit + more.map_or(0, |(_, _, more)| *more);
             let forbidden = code.iter().any(|line| FORBIDDEN.iter().any(|word| line.contains(word)));
@@ -62,15 +100,27 @@ pub fn compare(progress: &Progress, cache: &Cache, targets: &[&'static Target], 
             }
         }
     }
-    job.done(&if wrong.is_empty() { format!("{pairs} pairs alike") } else { "FAILED".into() });
-    let header: Vec<&str> =
-        ["instructions (by hand)"].into_iter().chain(targets.iter().map(|target| target.name)).collect();
-    report::print(&header, counts.into_iter().map(|(name, row)| [name].into_iter().chain(row).collect()));
-    if wrong.is_empty() && pairs > 0 {
-        Ok(pairs)
+    job.done(&if wrong.is_empty() { "as by hand".to_string() } else { "FAILED".into() });
+    println!("\n{}\n", table(&counts));
+    if wrong.is_empty() && !counts.is_empty() {
+        Ok(counts)
     } else {
         Err(format!("machine code is longer than by hand, or has what it must not:\n{}", wrong.join("\n")))
     }
+}
+
+fn table(counts: &Counts) -> String {
+    let calls: Vec<&String> = counts.values().next().into_iter().flat_map(BTreeMap::keys).collect();
+    let header = ["target"].into_iter().chain(calls.iter().map(|call| call.as_str())).collect::<Vec<_>>();
+    let rows = counts.iter().map(|(target, row)| {
+        let cell = |call: &&String| match row.get(*call) {
+            Some((ours, limit)) if ours == limit => ours.to_string(),
+            Some((ours, limit)) => format!("{ours} ({limit})"),
+            None => String::new(),
+        };
+        [target.to_string()].into_iter().chain(calls.iter().map(cell)).collect()
+    });
+    report::markdown(&header, rows)
 }
 
 /// How many instructions lead straight to the first return: what a call that succeeds executes.

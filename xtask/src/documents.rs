@@ -13,6 +13,7 @@ pub struct Document(&'static str);
 
 pub const README: Document = Document("README.md");
 pub const PERFORMANCE: Document = Document("docs/performance.md");
+pub const MACHINE_CODE: Document = Document("docs/machine-code.md");
 
 impl Document {
     /// Replaces a table; true if it was another before.
@@ -30,6 +31,23 @@ impl Document {
             return Ok(1);
         }
         Err(format!("{}'s table of {name} is stale: `{command}` writes it. It should be:\n{table}", self.0))
+    }
+
+    /// The cells of a table, by what its rows and its columns are called.
+    pub fn table(self, name: &str) -> Result<BTreeMap<String, BTreeMap<String, String>>, String> {
+        let text = self.read()?;
+        let (opening, closing) = (format!("<!-- {name}: "), format!("<!-- end of {name} -->"));
+        let block = text.split_once(&opening).and_then(|(_, rest)| Some(rest.split_once(&closing)?.0));
+        let block = block.ok_or_else(|| format!("{} has no place for the table of {name}", self.0))?;
+        let cells =
+            |line: &str| line.trim_matches('|').split('|').map(|cell| cell.trim().to_string()).collect::<Vec<_>>();
+        let mut lines = block.lines().filter(|line| line.starts_with("| ")).map(cells);
+        let header = lines.next().unwrap_or_default();
+        let row = |cells: Vec<String>| {
+            let mut named = header.iter().cloned().zip(cells);
+            Some((named.next()?.1, named.collect()))
+        };
+        Ok(lines.filter_map(row).collect())
     }
 
     fn read(self) -> Result<String, String> {

@@ -64,7 +64,7 @@ pub fn run(options: &Options) -> Result<(), String> {
             }
             if everything {
                 summary.step("the kernel's headers", || headers::run_checks(&progress, &cache));
-                summary.step("machine code", || asm::compare(&progress, &cache, &targets, false));
+                summary.step("machine code", || asm::run_checks(&progress, &cache, &targets));
                 summary.step("registers of the traps", || clobbers::check(&progress, &cache, &targets));
                 summary.step("no panic, no libc", || symbols::check(&progress, &cache, &targets));
                 summary.step("bare-cat", || cat::run_checks(&progress, &cache));
