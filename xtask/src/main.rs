@@ -9,6 +9,7 @@ mod conformance;
 mod cpio;
 mod cross;
 mod debian;
+mod doctor;
 mod documents;
 mod drop_in;
 mod emulated;
@@ -17,6 +18,7 @@ mod headers;
 mod kernels;
 mod minimum;
 mod native;
+mod new_port;
 #[path = "../../tests/support/ports.rs"]
 mod ports;
 mod progress;
@@ -58,6 +60,10 @@ enum Command {
     Clobbers(clobbers::Options),
     /// Link every public function into a program that does not link if one can panic, for every target of stable Rust
     Symbols(symbols::Options),
+    /// Write the file of a new port, its lines and its row, and say what is left to do
+    NewPort(new_port::Options),
+    /// Say which tools the commands need, which of them are here, and what gets the others
+    Doctor,
     /// Measure barepoll beside its peers
     #[command(subcommand)]
     Bench(bench::What),
@@ -83,6 +89,8 @@ fn main() -> ExitCode {
         Command::Headers => headers::run_alone(),
         Command::Clobbers(options) => clobbers::run_alone(&options),
         Command::Symbols(options) => symbols::run_alone(&options),
+        Command::NewPort(options) => new_port::run_alone(&options),
+        Command::Doctor => doctor::run_alone(),
         Command::Bench(what) => bench::run_alone(&what),
         Command::Cat => cat::run_alone(),
         Command::Serve => serve::run_alone(),

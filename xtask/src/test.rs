@@ -53,6 +53,7 @@ pub fn run(options: &Options) -> Result<(), String> {
     }
     if everything {
         summary.step("the waker's model", || native::test(&progress, "model", &["--release", "-p", "model"]));
+        summary.step("xtask's own", || native::test(&progress, "xtask", &["-p", "xtask"]));
         summary.step("oldest compiler", || minimum::run_checks(&progress));
         summary.step("instructions a call", || bench::instructions(&progress));
     }
