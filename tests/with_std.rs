@@ -158,3 +158,10 @@ fn a_descriptor_of_the_standard_library_becomes_an_epoll_and_is_closed_with_it()
     assert_eq!(next(&original), Some((8, EventFlags::IN)), "the other end stays open");
     Ok(())
 }
+
+#[test]
+fn an_error_of_a_flush_becomes_one_of_io_and_says_what_is_behind_it() {
+    let error = barepoll::FlushError { fd: 7, errno: Errno::ENOSPC };
+    assert_eq!(error.source().map(ToString::to_string), Some(Errno::ENOSPC.to_string()));
+    assert_eq!(io::Error::from(error).raw_os_error(), Some(Errno::ENOSPC.raw()));
+}

@@ -15,3 +15,20 @@ fn without_the_feature_descriptors_are_barepolls_own() {
     let name = std::any::type_name::<barepoll::fd::OwnedFd>();
     assert!(name.starts_with("barepoll::"), "{name}");
 }
+
+#[test]
+fn a_number_is_made_from_a_number_and_becomes_one_as_in_the_standard_library() {
+    use barepoll::fd::{AsRawFd, FromRawFd, IntoRawFd, RawFd};
+    // SAFETY: a number owns nothing.
+    let number = unsafe { RawFd::from_raw_fd(7) };
+    assert_eq!((number.as_raw_fd(), number.into_raw_fd()), (7, 7));
+}
+
+#[test]
+fn descriptors_are_shown_as_in_the_standard_library() {
+    use barepoll::fd::{AsFd, AsRawFd, OwnedFd};
+    let owned = OwnedFd::from(barepoll::Epoll::new().unwrap());
+    let fd = owned.as_raw_fd();
+    assert_eq!(format!("{owned:?}"), format!("OwnedFd {{ fd: {fd} }}"));
+    assert_eq!(format!("{:?}", owned.as_fd()), format!("BorrowedFd {{ fd: {fd} }}"));
+}

@@ -13,6 +13,7 @@ pub struct Document(&'static str);
 
 pub const README: Document = Document("README.md");
 pub const PERFORMANCE: Document = Document("docs/performance.md");
+pub const PROOF: Document = Document("docs/proof.md");
 pub const MACHINE_CODE: Document = Document("docs/machine-code.md");
 
 impl Document {

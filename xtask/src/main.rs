@@ -6,6 +6,7 @@ mod cat;
 mod chart;
 mod clobbers;
 mod conformance;
+mod coverage;
 mod cpio;
 mod cross;
 mod debian;
@@ -60,6 +61,8 @@ enum Command {
     Clobbers(clobbers::Options),
     /// Link every public function into a program that does not link if one can panic, for every target of stable Rust
     Symbols(symbols::Options),
+    /// Count the lines of `src/` that the native tests run
+    Coverage(coverage::Options),
     /// Write the file of a new port, its lines and its row, and say what is left to do
     NewPort(new_port::Options),
     /// Say which tools the commands need, which of them are here, and what gets the others
@@ -89,6 +92,7 @@ fn main() -> ExitCode {
         Command::Headers => headers::run_alone(),
         Command::Clobbers(options) => clobbers::run_alone(&options),
         Command::Symbols(options) => symbols::run_alone(&options),
+        Command::Coverage(options) => coverage::run_alone(&options),
         Command::NewPort(options) => new_port::run_alone(&options),
         Command::Doctor => doctor::run_alone(),
         Command::Bench(what) => bench::run_alone(&what),

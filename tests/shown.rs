@@ -1,0 +1,37 @@
+//! What people read: `Debug` and `Display`.
+
+use barepoll::fd::AsRawFd;
+use barepoll::{Epoll, Errno, EventData, EventFd, EventFdFlags, EventFlags, FlushError, InterestSet, Slot, Waker};
+
+#[test]
+fn an_error_of_a_flush_names_its_descriptor_and_says_why() {
+    let error = FlushError { fd: 7, errno: Errno::EPERM };
+    assert_eq!(error.to_string(), format!("descriptor 7: {}", Errno::EPERM));
+    assert_eq!(format!("{error:?}"), "FlushError { fd: 7, errno: EPERM }");
+}
+
+#[test]
+fn an_error_without_a_name_is_its_number() {
+    let unknown = Errno::from_raw(4000).unwrap();
+    assert_eq!((unknown.to_string(), format!("{unknown:?}")), ("errno 4000".into(), "Errno(4000)".into()));
+}
+
+#[test]
+fn a_set_shows_what_is_wanted() {
+    let eventfd = EventFd::new(0, EventFdFlags::CLOEXEC).unwrap();
+    let fd = eventfd.as_raw_fd();
+    let mut slots = [Slot::EMPTY; 64];
+    assert_eq!(format!("{:?}", slots[0]), "Slot { wanted: None, .. }");
+    let mut set = InterestSet::new(&mut slots);
+    assert_eq!(format!("{set:?}"), "{}");
+    set.set(&eventfd, EventData::new_u64(1), EventFlags::IN).unwrap();
+    let wanted = "Event { flags: EventFlags(IN), data: EventData(0x1) }";
+    assert_eq!(format!("{set:?}"), format!("{{{fd}: {wanted}}}"));
+    assert_eq!(format!("{:?}", slots[fd as usize]), format!("Slot {{ wanted: Some({wanted}), .. }}"));
+}
+
+#[test]
+fn a_waker_shows_its_descriptor() {
+    let waker = Waker::new(&Epoll::new().unwrap(), EventData::new_u64(1)).unwrap();
+    assert_eq!(format!("{waker:?}"), format!("Waker {{ fd: {} }}", waker.as_raw_fd()));
+}

@@ -1,0 +1,148 @@
+//! Which lines of `src/` the native tests run, by the compiler's own counters and LLVM's tools.
+
+use crate::debian::{self, Cache, Suite};
+use crate::documents::PROOF;
+use crate::progress::Progress;
+use crate::report;
+use crate::shell::{capture, cargo, root, run};
+use clap::Args;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+#[derive(Args)]
+pub struct Options {
+    /// Write the table into docs/proof.md too
+    #[arg(long)]
+    write: bool,
+}
+
+/// Of a hundred lines, so many must be run.
+const LEAST: f64 = 98.0;
+
+/// A file's lines: those that were run, and the numbers of the others.
+#[derive(Default)]
+struct Lines {
+    run: usize,
+    missed: Vec<usize>,
+}
+
+pub fn run_alone(options: &Options) -> Result<(), String> {
+    let progress = Progress::new();
+    let job = progress.job("coverage");
+    job.at("LLVM's tools");
+    let tools = Tools::get()?;
+    job.at("building and running");
+    let folder = root().join("target/coverage");
+    let profiles = folder.join("profiles");
+    let _ = fs::remove_dir_all(&profiles);
+    let mut objects = Vec::new();
+    for features in [&[][..], &["--features", "std"]] {
+        // The tests of the examples start them, and `--tests` builds none.
+        for (verb, what) in [("build", "--examples"), ("test", "--tests")] {
+            let mut cargo = cargo();
+            cargo.args([verb, what, "--locked", "--target-dir"]).arg(&folder).args(features);
+            cargo.env("RUSTFLAGS", "-Cinstrument-coverage").env("LLVM_PROFILE_FILE", profiles.join("%p-%m.profraw"));
+            run(&mut cargo)?;
+            if verb == "test" {
+                cargo.arg("--no-run");
+            }
+            objects.extend(programs(cargo.args(["--message-format", "json"]))?);
+        }
+    }
+    job.at("counting");
+    let files = tools.lines(&profiles, &objects)?;
+    let (run, missed) = files.values().fold((0, 0), |(run, missed), file| (run + file.run, missed + file.missed.len()));
+    let percent = |run: usize, missed: usize| 100.0 * run as f64 / (run + missed).max(1) as f64;
+    let all = percent(run, missed);
+    job.done(&format!("{all:.1} % of lines"));
+    let row = |name: &str, run: usize, missed: usize, which: String| {
+        vec![name.to_string(), (run + missed).to_string(), format!("{:.1}", percent(run, missed)), which]
+    };
+    let mut rows: Vec<_> =
+        files.iter().map(|(name, lines)| row(name, lines.run, lines.missed.len(), ranges(&lines.missed))).collect();
+    rows.push(row("all", run, missed, String::new()));
+    let table = report::markdown(&["file", "lines", "% run", "not run"], rows);
+    println!("\n{table}\n");
+    if options.write {
+        PROOF.write("coverage", &table)?;
+    }
+    if all < LEAST {
+        return Err(format!("the native tests run {all:.1} % of the lines of src/, not {LEAST} %"));
+    }
+    Ok(())
+}
+
+/// 3, 4, 5, 9 as `3–5, 9`.
+fn ranges(lines: &[usize]) -> String {
+    let mut ranges: Vec<(usize, usize)> = Vec::new();
+    for line in lines {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == *line => *last = *line,
+            _ => ranges.push((*line, *line)),
+        }
+    }
+    let shown = ranges.iter().map(|(first, last)| match first == last {
+        true => first.to_string(),
+        false => format!("{first}–{last}"),
+    });
+    shown.collect::<Vec<_>>().join(", ")
+}
+
+/// The test programs and the examples that cargo has just built.
+fn programs(cargo: &mut Command) -> Result<Vec<PathBuf>, String> {
+    let output = capture(cargo)?;
+    let lines = String::from_utf8_lossy(&output.stdout);
+    let messages = lines.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    Ok(messages.filter_map(|message| Some(message["executable"].as_str()?.into())).collect())
+}
+
+struct Tools {
+    folder: PathBuf,
+}
+
+impl Tools {
+    /// The tools of the LLVM that this compiler has.
+    fn get() -> Result<Self, String> {
+        let about = run(Command::new("rustc").arg("-vV").current_dir(root()))?;
+        let version = about.lines().find_map(|line| line.strip_prefix("LLVM version: ")?.split('.').next());
+        let version = version.ok_or("rustc does not say which LLVM it has")?;
+        let package = format!("llvm-{version}");
+        let folder = Cache::open()?.closure(Suite("testing"), debian::host(), &[&package], &[])?;
+        Ok(Self { folder: folder.join("usr/lib").join(package).join("bin") })
+    }
+
+    /// The lines of every file of `src/` that has code.
+    fn lines(&self, profiles: &Path, objects: &[PathBuf]) -> Result<BTreeMap<String, Lines>, String> {
+        let merged = profiles.join("all.profdata");
+        let raw = fs::read_dir(profiles).map_err(|error| format!("the tests wrote no profiles: {error}"))?;
+        let raw = raw.flatten().map(|file| file.path()).filter(|path| path.extension().is_some_and(|e| e == "profraw"));
+        run(Command::new(self.folder.join("llvm-profdata")).args(["merge", "--sparse", "-o"]).arg(&merged).args(raw))?;
+        let mut export = Command::new(self.folder.join("llvm-cov"));
+        export.args(["export", "--format=lcov", "--instr-profile"]).arg(&merged);
+        let [first, others @ ..] = objects else { return Err("cargo built no test program".into()) };
+        export.arg(first);
+        for object in others {
+            export.arg("--object").arg(object);
+        }
+        let output = capture(&mut export)?;
+        let sources = root().join("src");
+        let (mut files, mut current) = (BTreeMap::<String, BTreeMap<usize, bool>>::new(), None);
+        for line in String::from_utf8_lossy(&output.stdout).lines() {
+            if let Some(path) = line.strip_prefix("SF:") {
+                current = Path::new(path).strip_prefix(&sources).ok().map(|path| path.display().to_string());
+            } else if let (Some(name), Some(count)) = (&current, line.strip_prefix("DA:")) {
+                let Some((line, count)) = count.split_once(',') else { continue };
+                let (Ok(line), is_run) = (line.parse(), count != "0") else { continue };
+                // A file that several programs include is there several times.
+                *files.entry(name.clone()).or_default().entry(line).or_default() |= is_run;
+            }
+        }
+        let lines = |lines: BTreeMap<usize, bool>| {
+            let missed: Vec<usize> = lines.iter().filter(|(_, is_run)| !**is_run).map(|(line, _)| *line).collect();
+            Lines { run: lines.len() - missed.len(), missed }
+        };
+        Ok(files.into_iter().map(|(name, found)| (name, lines(found))).collect())
+    }
+}
