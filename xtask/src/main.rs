@@ -26,6 +26,7 @@ mod progress;
 mod report;
 mod serve;
 mod shell;
+mod soak;
 mod std_emulated;
 mod symbols;
 mod targets;
@@ -63,6 +64,8 @@ enum Command {
     Symbols(symbols::Options),
     /// Count the lines of `src/` that the native tests run
     Coverage(coverage::Options),
+    /// Keep the echo server busy for a long time, and see that it stays as it was
+    Soak(soak::Options),
     /// Write the file of a new port, its lines and its row, and say what is left to do
     NewPort(new_port::Options),
     /// Say which tools the commands need, which of them are here, and what gets the others
@@ -93,6 +96,7 @@ fn main() -> ExitCode {
         Command::Clobbers(options) => clobbers::run_alone(&options),
         Command::Symbols(options) => symbols::run_alone(&options),
         Command::Coverage(options) => coverage::run_alone(&options),
+        Command::Soak(options) => soak::run_alone(&options),
         Command::NewPort(options) => new_port::run_alone(&options),
         Command::Doctor => doctor::run_alone(),
         Command::Bench(what) => bench::run_alone(&what),

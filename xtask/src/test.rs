@@ -8,7 +8,7 @@ use crate::progress::Progress;
 use crate::shell::root;
 use crate::targets::{select, Target, QUICK, TARGETS};
 use crate::{asm, bench, cat, clobbers, cross, drop_in, everywhere, headers, kernels};
-use crate::{minimum, native, report, serve, std_emulated, symbols, toolchain};
+use crate::{minimum, native, report, serve, soak, std_emulated, symbols, toolchain};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -53,6 +53,7 @@ pub fn run(options: &Options) -> Result<(), String> {
     }
     if everything {
         summary.step("the waker's model", || native::test(&progress, "model", &["--release", "-p", "model"]));
+        summary.step("soak, a short one", || soak::run_checks(&progress));
         summary.step("xtask's own", || native::test(&progress, "xtask", &["-p", "xtask"]));
         summary.step("oldest compiler", || minimum::run_checks(&progress));
         summary.step("instructions a call", || bench::instructions(&progress));

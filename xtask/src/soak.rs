@@ -1,0 +1,336 @@
+//! The echo server for a long time: thousands of connections that come and go, reset, read late or not at all; every byte that comes
+//! back is compared, and the server's descriptors and memory are sampled and drawn.
+
+use crate::chart::{draw_lines, Line};
+use crate::documents::PROOF;
+use crate::progress::Progress;
+use crate::report;
+use crate::shell::{cargo, root, run};
+use clap::Args;
+use std::collections::VecDeque;
+use std::fs;
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, Instant};
+
+#[derive(Args)]
+pub struct Options {
+    /// How long, in minutes
+    #[arg(long, default_value_t = 1.0)]
+    minutes: f64,
+    /// Connections at a time
+    #[arg(long, default_value_t = 5000)]
+    connections: usize,
+    /// Write the table and the chart into docs/proof.md too
+    #[arg(long)]
+    write: bool,
+}
+
+/// Threads that drive the connections.
+const DRIVERS: usize = 4;
+/// What a client sends at once, at most.
+const MOST: usize = 4096;
+/// What a client lets lie unread, at most; a late reader more than a prompt one.
+const LATE: usize = 256 * 1024;
+const PROMPT: usize = 16 * 1024;
+/// Of the time, the part until the server is as full as it gets.
+const WARM_UP: f64 = 0.2;
+/// How much more memory, of a hundred, the end may show than the middle: the allocator's own rounding.
+const GROWTH: f64 = 5.0;
+
+/// What the clients did.
+#[derive(Default)]
+struct Tally {
+    made: AtomicU64,
+    closed: AtomicU64,
+    reset: AtomicU64,
+    abandoned: AtomicU64,
+    compared: AtomicU64,
+    wrong: AtomicU64,
+    stop: AtomicBool,
+}
+
+/// The server at a moment.
+struct Sample {
+    seconds: f64,
+    descriptors: f64,
+    memory_mb: f64,
+}
+
+pub fn run_alone(options: &Options) -> Result<(), String> {
+    check(&Progress::new(), options).map(drop)
+}
+
+/// A short one, for a full test: how many bytes came back as they were sent.
+pub fn run_checks(progress: &Progress) -> Result<usize, String> {
+    check(progress, &Options { minutes: 0.2, connections: 2000, write: false })
+}
+
+fn check(progress: &Progress, options: &Options) -> Result<usize, String> {
+    if options.minutes.is_nan() || options.minutes <= 0.0 || options.connections == 0 {
+        return Err("a soak takes more than 0 minutes and 1 connection or more".into());
+    }
+    let job = progress.job("soak");
+    job.at("building");
+    run(cargo().args(["build", "--release", "--locked", "--features", "std", "--example", "echo"]))?;
+    let mut server = Server::start()?;
+    let (tally, length) = (Tally::default(), Duration::from_secs_f64(options.minutes * 60.0));
+    let mut samples = Vec::new();
+    job.at(&format!("{} connections for {:.1} minutes", options.connections, options.minutes));
+    let outcome = thread::scope(|scope| {
+        for number in 0..DRIVERS {
+            let (tally, address) = (&tally, server.address);
+            let connections = options.connections / DRIVERS + usize::from(number < options.connections % DRIVERS);
+            scope.spawn(move || drive(number as u64, address, connections, tally));
+        }
+        let start = Instant::now();
+        let outcome = loop {
+            if start.elapsed() >= length {
+                break Ok(());
+            }
+            thread::sleep(Duration::from_millis(500).min(length / 40));
+            match server.sample(start) {
+                Ok(sample) => samples.push(sample),
+                Err(why) => break Err(why),
+            }
+        };
+        tally.stop.store(true, Relaxed);
+        outcome
+    });
+    let outcome = outcome.and_then(|()| verdict(&tally, &samples, options));
+    job.done(if outcome.is_ok() { "flat" } else { "FAILED" });
+    outcome?;
+    let table = table(&tally, &samples, options);
+    println!("\n{table}\n");
+    if options.write {
+        let lines = [
+            Line {
+                name: "descriptors, hundreds",
+                values: samples.iter().map(|s| (s.seconds, s.descriptors / 100.0)).collect(),
+            },
+            Line { name: "memory, MB", values: samples.iter().map(|s| (s.seconds, s.memory_mb)).collect() },
+        ];
+        let file = draw_lines("soak", "The echo server over time, in seconds", &lines)?;
+        PROOF
+            .write("soak", &format!("{table}\n\n![The echo server over time]({})", file.trim_start_matches("docs/")))?;
+    }
+    Ok(tally.compared.load(Relaxed) as usize)
+}
+
+fn verdict(tally: &Tally, samples: &[Sample], options: &Options) -> Result<(), String> {
+    let wrong = tally.wrong.load(Relaxed);
+    if wrong > 0 {
+        return Err(format!("{wrong} connections got bytes that they had not sent, or none where some were due"));
+    }
+    if tally.compared.load(Relaxed) == 0 || samples.len() < 10 {
+        return Err("the soak did nothing".into());
+    }
+    // Standard streams, the listener, two epolls at most, eventfds; and connections whose end the server has not seen yet.
+    let most = samples.iter().map(|sample| sample.descriptors).fold(0.0, f64::max);
+    if most > 2.0 * options.connections as f64 + 32.0 {
+        return Err(format!("the server had {most} descriptors for {} connections", options.connections));
+    }
+    let warm = &samples[(samples.len() as f64 * WARM_UP) as usize..];
+    let (middle, end) = warm.split_at(warm.len() / 2);
+    let largest = |part: &[Sample]| part.iter().map(|sample| sample.memory_mb).fold(0.0, f64::max);
+    let growth = 100.0 * (largest(end) / largest(middle) - 1.0);
+    if growth > GROWTH {
+        return Err(format!(
+            "the server's memory grew by {growth:.1} % from the middle to the end: {:.1} MB",
+            largest(end)
+        ));
+    }
+    Ok(())
+}
+
+fn table(tally: &Tally, samples: &[Sample], options: &Options) -> String {
+    let warm = &samples[(samples.len() as f64 * WARM_UP) as usize..];
+    let range = |of: fn(&Sample) -> f64| {
+        let least = warm.iter().map(of).fold(f64::MAX, f64::min);
+        format!("{least:.1} – {:.1}", warm.iter().map(of).fold(0.0, f64::max))
+    };
+    let count = |counter: &AtomicU64| counter.load(Relaxed).to_string();
+    let rows = [
+        ["minutes", &format!("{:.1}", options.minutes)],
+        ["connections at a time", &options.connections.to_string()],
+        ["connections made", &count(&tally.made)],
+        ["closed in order", &count(&tally.closed)],
+        ["reset", &count(&tally.reset)],
+        ["left with bytes unread", &count(&tally.abandoned)],
+        ["bytes compared", &count(&tally.compared)],
+        ["bytes wrong or missing", &count(&tally.wrong)],
+        ["the server's descriptors", &range(|sample| sample.descriptors)],
+        ["the server's memory, MB", &range(|sample| sample.memory_mb)],
+    ];
+    report::markdown(&["soak", "figure"], rows.map(|row| row.map(String::from).to_vec()))
+}
+
+/// The example, which is killed wherever this ends.
+struct Server {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Server {
+    fn start() -> Result<Self, String> {
+        let program = root().join("target/release/examples/echo");
+        let mut command = Command::new(program);
+        command.arg("127.0.0.1:0").stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().map_err(|error| format!("cannot start the example echo: {error}"))?;
+        let mut line = String::new();
+        let read = child.stdout.take().map(|stdout| BufReader::new(stdout).read_line(&mut line));
+        let address = line.split_whitespace().find_map(|word| word.trim_end_matches(',').parse().ok());
+        match (read, address) {
+            (Some(Ok(_)), Some(address)) => Ok(Self { child, address }),
+            _ => {
+                let _ = child.kill();
+                Err(format!("the example echo does not say where it listens: {line:?}"))
+            }
+        }
+    }
+
+    fn sample(&mut self, start: Instant) -> Result<Sample, String> {
+        if let Ok(Some(status)) = self.child.try_wait() {
+            return Err(format!("the server ended: {status}"));
+        }
+        let process = format!("/proc/{}", self.child.id());
+        let says = |error: std::io::Error| format!("cannot look at the server: {error}");
+        let descriptors = fs::read_dir(format!("{process}/fd")).map_err(says)?.count() as f64;
+        let status = fs::read_to_string(format!("{process}/status")).map_err(says)?;
+        let kb = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok());
+        let kb: f64 = kb.ok_or("the kernel does not say how much memory the server has")?;
+        Ok(Sample { seconds: start.elapsed().as_secs_f64(), descriptors, memory_mb: kb / 1024.0 })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Numbers that look random, always the same.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> u64 {
+        // xorshift64
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        (self.next() % limit as u64) as usize
+    }
+}
+
+/// A client: what it has sent and not yet got back.
+struct Client {
+    stream: TcpStream,
+    due: VecDeque<u8>,
+    room: usize,
+    /// How many bytes it still wants to send.
+    left: usize,
+}
+
+/// Keeps so many clients busy until told to stop.
+fn drive(seed: u64, address: SocketAddr, connections: usize, tally: &Tally) {
+    let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15 ^ (seed + 1));
+    let mut clients: Vec<Client> = Vec::new();
+    while !tally.stop.load(Relaxed) {
+        // Many at once, so that it soon is as full as it is to be.
+        for _ in clients.len()..connections.min(clients.len() + 64) {
+            clients.extend(connect(address, &mut numbers, tally));
+        }
+        if clients.is_empty() {
+            continue;
+        }
+        for _ in 0..64 {
+            let place = numbers.below(clients.len());
+            match turn(&mut clients[place], &mut numbers, tally) {
+                Ok(true) => {}
+                Ok(false) => end(clients.swap_remove(place), &mut numbers, tally),
+                Err(_) => {
+                    tally.wrong.fetch_add(1, Relaxed); // the server never closes first
+                    clients.swap_remove(place);
+                }
+            }
+            if clients.is_empty() {
+                break;
+            }
+        }
+    }
+}
+
+fn connect(address: SocketAddr, numbers: &mut Numbers, tally: &Tally) -> Option<Client> {
+    let stream = TcpStream::connect(address).ok()?;
+    stream.set_nonblocking(true).ok()?;
+    tally.made.fetch_add(1, Relaxed);
+    let room = if numbers.below(8) == 0 { LATE } else { PROMPT };
+    Some(Client { stream, due: VecDeque::new(), room, left: 1 + numbers.below(64 * 1024) })
+}
+
+/// Sends some, or reads some; false once the client is done with sending.
+fn turn(client: &mut Client, numbers: &mut Numbers, tally: &Tally) -> std::io::Result<bool> {
+    if client.due.len() < client.room && client.left > 0 {
+        let bytes: Vec<u8> = (0..1 + numbers.below(MOST.min(client.left))).map(|_| numbers.next() as u8).collect();
+        match client.stream.write(&bytes) {
+            Ok(sent) => {
+                client.due.extend(&bytes[..sent]);
+                client.left -= sent.min(client.left);
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+    // A late reader reads when it has sent all that it may.
+    if client.room == PROMPT || client.due.len() >= client.room || client.left == 0 {
+        receive(client, numbers.below(MOST) + 1, tally)?;
+    }
+    Ok(client.left > 0)
+}
+
+/// Reads, and compares; false where there is nothing now.
+fn receive(client: &mut Client, most: usize, tally: &Tally) -> std::io::Result<bool> {
+    let mut room = [0; MOST];
+    match client.stream.read(&mut room[..most]) {
+        Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
+        Ok(length) => {
+            let expected = client.due.drain(..length.min(client.due.len()));
+            if !expected.eq(room[..length].iter().copied()) {
+                return Err(ErrorKind::InvalidData.into());
+            }
+            tally.compared.fetch_add(length as u64, Relaxed);
+            Ok(true)
+        }
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// One in four goes away with bytes unread, which is a reset; the others say that they are done, read all that is due, and close.
+fn end(mut client: Client, numbers: &mut Numbers, tally: &Tally) {
+    match numbers.below(4) {
+        0 if client.due.is_empty() => drop(tally.closed.fetch_add(1, Relaxed)),
+        0 => drop(tally.reset.fetch_add(1, Relaxed)),
+        1 => drop(tally.abandoned.fetch_add(1, Relaxed)),
+        _ => {
+            let all = client.stream.shutdown(std::net::Shutdown::Write).and_then(|()| {
+                client.stream.set_nonblocking(false)?;
+                client.stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+                while !client.due.is_empty() {
+                    receive(&mut client, MOST, tally)?;
+                }
+                Ok(client.stream.read(&mut [0])? == 0)
+            });
+            let counter = if all.is_ok_and(|is_end| is_end) { &tally.closed } else { &tally.wrong };
+            counter.fetch_add(1, Relaxed);
+        }
+    }
+}
