@@ -270,7 +270,7 @@ impl Epoll {
     ///
     /// # Errors
     ///
-    /// `EINVAL`: `events` is empty.
+    /// `EINVAL`: `events` is empty. Where a sandbox forbids `clock_gettime`, its error.
     ///
     /// See [`epoll_wait(2)`](https://man7.org/linux/man-pages/man2/epoll_wait.2.html).
     #[doc(alias = "epoll_wait")]

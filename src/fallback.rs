@@ -44,6 +44,10 @@ pub(crate) unsafe fn fine_wait(
 /// The time since boot, or some other fixed moment.
 #[inline]
 pub(crate) fn monotonic_time() -> Result<Timespec> {
+    if raw::CLOCK_GETTIME_32.is_none() {
+        // Nothing could serve instead, so whatever refuses this one is told to the caller, and forgotten.
+        return raw::clock_gettime_monotonic();
+    }
     static MISSING: AtomicBool = AtomicBool::new(false);
     let mut answer = Err(Errno::ENOSYS);
     if !MISSING.load(Relaxed) {

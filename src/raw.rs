@@ -326,26 +326,28 @@ pub(crate) fn clock_gettime_monotonic() -> Result<Timespec> {
     result(unsafe { arch::syscall2::<NR>(CLOCK_MONOTONIC, ptr::addr_of_mut!(time) as usize) }).map(|_| time)
 }
 
-/// As [`clock_gettime_monotonic`], by the older call of 32-bit machines, whose timespec is two `long`s.
+/// The older call of 32-bit machines, whose timespec is two `long`s; none where this machine never had it.
+pub(crate) const CLOCK_GETTIME_32: Option<usize> = match nr::CLOCK_GETTIME64 {
+    Some(_) => nr::CLOCK_GETTIME,
+    None => None,
+};
+
+/// As [`clock_gettime_monotonic`], by [`CLOCK_GETTIME_32`].
 ///
 /// # Errors
 ///
-/// `ENOSYS`, without a trap, where this machine never had it.
+/// `ENOSYS`, without a trap, where that is none.
 pub(crate) fn clock_gettime_monotonic_32() -> Result<Timespec> {
-    const NR: Option<usize> = match nr::CLOCK_GETTIME64 {
-        Some(_) => nr::CLOCK_GETTIME,
-        None => None,
-    };
-    if NR.is_none() {
+    if CLOCK_GETTIME_32.is_none() {
         return Err(Errno::ENOSYS);
     }
-    const ONE: usize = match NR {
+    const NR: usize = match CLOCK_GETTIME_32 {
         Some(nr) => nr,
         None => 0,
     };
     let mut time = [0_isize; 2];
     // SAFETY: `time` is what this call writes.
-    result(unsafe { arch::syscall2::<ONE>(CLOCK_MONOTONIC, ptr::addr_of_mut!(time) as usize) })
+    result(unsafe { arch::syscall2::<NR>(CLOCK_MONOTONIC, ptr::addr_of_mut!(time) as usize) })
         .map(|_| Timespec { tv_sec: time[0] as i64, tv_nsec: time[1] as i64 })
 }
 
