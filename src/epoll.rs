@@ -183,8 +183,9 @@ impl Epoll {
     /// says that the time is over. `None` waits for ever, `Duration::ZERO` not at all.
     ///
     /// One call, one trap. A timeout of whole milliseconds (up to `i32::MAX`) uses `epoll_wait`; a finer or longer one
-    /// `epoll_pwait2`. A kernel without that (before Linux 5.11) is remembered, and the timeout then rounds *up* to a
-    /// millisecond, and is cut to `i32::MAX` of them: there, a wait of more than 24 days may end early and empty.
+    /// `epoll_pwait2`. A kernel without that (before Linux 5.11), or a sandbox that refuses it with `EPERM`, is remembered, and the
+    /// timeout then rounds *up* to a millisecond, and is cut to `i32::MAX` of them: there, a wait of more than 24 days may end early
+    /// and empty.
     ///
     /// It ends no earlier, and later by the thread's timer slack (50 µs, unless `prctl` with `PR_SET_TIMERSLACK` says otherwise) and by what
     /// the machine is busy with.

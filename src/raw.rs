@@ -236,6 +236,9 @@ pub fn eventfd2(initval: u32, flags: u32) -> Result<RawFd> {
 /// [`close(2)`](https://man7.org/linux/man-pages/man2/close.2.html): the descriptor is gone, whatever this says, unless it
 /// says `EBADF`. Never call it again for the same one.
 ///
+/// A call of another thread that is under way with it goes on, as the kernel keeps the file until then: a wait for an epoll ends with
+/// an event or its timeout as if nothing had been closed. Its number may be another file's meanwhile.
+///
 /// # Errors
 ///
 /// `EBADF`: not open. `EINTR`, `EIO`, `ENOSPC`, `EDQUOT`: closed, and what was written before did not reach its place.
