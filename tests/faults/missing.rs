@@ -1,0 +1,309 @@
+//! `epoll_pwait2` and the clock where something refuses them: what serves instead, who never asks, and what a wait asks for
+//! after an interruption.
+
+use crate::child::{self, End};
+use crate::figures;
+use crate::refusals::{counter, SYS_WAIT};
+use crate::seccomp::{intercepted, kill_at, Call, Number};
+use crate::storm::Timer;
+use crate::Check;
+use barepoll::raw::Timespec;
+use barepoll::{Epoll, Errno, Event, EventData, EventFd, EventFlags, SigSet};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const PWAIT2: Number = libc::SYS_epoll_pwait2;
+const MS: Duration = Duration::from_millis(1);
+/// Longer than any wait here should take, be the machine ever so slow.
+const LONG: Duration = Duration::from_secs(20);
+const LONG_AND_FINE: Duration = Duration::from_nanos(20_000_000_001);
+
+pub fn checks() -> Vec<Check> {
+    let mut checks: Vec<Check> = crate::checks![
+        a_timeout_that_only_epoll_pwait2_could_do_is_rounded_up_where_it_is_missing,
+        a_mask_is_in_force_where_epoll_pwait2_is_missing,
+        an_error_of_what_serves_instead_comes_through,
+        another_error_of_epoll_pwait2_is_not_taken_for_its_absence,
+        a_fine_timeout_is_killed_where_epoll_pwait2_kills,
+        a_clock_that_is_refused_once_is_asked_again,
+        a_clock_that_is_refused_after_an_interruption_says_so,
+        an_interrupted_wait_of_whole_milliseconds_asks_for_what_is_left,
+        an_interrupted_fine_wait_asks_for_what_is_left,
+    ];
+    for errno in [Errno::ENOSYS, Errno::EPERM] {
+        checks.push((
+            format!("{} of epoll_pwait2 is remembered, and no wait is early", errno.name().unwrap_or_default()),
+            Box::new(move || is_remembered(errno)),
+        ));
+    }
+    for wait in WAITS {
+        checks.push((
+            format!("{} of whole milliseconds never reaches epoll_pwait2", wait.name),
+            Box::new(move || never_reaches(&wait)),
+        ));
+    }
+    checks
+}
+
+/// One of the four waits, which gives how many events there were.
+#[derive(Copy, Clone)]
+struct Wait {
+    name: &'static str,
+    run: fn(&Epoll, Option<Duration>) -> Result<usize, Errno>,
+    /// Goes on after a signal.
+    goes_on: bool,
+}
+
+const WAITS: [Wait; 4] = [
+    Wait { name: "wait", run: |epoll, timeout| count(epoll.wait(&mut Event::buffer::<2>(), timeout)), goes_on: false },
+    Wait {
+        name: "wait_masked",
+        run: |epoll, timeout| count(epoll.wait_masked(&mut Event::buffer::<2>(), timeout, &SigSet::empty())),
+        goes_on: false,
+    },
+    Wait {
+        name: "wait_uninterrupted",
+        run: |epoll, timeout| count(epoll.wait_uninterrupted(&mut Event::buffer::<2>(), timeout)),
+        goes_on: true,
+    },
+    Wait {
+        name: "wait_spinning",
+        run: |epoll, timeout| count(epoll.wait_spinning(&mut Event::buffer::<2>(), timeout, 2)),
+        goes_on: false,
+    },
+];
+
+fn count(answer: Result<&mut [Event], Errno>) -> Result<usize, Errno> {
+    answer.map(|events| events.len())
+}
+
+/// An epoll, and a counter that it watches.
+fn watching(initial: u32) -> (Epoll, EventFd) {
+    let (epoll, eventfd) = (Epoll::new().expect("an epoll"), counter(initial));
+    epoll.add(&eventfd, EventData::new_u64(1), EventFlags::IN).expect("added");
+    (epoll, eventfd)
+}
+
+/// These waits, one after the other: the first finds that the call is missing, and the others do not ask.
+fn is_remembered(errno: Errno) {
+    let mut asked = 0;
+    let refuse = |_: &Call| {
+        asked += 1;
+        Some(errno)
+    };
+    intercepted(&[PWAIT2], refuse, || each_wait_is_right(50));
+    assert_eq!(asked, 1);
+    // Nor does another thread.
+    kill_at(&[PWAIT2]);
+    thread::scope(|scope| scope.spawn(|| each_wait_is_right(50)).join()).expect("no panic");
+}
+
+/// Fine waits for nothing are never early; those with something ready give it.
+fn each_wait_is_right(times: u32) {
+    for time in 0..times {
+        for wait in WAITS {
+            let (epoll, eventfd) = watching(0);
+            let timeout = Duration::from_nanos([1, 300_000, 999_999, 1_000_001, 2_500_000][time as usize % 5]);
+            let start = Instant::now();
+            assert_eq!((wait.run)(&epoll, Some(timeout)), Ok(0), "{}", wait.name);
+            assert!(start.elapsed() >= timeout, "{}: {:?} of {timeout:?}", wait.name, start.elapsed());
+            eventfd.write(1).expect("written");
+            let start = Instant::now();
+            assert_eq!((wait.run)(&epoll, Some(LONG_AND_FINE)), Ok(1), "{}", wait.name);
+            assert!(start.elapsed() < LONG / 2);
+        }
+    }
+}
+
+fn a_timeout_that_only_epoll_pwait2_could_do_is_rounded_up_where_it_is_missing() {
+    const MOST: Duration = Duration::from_millis(i32::MAX as u64);
+    const NANO: Duration = Duration::from_nanos(1);
+    let cases = [
+        (NANO, 1),
+        (MS - NANO, 1),
+        (MS + NANO, 2),
+        (Duration::from_micros(2500), 3),
+        (Duration::from_secs(3) + NANO, 3001),
+        (MOST - NANO, i32::MAX),
+        (MOST + NANO, i32::MAX),
+        (MOST + MS, i32::MAX),
+        (Duration::MAX, i32::MAX),
+    ];
+    let mut asked = Vec::new();
+    let refuse = |call: &Call| {
+        if call.number == PWAIT2 {
+            return Some(Errno::ENOSYS);
+        }
+        asked.push(call.argument(3));
+        Some(Errno::ECANCELED) // nobody waits for 24 days
+    };
+    let run = || {
+        let (epoll, _eventfd) = watching(0);
+        for (timeout, _) in cases {
+            for wait in WAITS {
+                let answer = if wait.name == "wait_spinning" {
+                    count(epoll.wait_spinning(&mut Event::buffer::<2>(), Some(timeout), 0))
+                } else {
+                    (wait.run)(&epoll, Some(timeout))
+                };
+                assert_eq!(answer, Err(Errno::ECANCELED), "{}", wait.name);
+            }
+        }
+    };
+    intercepted(&[PWAIT2, libc::SYS_epoll_pwait], refuse, run);
+    let expected: Vec<i32> = cases.iter().flat_map(|(_, ms)| [*ms; WAITS.len()]).collect();
+    assert_eq!(asked, expected);
+}
+
+fn a_mask_is_in_force_where_epoll_pwait2_is_missing() {
+    let run = || {
+        let (epoll, _eventfd) = watching(0);
+        let (short, mut buffer) = (Duration::from_micros(5_500), Event::buffer::<1>());
+        // It is known to be missing before there are signals, which would interrupt the question too.
+        assert_eq!(count(epoll.wait(&mut buffer, Some(short))), Ok(0));
+        let _timer = Timer::every(Duration::from_micros(300));
+        for _ in 0..20 {
+            assert_eq!(count(epoll.wait_masked(&mut buffer, Some(short), &SigSet::full())), Ok(0));
+            assert_eq!(count(epoll.wait_masked(&mut buffer, Some(LONG_AND_FINE), &SigSet::empty())), Err(Errno::EINTR));
+        }
+    };
+    intercepted(&[PWAIT2], |_| Some(Errno::ENOSYS), run);
+}
+
+fn an_error_of_what_serves_instead_comes_through() {
+    let refuse = |call: &Call| Some(if call.number == PWAIT2 { Errno::EPERM } else { Errno::ENOMEM });
+    let answer = intercepted(&[PWAIT2, libc::SYS_epoll_pwait], refuse, || {
+        (WAITS[0].run)(&watching(0).0, Some(Duration::from_micros(1500)))
+    });
+    assert_eq!(answer, Err(Errno::ENOMEM));
+}
+
+fn another_error_of_epoll_pwait2_is_not_taken_for_its_absence() {
+    let mut asked = 0;
+    let refuse = |_: &Call| {
+        asked += 1;
+        Some(Errno::EINTR).filter(|_| asked < 4)
+    };
+    let run = || {
+        let (epoll, _eventfd) = watching(0);
+        let fine = Some(Duration::from_micros(500));
+        assert_eq!([0; 3].map(|_| (WAITS[0].run)(&epoll, fine)), [Err(Errno::EINTR); 3]);
+        assert_eq!((WAITS[0].run)(&epoll, fine), Ok(0));
+    };
+    intercepted(&[PWAIT2], refuse, run);
+    assert_eq!(asked, 4);
+}
+
+/// Every timeout of whole milliseconds: with nothing ready, with something, and where the wait goes on, amid signals.
+fn never_reaches(wait: &Wait) {
+    kill_at(&[PWAIT2]);
+    let whole = [Duration::ZERO, MS, 7 * MS, 20 * MS];
+    let (epoll, eventfd) = watching(0);
+    for timeout in whole {
+        assert_eq!((wait.run)(&epoll, Some(timeout)), Ok(0));
+    }
+    {
+        let _timer = Timer::every(Duration::from_micros(700));
+        if wait.goes_on {
+            assert_eq!([20 * MS, 1003 * MS].map(|timeout| (wait.run)(&epoll, Some(timeout))), [Ok(0); 2]);
+        } else {
+            assert_eq!((wait.run)(&epoll, Some(LONG)), Err(Errno::EINTR));
+        }
+    }
+    eventfd.write(1).expect("written");
+    let longest = Duration::from_millis(i32::MAX as u64);
+    for timeout in whole.into_iter().chain([longest]).map(Some).chain([None]) {
+        assert_eq!((wait.run)(&epoll, timeout), Ok(1));
+    }
+}
+
+/// The filter of [`never_reaches`] does what it says.
+fn a_fine_timeout_is_killed_where_epoll_pwait2_kills() {
+    for wait in WAITS {
+        for timeout in [Duration::from_nanos(1), MS + Duration::from_nanos(1), Duration::MAX] {
+            let end = child::run(|| {
+                kill_at(&[PWAIT2]);
+                let _ = (wait.run)(&watching(0).0, Some(timeout));
+            });
+            assert_eq!(end, End::Signal(libc::SIGSYS), "{}, {timeout:?}", wait.name);
+            figures::count("processes killed at a call", 1);
+        }
+    }
+}
+
+/// On these machines nothing could serve instead, so there is nothing to remember.
+fn a_clock_that_is_refused_once_is_asked_again() {
+    for errno in [Errno::ENOSYS, Errno::EPERM] {
+        let mut asked = 0;
+        let refuse = |_: &Call| {
+            asked += 1;
+            Some(errno).filter(|_| asked == 1)
+        };
+        let answers = intercepted(&[libc::SYS_clock_gettime], refuse, || {
+            let (epoll, _eventfd) = watching(0);
+            [0; 2].map(|_| count(epoll.wait_uninterrupted(&mut Event::buffer::<1>(), Some(MS))))
+        });
+        assert_eq!((answers, asked), ([Err(errno), Ok(0)], 2));
+    }
+}
+
+fn a_clock_that_is_refused_after_an_interruption_says_so() {
+    for errno in [Errno::ENOSYS, Errno::EPERM, Errno::EINVAL] {
+        let mut asked = 0;
+        let refuse = |call: &Call| {
+            if call.number == SYS_WAIT {
+                return Some(Errno::EINTR);
+            }
+            asked += 1;
+            Some(errno).filter(|_| asked == 2)
+        };
+        let answer = intercepted(&[SYS_WAIT, libc::SYS_clock_gettime], refuse, || {
+            count(watching(0).0.wait_uninterrupted(&mut Event::buffer::<1>(), Some(10 * MS)))
+        });
+        assert_eq!((answer, asked), (Err(errno), 2));
+    }
+}
+
+/// What an uninterrupted wait of this time asks for, and when, if each call is interrupted after 3 ms, until nothing is left.
+fn asked_for(timeout: Duration, number: Number, asked: fn(&Call) -> Duration) -> Vec<(Duration, Duration)> {
+    let (mut list, start) = (Vec::new(), Instant::now());
+    let interrupt = |call: &Call| {
+        let left = asked(call);
+        list.push((start.elapsed(), left));
+        thread::sleep(3 * MS);
+        Some(Errno::EINTR).filter(|_| left > Duration::ZERO)
+    };
+    let answer = intercepted(&[number], interrupt, || {
+        count(watching(0).0.wait_uninterrupted(&mut Event::buffer::<1>(), Some(timeout)))
+    });
+    assert_eq!(answer, Ok(0));
+    list
+}
+
+/// The first asks for all, each later one for less by what passed meanwhile, and none for too little.
+fn each_asks_for_the_rest(timeout: Duration, list: &[(Duration, Duration)], rounding: Duration) {
+    assert_eq!(list[0].1, timeout);
+    for pair in list.windows(2) {
+        let [(_, before), (at, left)] = pair else { unreachable!("two") };
+        assert!(*at + *left >= timeout, "at {at:?}, {left:?} of {timeout:?} is too little: {list:?}");
+        assert!(*left <= before.saturating_sub(3 * MS) + rounding, "{list:?}");
+    }
+    assert_eq!(list.last().map(|(_, left)| *left), Some(Duration::ZERO));
+}
+
+fn an_interrupted_wait_of_whole_milliseconds_asks_for_what_is_left() {
+    let asked = |call: &Call| Duration::from_millis(call.argument(3) as u64);
+    let list = asked_for(20 * MS, SYS_WAIT, asked);
+    each_asks_for_the_rest(20 * MS, &list, Duration::ZERO);
+}
+
+fn an_interrupted_fine_wait_asks_for_what_is_left() {
+    let asked = |call: &Call| {
+        // SAFETY: the thread that made the call waits for its answer, and the timeout is on its stack.
+        let time = unsafe { call.pointer::<Timespec>(3).read() };
+        Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+    };
+    let timeout = Duration::from_micros(20_300);
+    let list = asked_for(timeout, PWAIT2, asked);
+    each_asks_for_the_rest(timeout, &list, Duration::ZERO);
+}

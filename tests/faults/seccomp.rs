@@ -1,0 +1,116 @@
+//! Calls that do not reach the kernel, by seccomp filters of a few instructions. A filter is its thread's, and that of threads
+//! and processes that it starts later; nothing takes it off again.
+
+use crate::figures;
+use barepoll::Errno;
+use std::io;
+use std::mem::{offset_of, zeroed};
+use std::os::unix::io::{AsRawFd, FromRawFd, OwnedFd};
+use std::sync::mpsc::channel;
+use std::thread;
+
+/// The number of a call.
+pub type Number = i64;
+
+/// From now on, one of these calls by this thread kills the process with `SIGSYS`.
+pub fn kill_at(calls: &[Number]) {
+    install(calls, libc::SECCOMP_RET_KILL_PROCESS, 0);
+}
+
+/// A call that waits for its answer.
+pub struct Call {
+    pub number: Number,
+    arguments: [u64; 6],
+}
+
+impl Call {
+    /// An argument that is a number of 32 bits, counted from 0.
+    pub fn argument(&self, place: usize) -> i32 {
+        self.arguments[place] as i32
+    }
+
+    /// An argument that is an address.
+    pub fn pointer<T>(&self, place: usize) -> *const T {
+        self.arguments[place] as usize as *const T
+    }
+}
+
+/// Runs this in a thread of its own, each of whose calls by these numbers `answer` refuses with an error, or lets through.
+pub fn intercepted<T: Send>(
+    calls: &[Number],
+    mut answer: impl FnMut(&Call) -> Option<Errno>,
+    run: impl FnOnce() -> T + Send,
+) -> T {
+    let (tell, told) = channel();
+    thread::scope(|scope| {
+        let thread = scope.spawn(move || {
+            let listener = install(calls, libc::SECCOMP_RET_USER_NOTIF, libc::SECCOMP_FILTER_FLAG_NEW_LISTENER);
+            tell.send(listener).expect("the other side listens");
+            run()
+        });
+        // SAFETY: the filter's descriptor, which has just been made, and is nobody else's.
+        let listener = unsafe { OwnedFd::from_raw_fd(told.recv().expect("a filter")) };
+        let mut refused = 0;
+        while is_asked(&listener) {
+            refused += u64::from(serve(&listener, &mut answer).is_some());
+        }
+        figures::count("calls refused", refused);
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// Waits for the next call; false once the thread has ended.
+fn is_asked(listener: &OwnedFd) -> bool {
+    let mut poll = libc::pollfd { fd: listener.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    loop {
+        // SAFETY: one descriptor to poll.
+        let ready = unsafe { libc::poll(&mut poll, 1, -1) };
+        if ready == 1 {
+            return poll.revents & libc::POLLIN != 0;
+        }
+        assert_eq!(io::Error::last_os_error().kind(), io::ErrorKind::Interrupted);
+    }
+}
+
+/// Answers a call, and gives the answer.
+fn serve(listener: &OwnedFd, answer: &mut impl FnMut(&Call) -> Option<Errno>) -> Option<Errno> {
+    // SAFETY: numbers, of which any are valid; the first call wants zeros.
+    let (mut asked, mut answered): (libc::seccomp_notif, libc::seccomp_notif_resp) = unsafe { zeroed() };
+    // SAFETY: `asked` is what this request writes.
+    let outcome = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, &mut asked) };
+    assert_eq!(outcome, 0, "{}", io::Error::last_os_error());
+    answered.id = asked.id;
+    let refusal = answer(&Call { number: asked.data.nr.into(), arguments: asked.data.args });
+    match refusal {
+        Some(errno) => answered.error = -errno.raw(),
+        None => answered.flags = libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32,
+    }
+    // SAFETY: `answered` is what this request reads.
+    let outcome = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, &mut answered) };
+    assert_eq!(outcome, 0, "{}", io::Error::last_os_error());
+    refusal
+}
+
+/// Installs a filter for this thread: these calls meet `action`, and all others pass.
+fn install(calls: &[Number], action: u32, flags: u64) -> i32 {
+    const LOAD: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
+    const IF_EQUAL: u32 = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
+    const RETURN: u32 = libc::BPF_RET | libc::BPF_K;
+    let instruction = |code, k, jt| libc::sock_filter { code: code as u16, jt, jf: 0, k };
+
+    let mut program = vec![instruction(LOAD, offset_of!(libc::seccomp_data, nr) as u32, 0)];
+    for (place, call) in calls.iter().enumerate() {
+        // Over the calls that remain, and the instruction that lets through.
+        program.push(instruction(IF_EQUAL, *call as u32, (calls.len() - place) as u8));
+    }
+    program.push(instruction(RETURN, libc::SECCOMP_RET_ALLOW, 0));
+    program.push(instruction(RETURN, action, 0));
+    let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    // SAFETY: the program outlives the call, and may be read in all its length.
+    let answer = unsafe {
+        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &program)
+    };
+    assert!(answer >= 0, "no filter: {}", io::Error::last_os_error());
+    answer as i32
+}

@@ -1,0 +1,180 @@
+//! A storm of signals: `wait_uninterrupted` returns on time all the same.
+//!
+//! Some threads wait again and again, each with 10,000 signals a second of its own; as many beside them, in the same run,
+//! wait undisturbed. `BAREPOLL_STORM_SECONDS` says how long; the waits of all threads add up.
+
+use crate::{child, figures, Check};
+use barepoll::{Epoll, Event};
+use serde_json::json;
+use std::mem::zeroed;
+use std::ptr;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub fn checks() -> Vec<Check> {
+    crate::checks![uninterrupted_waits_in_a_storm_of_signals_end_on_time]
+}
+
+pub const SIGNAL: i32 = libc::SIGUSR1;
+/// Threads that are disturbed, and that are not.
+const THREADS: usize = 4;
+const MS: Duration = Duration::from_millis(1);
+/// 10,000 a second.
+const INTERVAL: Duration = Duration::from_micros(100);
+
+/// Signals that were caught.
+static CAUGHT: AtomicU64 = AtomicU64::new(0);
+
+extern "C" fn caught(_signal: i32) {
+    CAUGHT.fetch_add(1, Relaxed);
+}
+
+/// From now on the signal is counted, and interrupts what it meets.
+pub fn catch() {
+    // SAFETY: all zero is an action, and the handler only adds to an atomic.
+    unsafe {
+        let mut action: libc::sigaction = zeroed();
+        action.sa_sigaction = caught as extern "C" fn(i32) as usize;
+        assert_eq!(libc::sigaction(SIGNAL, &action, ptr::null_mut()), 0);
+    }
+}
+
+/// Sends this thread the signal again and again, until it is dropped.
+pub struct Timer(libc::timer_t);
+
+impl Timer {
+    pub fn every(interval: Duration) -> Self {
+        catch();
+        let time = libc::timespec { tv_sec: interval.as_secs() as _, tv_nsec: interval.subsec_nanos().into() };
+        // SAFETY: all zero is a valid event, and each call writes and reads what is this function's own.
+        unsafe {
+            let (mut event, mut timer): (libc::sigevent, libc::timer_t) = (zeroed(), ptr::null_mut());
+            event.sigev_notify = libc::SIGEV_THREAD_ID;
+            event.sigev_signo = SIGNAL;
+            event.sigev_notify_thread_id = libc::gettid();
+            assert_eq!(libc::timer_create(libc::CLOCK_MONOTONIC, &mut event, &mut timer), 0);
+            let times = libc::itimerspec { it_interval: time, it_value: time };
+            assert_eq!(libc::timer_settime(timer, 0, &times, ptr::null_mut()), 0);
+            Self(timer)
+        }
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        // SAFETY: the timer is there, and nobody else's.
+        unsafe { libc::timer_delete(self.0) };
+    }
+}
+
+/// How late waits were, and what they came to.
+#[derive(Default)]
+struct Waits {
+    late: Vec<Duration>,
+    asked: Duration,
+}
+
+impl Waits {
+    fn join(mut self, other: Self) -> Self {
+        self.late.extend(other.late);
+        self.asked += other.asked;
+        self
+    }
+
+    /// The least, the quartiles, and the most.
+    fn quartiles(&mut self) -> [Duration; 5] {
+        self.late.sort_unstable();
+        let last = self.late.len() - 1;
+        [0, 1, 2, 3, 4].map(|quarter| self.late[last * quarter / 4])
+    }
+
+    fn tell(&mut self, which: &str) -> [Duration; 5] {
+        let quartiles = self.quartiles();
+        let us = quartiles.map(|late| late.as_nanos() as f64 / 1000.0);
+        let (n, seconds) = (self.late.len(), self.asked.as_secs_f64());
+        figures::add(&json!({ "what": "lateness", "which": which, "waits": n, "seconds_waited": seconds, "us": us }));
+        quartiles
+    }
+}
+
+/// Waits of many lengths, one after the other, none of them early.
+fn waits(until: Instant, is_fine: bool) -> Waits {
+    let (epoll, mut buffer, mut waits) = (Epoll::new().expect("an epoll"), Event::buffer::<1>(), Waits::default());
+    // 0.3 to 20 ms, each length once before any comes again.
+    for number in (0..).map(|number| number * 7 % 198) {
+        let ms = number / 10 + 1;
+        let timeout = if is_fine { Duration::from_micros(300 + number * 100) } else { Duration::from_millis(ms) };
+        // A microsecond more makes a fine timeout of every one, as whole milliseconds are asked for otherwise.
+        let timeout = timeout + Duration::from_micros(u64::from(is_fine));
+        let start = Instant::now();
+        if start >= until {
+            return waits;
+        }
+        let events = epoll.wait_uninterrupted(&mut buffer, Some(timeout)).expect("no error");
+        let took = start.elapsed();
+        assert!(events.is_empty());
+        assert!(took >= timeout, "early: {took:?} of {timeout:?}");
+        waits.late.push(took - timeout);
+        waits.asked += timeout;
+    }
+    waits
+}
+
+/// 1/HZ: the resolution of the clock that a tick moves on.
+fn tick() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is what this call writes.
+    assert_eq!(unsafe { libc::clock_getres(libc::CLOCK_MONOTONIC_COARSE, &mut time) }, 0);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// Never early, none of them; and late by no more than a millisecond or a tick, beside what the machine's other work costs
+/// every wait. That is asked of the quartiles and not of the most: a wait whose thread gets no processor is late by as much
+/// as that takes, disturbed or not.
+fn uninterrupted_waits_in_a_storm_of_signals_end_on_time() {
+    let seconds = std::env::var("BAREPOLL_STORM_SECONDS").map_or(3, |text| text.parse().expect("seconds"));
+    child::limit_to(seconds + 60);
+    catch();
+    let start = Instant::now();
+    let until = start + Duration::from_secs(seconds.into());
+    let run = |is_fine, is_disturbed: bool| {
+        let _timer = is_disturbed.then(|| Timer::every(INTERVAL));
+        waits(until, is_fine)
+    };
+    let kinds = [("whole", false, true), ("whole", false, false), ("fine", true, true), ("fine", true, false)];
+    let results = thread::scope(|scope| {
+        let threads = kinds.map(|(_, is_fine, is_disturbed)| {
+            [0; THREADS / 2].map(|_| scope.spawn(move || run(is_fine, is_disturbed)))
+        });
+        threads.map(|kind| {
+            let joined = kind.into_iter().map(|thread| thread.join().expect("no panic"));
+            joined.fold(Waits::default(), Waits::join)
+        })
+    });
+    let (caught, took) = (CAUGHT.load(Relaxed), start.elapsed());
+    figures::count("signals received", caught);
+    figures::add(
+        &json!({ "what": "signals a second and thread", "n": caught as f64 / took.as_secs_f64() / THREADS as f64 }),
+    );
+
+    let bound = MS.max(tick());
+    let quartiles: Vec<_> = results
+        .into_iter()
+        .zip(kinds)
+        .map(|(mut waits, (kind, _, is_disturbed))| {
+            waits.tell(&format!("{kind}, {}", if is_disturbed { "disturbed" } else { "undisturbed" }))
+        })
+        .collect();
+    for pair in quartiles.chunks(2) {
+        let [disturbed, undisturbed] = pair else { unreachable!("two of a kind") };
+        for quarter in 1..=3 {
+            assert!(
+                disturbed[quarter] <= undisturbed[quarter] + bound,
+                "late by {disturbed:?}, beside {undisturbed:?}"
+            );
+        }
+    }
+    // A timer's next signal waits until the last was caught, so that a thread without a processor gets fewer.
+    assert!(caught >= 1000 * u64::from(seconds), "{caught} signals are no storm");
+}
