@@ -1,13 +1,16 @@
-//! Faults: calls that are refused or missing, signals without end.
+//! Faults: calls that are refused or missing, signals without end, descriptors that run out or go away.
 //!
 //! Each check runs in a child of this process, so that what cannot be undone ends with it: a filter, a limit, what the crate
-//! remembers of the kernel. All of this is for a kernel of 64 bits, since Linux 5.11.
+//! remembers of the kernel. Limits of the whole system, watches among them, are `conformance/machine.rs`'s, on kernels of their
+//! own. All of this is for a kernel of 64 bits, since Linux 5.11.
 //!
 //! With `BAREPOLL_FIGURES=<file>`, what was measured is added to that file, a line of JSON each.
 
 mod child;
+mod descriptors;
 mod figures;
 mod missing;
+mod processes;
 mod refusals;
 mod seccomp;
 mod storm;
@@ -26,10 +29,19 @@ macro_rules! checks {
 pub(crate) use checks;
 
 fn main() {
+    if processes::is_another_program() {
+        return;
+    }
     let mut arguments = Arguments::from_args();
     // A process that forks has one thread.
     arguments.test_threads = Some(1);
-    let subjects = [("refusals", refusals::checks()), ("missing", missing::checks()), ("storm", storm::checks())];
+    let subjects = [
+        ("refusals", refusals::checks()),
+        ("missing", missing::checks()),
+        ("descriptors", descriptors::checks()),
+        ("processes", processes::checks()),
+        ("storm", storm::checks()),
+    ];
     let trials = subjects.into_iter().flat_map(|(subject, checks)| {
         checks.into_iter().map(move |(name, run)| {
             Trial::test(format!("{subject}::{name}"), move || match child::run(run) {
