@@ -2,8 +2,10 @@
 
 use proptest::prelude::ProptestConfig;
 
-/// So many cases, or as few as `PROPTEST_CASES` says, for the slow; what fails is printed, not kept in a file.
+/// So many cases, or as few as `PROPTEST_CASES` says, for the slow, or exactly as many as `BAREPOLL_CASES` says, for
+/// `cargo xtask proof`; what fails is printed, not kept in a file.
 pub fn cases(cases: u32) -> ProptestConfig {
-    let most = std::env::var("PROPTEST_CASES").ok().and_then(|most| most.parse().ok()).unwrap_or(u32::MAX);
-    ProptestConfig { cases: cases.min(most), failure_persistence: None, ..ProptestConfig::default() }
+    let number = |name| std::env::var(name).ok().and_then(|number| number.parse().ok());
+    let cases = number("BAREPOLL_CASES").unwrap_or(cases.min(number("PROPTEST_CASES").unwrap_or(u32::MAX)));
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
