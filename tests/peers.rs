@@ -1,0 +1,161 @@
+//! The same random calls by `barepoll::raw`, by barepoll's types, by rustix and by libc, each on descriptors and memory of its
+//! own: the same results, the same errors, the same events in the same order, the same bytes in memory, call by call. The arguments
+//! are right and wrong: descriptors that are closed, operations that do not exist, every flag, every size, addresses where nothing
+//! can be read or written.
+#![allow(clippy::incompatible_msrv)] // the oldest compiler is for the library; its tests run with today's
+
+#[path = "peers/by_libc.rs"]
+mod by_libc;
+#[path = "peers/by_raw.rs"]
+mod by_raw;
+#[path = "peers/by_rustix.rs"]
+mod by_rustix;
+#[path = "peers/by_types.rs"]
+mod by_types;
+#[path = "peers/call.rs"]
+mod call;
+#[path = "support/cases.rs"]
+mod cases;
+#[path = "support/figures.rs"]
+mod figures;
+#[path = "peers/world.rs"]
+mod world;
+
+use call::{history, Call, Fd, Kind, FIRST};
+use cases::cases;
+use proptest::prelude::*;
+use proptest::test_runner::{TestCaseResult, TestRunner};
+use std::cell::RefCell;
+use world::{Answer, Layout, Sort, World, BLANK};
+
+/// The most calls of a history.
+const MOST: usize = 120;
+
+/// Makes a call on a world; none where it has no way to say it.
+type By = fn(&mut World, &Layout, &Call) -> Option<Answer>;
+
+/// Those who are compared with libc.
+const PEERS: [(&str, By); 3] = [("raw", by_raw::call), ("types", by_types::call), ("rustix", by_rustix::call)];
+
+/// What was compared.
+#[derive(Clone, Copy, Default)]
+struct Compared {
+    calls: usize,
+    errors: usize,
+    events: usize,
+}
+
+struct Worlds {
+    libc: World,
+    peers: [World; PEERS.len()],
+    layout: Layout,
+    compared: [Compared; PEERS.len()],
+    made: usize,
+}
+
+impl Worlds {
+    fn new() -> Self {
+        Self {
+            libc: World::new(0),
+            peers: [1, 2, 3].map(World::new),
+            layout: Layout::default(),
+            compared: [Compared::default(); PEERS.len()],
+            made: 0,
+        }
+    }
+
+    fn begin(&mut self) -> TestCaseResult {
+        let before = std::mem::take(&mut self.layout);
+        self.peers.iter().chain([&self.libc]).for_each(|world| world.close_all(&before));
+        FIRST.iter().try_for_each(|call| self.make(call))
+    }
+
+    /// Makes a call everywhere, and compares what came of it.
+    fn make(&mut self, call: &Call) -> TestCaseResult {
+        if let Call::Open(kind) = *call {
+            self.open(kind);
+            return Ok(());
+        }
+        self.libc.buffer().fill(BLANK);
+        let expected = by_libc::call(&mut self.libc, &self.layout, call).expect("libc has a way to say it");
+        for ((world, (name, by)), compared) in self.peers.iter_mut().zip(PEERS).zip(&mut self.compared) {
+            world.buffer().fill(BLANK);
+            let Some(answer) = by(world, &self.layout, call) else {
+                // So that its world stays like the others.
+                world.buffer().fill(BLANK);
+                by_libc::call(world, &self.layout, call).expect("libc has a way to say it");
+                continue;
+            };
+            prop_assert_eq!(&answer, &expected, "{}, and libc: {:?}", name, call);
+            // Not what goes in, which types and rustix do not keep there.
+            if !matches!(call, Call::Control { .. }) {
+                prop_assert!(world.buffer() == self.libc.buffer(), "{}'s memory is not libc's: {:?}", name, call);
+            }
+            compared.calls += 1;
+            compared.errors += usize::from(answer.result.is_err());
+            compared.events += if let Call::Wait { .. } = call { answer.events.len() } else { 0 };
+        }
+        self.made += 1;
+        self.note(call, &expected);
+        Ok(())
+    }
+
+    fn open(&mut self, kind: Kind) {
+        let free = self.layout.free();
+        let count = if kind == Kind::Directory { 1 } else { 2 };
+        if let Some(slots) = free.get(..count) {
+            self.peers.iter().chain([&self.libc]).for_each(|world| world.open(kind, slots));
+            slots.iter().for_each(|slot| self.layout.slots[*slot] = Some(Sort::Other));
+        }
+    }
+
+    /// Takes note of what is open now.
+    fn note(&mut self, call: &Call, answer: &Answer) {
+        let slots = &mut self.layout.slots;
+        if answer.result.is_err() {
+            return;
+        }
+        let sort = match *call {
+            Call::Create { .. } | Call::Create1 { .. } => Sort::Other,
+            Call::Eventfd { .. } => Sort::Counter,
+            Call::Duplicate { from, to } => return slots[to] = slots[from],
+            Call::Close(Fd::Slot(slot)) => return slots[slot] = None,
+            _ => return,
+        };
+        if let Some(slot) = slots.iter_mut().find(|slot| slot.is_none()) {
+            *slot = Some(sort);
+        }
+    }
+}
+
+#[test]
+fn every_call_gives_what_it_gives_by_libc() {
+    let worlds = RefCell::new(Worlds::new());
+    let check = |calls: Vec<Call>| {
+        let mut worlds = worlds.borrow_mut();
+        worlds.begin()?;
+        calls.iter().try_for_each(|call| worlds.make(call))
+    };
+    let cases = cases(1200);
+    let histories = cases.cases as usize;
+    if let Err(error) = TestRunner::new(cases).run(&history(MOST), check) {
+        panic!("{error}");
+    }
+    let worlds = worlds.into_inner();
+    let [raw, types, rustix] = worlds.compared;
+    let figures = [
+        ("random histories", histories),
+        ("calls of each of the four", worlds.made),
+        ("calls by `barepoll::raw`, compared with libc's", raw.calls),
+        ("calls by barepoll's types, compared with libc's", types.calls),
+        ("calls by rustix, compared with libc's", rustix.calls),
+        ("calls by `barepoll::raw` that were refused", raw.errors),
+        ("calls by barepoll's types that were refused", types.errors),
+        ("calls by rustix that were refused", rustix.errors),
+        ("events by `barepoll::raw`", raw.events),
+        ("events by barepoll's types", types.events),
+        ("events by rustix", rustix.events),
+        ("answers other than libc's", 0), // or there would be no figures
+    ];
+    figures::report("peers", &figures);
+}
