@@ -18,6 +18,7 @@ mod everywhere;
 mod headers;
 mod kernels;
 mod minimum;
+mod musl;
 mod native;
 mod new_port;
 #[path = "../../tests/support/ports.rs"]
@@ -85,6 +86,8 @@ enum Command {
     Std,
     /// Run C's functions on barepoll: checks in C, CPython's own tests, a Redis server under load
     C,
+    /// Build a static program with std and musl that uses barepoll and musl's epoll, and run it here and under emulators
+    Musl,
 }
 
 fn main() -> ExitCode {
@@ -106,6 +109,7 @@ fn main() -> ExitCode {
         Command::Everywhere => everywhere::run_alone(),
         Command::Std => std_emulated::run_alone(),
         Command::C => drop_in::run_alone(),
+        Command::Musl => musl::run_alone(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
