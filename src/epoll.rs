@@ -48,7 +48,7 @@ use core::time::Duration;
 /// - Dropping the epoll takes an owner that nobody borrows, so no thread of safe code waits for it then.
 ///
 /// See [`epoll(7)`](https://man7.org/linux/man-pages/man7/epoll.7.html).
-#[doc(alias = "epoll_event")]
+#[doc(alias = "epoll")]
 #[repr(transparent)]
 pub struct Epoll(OwnedFd);
 
@@ -56,6 +56,13 @@ owner!(Epoll);
 
 impl Epoll {
     /// A new epoll that is closed on exec.
+    ///
+    /// ```
+    /// use barepoll::Epoll;
+    ///
+    /// let epoll = Epoll::new()?;
+    /// # Ok::<(), barepoll::Errno>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -82,6 +89,8 @@ impl Epoll {
     /// # Errors
     ///
     /// As [`new`](Self::new), and `EINVAL`: an unknown flag.
+    ///
+    /// See [`epoll_create1(2)`](https://man7.org/linux/man-pages/man2/epoll_create.2.html).
     #[doc(alias = "epoll_create1")]
     #[doc(alias = "EPOLL_CLOEXEC")]
     #[inline]
@@ -450,6 +459,18 @@ unsafe fn filled(events: &mut [MaybeUninit<Event>], ready: usize) -> &mut [Event
 /// How an epoll polls network devices (NAPI) itself while it waits, instead of waiting for their interrupts.
 ///
 /// Off by default: all zero.
+///
+/// ```
+/// use barepoll::{BusyPoll, Epoll};
+///
+/// let params = BusyPoll { busy_poll_usecs: 50, ..BusyPoll::default() };
+/// if Epoll::new()?.set_busy_poll(params).is_err() {
+///     println!("a kernel before 6.9, or one without networking");
+/// }
+/// # Ok::<(), barepoll::Errno>(())
+/// ```
+///
+/// See [`ioctl_eventpoll(2)`](https://man7.org/linux/man-pages/man2/ioctl_eventpoll.2.html).
 #[doc(alias = "epoll_params")]
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct BusyPoll {

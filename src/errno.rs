@@ -5,11 +5,21 @@ use core::fmt;
 use core::num::NonZeroU16;
 
 /// What a call of this crate gives: a value, or the kernel's [`Errno`].
+///
+/// ```
+/// use barepoll::{Epoll, EventFd, EventFdFlags};
+///
+/// fn make() -> barepoll::Result<(Epoll, EventFd)> {
+///     Ok((Epoll::new()?, EventFd::new(0, EventFdFlags::CLOEXEC)?))
+/// }
+/// # make().map(drop)?;
+/// # Ok::<(), barepoll::Errno>(())
+/// ```
 pub type Result<T, E = Errno> = core::result::Result<T, E>;
 
 /// An error number of the kernel: a name where this crate knows one, and any value from 1 to 4095.
 ///
-/// `EWOULDBLOCK` is `EAGAIN`. Values differ between architectures (`ENOSYS` is 38, 89 on MIPS, 90 on SPARC), so compare with the constants.
+/// `EWOULDBLOCK` is `EAGAIN`, and `ENOTSUP` is `EOPNOTSUPP`. Values differ between architectures (`ENOSYS` is 38, 89 on MIPS, 90 on SPARC), so compare with the constants.
 /// A `Result<(), Errno>` is two bytes.
 ///
 /// See [`errno(3)`](https://man7.org/linux/man-pages/man3/errno.3.html).
@@ -24,6 +34,9 @@ pub type Result<T, E = Errno> = core::result::Result<T, E>;
 /// # Ok::<(), Errno>(())
 /// ```
 #[derive(Copy, Clone, PartialEq, Eq, Hash)]
+#[doc(alias = "errno")]
+#[doc(alias = "EWOULDBLOCK")]
+#[doc(alias = "ENOTSUP")]
 #[must_use]
 pub struct Errno(NonZeroU16);
 
@@ -32,12 +45,25 @@ const MAX: i32 = 4095;
 
 impl Errno {
     /// The number itself, between 1 and 4095.
+    ///
+    /// ```
+    /// use barepoll::Errno;
+    ///
+    /// assert_eq!(Errno::EBADF.raw(), 9); // on every machine
+    /// ```
     #[must_use]
     pub const fn raw(self) -> i32 {
         self.0.get() as i32
     }
 
     /// The error of a number between 1 and 4095; `None` for any other.
+    ///
+    /// ```
+    /// use barepoll::Errno;
+    ///
+    /// assert_eq!(Errno::from_raw(9), Some(Errno::EBADF));
+    /// assert_eq!(Errno::from_raw(0), None);
+    /// ```
     pub const fn from_raw(raw: i32) -> Option<Self> {
         match NonZeroU16::new(raw as u16) {
             Some(number) if raw >= 1 && raw <= MAX => Some(Self(number)),
@@ -69,6 +95,13 @@ macro_rules! names {
             )*
 
             /// The name in C, as `"EAGAIN"`; `None` for a number without a constant here.
+            ///
+            /// ```
+            /// use barepoll::Errno;
+            ///
+            /// assert_eq!(Errno::EAGAIN.name(), Some("EAGAIN"));
+            /// assert_eq!(Errno::from_raw(4095).and_then(Errno::name), None);
+            /// ```
             #[must_use]
             #[inline]
             pub fn name(self) -> Option<&'static str> {

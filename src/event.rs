@@ -20,6 +20,9 @@ use core::ptr;
 /// assert_eq!(event.flags(), EventFlags::IN);
 /// assert_eq!(event.data().u64(), 7);
 /// ```
+///
+/// See [`epoll_event(3type)`](https://man7.org/linux/man-pages/man3/epoll_event.3type.html).
+#[doc(alias = "epoll_event")]
 #[derive(Copy, Clone)]
 #[repr(C)]
 #[cfg_attr(target_arch = "x86_64", repr(packed))]
@@ -29,7 +32,14 @@ pub struct Event {
 }
 
 impl Event {
-    /// An event of these flags and this data.
+    /// An event of these flags and this data, as [`raw::epoll_ctl`](crate::raw::epoll_ctl) takes it.
+    ///
+    /// ```
+    /// use barepoll::{Event, EventData, EventFlags};
+    ///
+    /// const WATCH: Event = Event::new(EventFlags::IN.union(EventFlags::ET), EventData::new_u32(7));
+    /// assert_eq!(WATCH.data().u32(), 7);
+    /// ```
     #[inline]
     #[must_use]
     pub const fn new(flags: EventFlags, data: EventData) -> Self {
@@ -53,6 +63,13 @@ impl Event {
     }
 
     /// What the descriptor is ready for.
+    ///
+    /// ```
+    /// use barepoll::{Event, EventData, EventFlags};
+    ///
+    /// let event = Event::new(EventFlags::IN | EventFlags::HUP, EventData::new_u64(0));
+    /// assert!(event.flags().contains(EventFlags::HUP));
+    /// ```
     #[inline]
     #[must_use]
     pub const fn flags(&self) -> EventFlags {
@@ -60,6 +77,13 @@ impl Event {
     }
 
     /// What the descriptor was registered with.
+    ///
+    /// ```
+    /// use barepoll::{Event, EventData, EventFlags};
+    ///
+    /// let event = Event::new(EventFlags::IN, EventData::new_fd(5));
+    /// assert_eq!(event.data().fd(), 5);
+    /// ```
     #[inline]
     #[must_use]
     pub const fn data(&self) -> EventData {
@@ -91,6 +115,10 @@ const POINTERS: usize = size_of::<u64>() / size_of::<*mut c_void>();
 /// assert_eq!(data.ptr().cast(), connection.as_mut_ptr());
 /// assert_eq!(EventData::new_fd(-1).fd(), -1);
 /// ```
+///
+/// See [`epoll_event(3type)`](https://man7.org/linux/man-pages/man3/epoll_event.3type.html).
+#[doc(alias = "epoll_data")]
+#[doc(alias = "epoll_data_t")]
 #[derive(Copy, Clone)]
 #[repr(C)]
 pub union EventData {
@@ -107,6 +135,12 @@ unsafe impl Sync for EventData {}
 
 impl EventData {
     /// Eight bytes.
+    ///
+    /// ```
+    /// use barepoll::EventData;
+    ///
+    /// assert_eq!(EventData::new_u64(u64::MAX).u64(), u64::MAX);
+    /// ```
     #[inline]
     #[must_use]
     pub const fn new_u64(value: u64) -> Self {
@@ -114,6 +148,12 @@ impl EventData {
     }
 
     /// Four bytes; the rest is zero.
+    ///
+    /// ```
+    /// use barepoll::EventData;
+    ///
+    /// assert_eq!(EventData::new_u32(7).u32(), 7);
+    /// ```
     #[inline]
     #[must_use]
     pub const fn new_u32(value: u32) -> Self {
@@ -121,6 +161,15 @@ impl EventData {
     }
 
     /// A descriptor's number; the rest is zero. The number is not owned: it may be closed and reused before an event arrives.
+    ///
+    /// ```
+    /// use barepoll::fd::AsRawFd;
+    /// use barepoll::{EventData, EventFd, EventFdFlags};
+    ///
+    /// let eventfd = EventFd::new(0, EventFdFlags::CLOEXEC)?;
+    /// assert_eq!(EventData::new_fd(eventfd.as_raw_fd()).fd(), eventfd.as_raw_fd());
+    /// # Ok::<(), barepoll::Errno>(())
+    /// ```
     #[inline]
     #[must_use]
     pub const fn new_fd(fd: RawFd) -> Self {
@@ -128,6 +177,16 @@ impl EventData {
     }
 
     /// A pointer, with its provenance; the rest, where a pointer has four bytes, is zero.
+    ///
+    /// ```
+    /// use barepoll::EventData;
+    ///
+    /// let mut state = 1;
+    /// let data = EventData::new_ptr(core::ptr::addr_of_mut!(state).cast());
+    /// // SAFETY: the pointer is that of `state`, which lives and which nobody else uses.
+    /// unsafe { *data.ptr().cast::<i32>() += 1 };
+    /// assert_eq!(state, 2);
+    /// ```
     #[inline]
     #[must_use]
     pub const fn new_ptr(pointer: *mut c_void) -> Self {
@@ -136,7 +195,7 @@ impl EventData {
         Self { ptr: pointers }
     }
 
-    /// All eight bytes.
+    /// All eight bytes. What [`new_u64`](Self::new_u64) set, or the bytes of what another constructor did.
     #[inline]
     #[must_use]
     pub fn u64(self) -> u64 {
@@ -160,7 +219,8 @@ impl EventData {
         unsafe { self.fd[0] }
     }
 
-    /// The pointer that [`new_ptr`](Self::new_ptr) set.
+    /// The pointer that [`new_ptr`](Self::new_ptr) set. To dereference it is `unsafe`, and the caller's to answer for: the kernel gives
+    /// back what it was given, and what that pointed to may be gone.
     #[inline]
     #[must_use]
     pub fn ptr(self) -> *mut c_void {

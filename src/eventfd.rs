@@ -24,6 +24,7 @@ const VALUE: usize = size_of::<u64>();
 /// ```
 ///
 /// See [`eventfd(2)`](https://man7.org/linux/man-pages/man2/eventfd.2.html).
+#[doc(alias = "eventfd")]
 #[repr(transparent)]
 pub struct EventFd(OwnedFd);
 
@@ -31,6 +32,13 @@ owner!(EventFd);
 
 impl EventFd {
     /// A new counter that starts at `initial`.
+    ///
+    /// ```
+    /// use barepoll::{EventFd, EventFdFlags};
+    ///
+    /// let eventfd = EventFd::new(0, EventFdFlags::CLOEXEC | EventFdFlags::NONBLOCK)?;
+    /// # Ok::<(), barepoll::Errno>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -51,6 +59,16 @@ impl EventFd {
     /// Takes the counter: gives its value and leaves zero; with [`EventFdFlags::SEMAPHORE`], takes 1 of it and gives 1.
     /// Waits while the counter is zero.
     ///
+    /// ```
+    /// use barepoll::{EventFd, EventFdFlags};
+    ///
+    /// let eventfd = EventFd::new(2, EventFdFlags::CLOEXEC)?;
+    /// assert_eq!(eventfd.read()?, 2);
+    /// let permits = EventFd::new(2, EventFdFlags::CLOEXEC | EventFdFlags::SEMAPHORE)?;
+    /// assert_eq!((permits.read()?, permits.read()?), (1, 1));
+    /// # Ok::<(), barepoll::Errno>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// - `EAGAIN`: it is zero, and nonblocking. `EINTR`: a signal handler ran while it waited.
@@ -68,6 +86,16 @@ impl EventFd {
     }
 
     /// Adds to the counter. Waits while there is no room: it holds at most `u64::MAX - 1`.
+    ///
+    /// ```
+    /// use barepoll::{Errno, EventFd, EventFdFlags};
+    ///
+    /// let eventfd = EventFd::new(0, EventFdFlags::CLOEXEC | EventFdFlags::NONBLOCK)?;
+    /// eventfd.write(u64::MAX - 1)?;
+    /// assert_eq!(eventfd.write(1), Err(Errno::EAGAIN)); // full
+    /// assert_eq!(eventfd.write(u64::MAX), Err(Errno::EINVAL));
+    /// # Ok::<(), barepoll::Errno>(())
+    /// ```
     ///
     /// # Errors
     ///

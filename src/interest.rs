@@ -61,6 +61,13 @@ pub struct InterestSet<'s> {
 const NONE: RawFd = -1;
 
 /// The storage that an [`InterestSet`] needs for one descriptor: 32 bytes on x86, 40 elsewhere.
+///
+/// ```
+/// use barepoll::{InterestSet, Slot};
+///
+/// let mut slots = vec![Slot::EMPTY; 1024]; // or an array, or a static
+/// let interests = InterestSet::new(&mut slots);
+/// ```
 #[derive(Copy, Clone)]
 pub struct Slot {
     /// What the kernel was told, as far as `is_registered`.
@@ -161,12 +168,32 @@ impl Slot {
 
 impl<'s> InterestSet<'s> {
     /// An empty set with this storage, whose slots it empties: room for the descriptors from 0 to `slots.len() - 1`.
+    ///
+    /// ```
+    /// use barepoll::{InterestSet, Slot};
+    ///
+    /// let mut slots = [Slot::EMPTY; 64];
+    /// let interests = InterestSet::new(&mut slots);
+    /// ```
     pub fn new(slots: &'s mut [Slot]) -> Self {
         slots.fill(Slot::EMPTY);
         Self { slots, queue: NONE }
     }
 
     /// From the next flush on, watches a descriptor for this, whether it was watched before or not.
+    ///
+    /// ```
+    /// use barepoll::{Epoll, Errno, EventData, EventFlags, InterestSet, Slot};
+    ///
+    /// let mut slots = [Slot::EMPTY; 64];
+    /// let mut interests = InterestSet::new(&mut slots);
+    /// let epoll = Epoll::new()?;
+    /// interests.set(&epoll, EventData::new_u64(1), EventFlags::IN)?;
+    ///
+    /// let mut none = InterestSet::new(&mut []);
+    /// assert_eq!(none.set(&epoll, EventData::new_u64(1), EventFlags::IN), Err(Errno::EINVAL));
+    /// # Ok::<(), barepoll::Errno>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -183,6 +210,18 @@ impl<'s> InterestSet<'s> {
     }
 
     /// From the next flush on, watches a descriptor no longer. Of one that is not watched, nothing.
+    ///
+    /// ```
+    /// use barepoll::{Epoll, EventData, EventFd, EventFdFlags, EventFlags, InterestSet, Slot};
+    ///
+    /// let (epoll, eventfd) = (Epoll::new()?, EventFd::new(1, EventFdFlags::CLOEXEC)?);
+    /// let mut slots = [Slot::EMPTY; 64];
+    /// let mut interests = InterestSet::new(&mut slots);
+    /// interests.set(&eventfd, EventData::new_u64(1), EventFlags::IN)?;
+    /// interests.remove(&eventfd)?;
+    /// interests.flush(&epoll).map_err(|error| error.errno)?; // no call: nothing has changed
+    /// # Ok::<(), barepoll::Errno>(())
+    /// ```
     ///
     /// A descriptor without duplicates may be closed before the flush; its number may be in use again by then, and be
     /// [set](Self::set).
@@ -202,6 +241,24 @@ impl<'s> InterestSet<'s> {
 
     /// Takes note that a descriptor has been closed, and is no longer watched: nothing of it is told to the kernel, which has
     /// forgotten it. A number beyond the storage was never in the set.
+    ///
+    /// ```
+    /// use barepoll::fd::AsRawFd;
+    /// use barepoll::{Epoll, EventData, EventFd, EventFdFlags, EventFlags, InterestSet, Slot};
+    ///
+    /// let (epoll, eventfd) = (Epoll::new()?, EventFd::new(1, EventFdFlags::CLOEXEC)?);
+    /// let mut slots = [Slot::EMPTY; 64];
+    /// let mut interests = InterestSet::new(&mut slots);
+    /// interests.set(&eventfd, EventData::new_u64(1), EventFlags::IN)?;
+    /// interests.flush(&epoll).map_err(|error| error.errno)?;
+    ///
+    /// let number = eventfd.as_raw_fd();
+    /// drop(eventfd);
+    /// interests.closed(number);
+    /// # Ok::<(), barepoll::Errno>(())
+    /// ```
+    ///
+    /// See [`close(2)`](https://man7.org/linux/man-pages/man2/close.2.html).
     #[doc(alias = "close")]
     #[inline]
     pub fn closed(&mut self, fd: RawFd) {
@@ -282,6 +339,13 @@ impl fmt::Debug for Slot {
 }
 
 /// What stopped [`InterestSet::flush`].
+///
+/// ```
+/// use barepoll::{Errno, FlushError};
+///
+/// let error = FlushError { fd: 5, errno: Errno::EPERM };
+/// assert!(error.to_string().starts_with("descriptor 5: operation not permitted"));
+/// ```
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 #[must_use]
 pub struct FlushError {

@@ -3,6 +3,24 @@
 //! Every function here is the kernel's call of the same name with its arguments in order. An error is the kernel's
 //! [`Errno`]; nothing is retried. [`Epoll`](crate::Epoll) and [`EventFd`](crate::EventFd) are the safe layer over them.
 //!
+//! ```
+//! use barepoll::{raw, Event, EventData, EventFlags};
+//!
+//! let (epoll, eventfd) = (raw::epoll_create1(raw::EPOLL_CLOEXEC)?, raw::eventfd2(1, raw::EFD_CLOEXEC)?);
+//! let mut event = Event::new(EventFlags::IN, EventData::new_fd(eventfd));
+//! // SAFETY: the event is this program's own, and there is room for one.
+//! let ready = unsafe {
+//!     raw::epoll_ctl(epoll, raw::EPOLL_CTL_ADD, eventfd, &mut event)?;
+//!     raw::epoll_wait(epoll, &mut event, 1, -1)?
+//! };
+//! assert_eq!((ready, event.data().fd()), (1, eventfd));
+//! for fd in [epoll, eventfd] {
+//!     // SAFETY: both are this program's own.
+//!     unsafe { raw::close(fd)? };
+//! }
+//! # Ok::<(), barepoll::Errno>(())
+//! ```
+//!
 //! The constants are those of the kernel's `linux/eventpoll.h` and `linux/eventfd.h`, with this machine's values.
 
 use crate::arch;
@@ -72,6 +90,16 @@ fn result(returned: isize) -> Result<usize> {
 /// [`epoll_create(2)`](https://man7.org/linux/man-pages/man2/epoll_create.2.html): a new epoll without close-on-exec. `size`
 /// is a hint of 2002 that nobody uses; this asks [`epoll_create1`], which every machine has.
 ///
+/// ```
+/// use barepoll::{raw, Errno};
+///
+/// let fd = raw::epoll_create(1)?;
+/// assert_eq!(raw::epoll_create(0), Err(Errno::EINVAL));
+/// // SAFETY: the descriptor is this program's own.
+/// unsafe { raw::close(fd)? };
+/// # Ok::<(), barepoll::Errno>(())
+/// ```
+///
 /// # Errors
 ///
 /// `EINVAL`: `size` is not positive (no call is made). The rest as [`epoll_create1`].
@@ -86,6 +114,15 @@ pub fn epoll_create(size: i32) -> Result<RawFd> {
 /// [`epoll_create1(2)`](https://man7.org/linux/man-pages/man2/epoll_create.2.html): a new epoll, whose descriptor is the
 /// caller's to close.
 ///
+/// ```
+/// use barepoll::raw;
+///
+/// let fd = raw::epoll_create1(raw::EPOLL_CLOEXEC)?;
+/// // SAFETY: the descriptor is this program's own.
+/// unsafe { raw::close(fd)? };
+/// # Ok::<(), barepoll::Errno>(())
+/// ```
+///
 /// # Errors
 ///
 /// - `EINVAL`: a flag other than [`EPOLL_CLOEXEC`].
@@ -98,6 +135,18 @@ pub fn epoll_create1(flags: u32) -> Result<RawFd> {
 }
 
 /// [`epoll_ctl(2)`](https://man7.org/linux/man-pages/man2/epoll_ctl.2.html): change the interest list.
+///
+/// ```
+/// use barepoll::fd::AsRawFd;
+/// use barepoll::{raw, Epoll, Errno};
+///
+/// let (epoll, other) = (Epoll::new()?, Epoll::new()?);
+/// // SAFETY: a removal needs no event.
+/// let answer =
+///     unsafe { raw::epoll_ctl(epoll.as_raw_fd(), raw::EPOLL_CTL_DEL, other.as_raw_fd(), core::ptr::null_mut()) };
+/// assert_eq!(answer, Err(Errno::ENOENT));
+/// # Ok::<(), barepoll::Errno>(())
+/// ```
 ///
 /// # Errors
 ///
@@ -125,6 +174,18 @@ pub unsafe fn epoll_ctl(epfd: RawFd, op: u32, fd: RawFd, event: *mut Event) -> R
 /// milliseconds; negative waits for ever, 0 not at all. Gives the number of events written.
 ///
 /// Where the kernel has no such call, this is [`epoll_pwait`] without a mask.
+///
+/// ```
+/// use barepoll::fd::AsRawFd;
+/// use barepoll::{raw, Epoll, Event};
+///
+/// let epoll = Epoll::new()?;
+/// let mut buffer = Event::buffer::<8>();
+/// // SAFETY: there is room for eight events.
+/// let ready = unsafe { raw::epoll_wait(epoll.as_raw_fd(), buffer.as_mut_ptr().cast(), 8, 0)? };
+/// assert_eq!(ready, 0);
+/// # Ok::<(), barepoll::Errno>(())
+/// ```
 ///
 /// # Errors
 ///
@@ -154,6 +215,18 @@ pub unsafe fn epoll_wait(epfd: RawFd, events: *mut Event, maxevents: i32, timeou
 
 /// [`epoll_pwait(2)`](https://man7.org/linux/man-pages/man2/epoll_wait.2.html): as [`epoll_wait`], with `sigmask` as the
 /// thread's signal mask while it waits; null leaves the mask alone.
+///
+/// ```
+/// use barepoll::fd::AsRawFd;
+/// use barepoll::{raw, Epoll, Event, SigSet};
+///
+/// let (epoll, mask) = (Epoll::new()?, SigSet::full());
+/// let mut buffer = Event::buffer::<8>();
+/// // SAFETY: there is room for eight events, and the mask outlives the call.
+/// let ready = unsafe { raw::epoll_pwait(epoll.as_raw_fd(), buffer.as_mut_ptr().cast(), 8, 1, &mask)? };
+/// assert_eq!(ready, 0);
+/// # Ok::<(), barepoll::Errno>(())
+/// ```
 ///
 /// # Errors
 ///
@@ -186,6 +259,19 @@ pub unsafe fn epoll_pwait(
 
 /// [`epoll_pwait2(2)`](https://man7.org/linux/man-pages/man2/epoll_wait.2.html) (Linux 5.11): as [`epoll_pwait`], with a
 /// timeout in nanoseconds; null waits for ever.
+///
+/// ```
+/// use barepoll::fd::AsRawFd;
+/// use barepoll::{raw, Epoll, Errno, Event};
+///
+/// let (epoll, timeout) = (Epoll::new()?, raw::Timespec { tv_sec: 0, tv_nsec: 100_000 });
+/// let mut buffer = Event::buffer::<8>();
+/// let (events, mask) = (buffer.as_mut_ptr().cast(), core::ptr::null());
+/// // SAFETY: there is room for eight events, and the timeout outlives the call.
+/// let answer = unsafe { raw::epoll_pwait2(epoll.as_raw_fd(), events, 8, &timeout, mask) };
+/// assert!(matches!(answer, Ok(0) | Err(Errno::ENOSYS | Errno::EPERM)));
+/// # Ok::<(), barepoll::Errno>(())
+/// ```
 ///
 /// # Errors
 ///
@@ -222,6 +308,15 @@ pub unsafe fn epoll_pwait2(
 /// [`eventfd2(2)`](https://man7.org/linux/man-pages/man2/eventfd.2.html): a new counter, whose descriptor is the caller's to
 /// close.
 ///
+/// ```
+/// use barepoll::raw;
+///
+/// let fd = raw::eventfd2(0, raw::EFD_CLOEXEC | raw::EFD_NONBLOCK)?;
+/// // SAFETY: the descriptor is this program's own.
+/// unsafe { raw::close(fd)? };
+/// # Ok::<(), barepoll::Errno>(())
+/// ```
+///
 /// # Errors
 ///
 /// - `EINVAL`: an unknown flag.
@@ -239,6 +334,15 @@ pub fn eventfd2(initval: u32, flags: u32) -> Result<RawFd> {
 /// A call of another thread that is under way with it goes on, as the kernel keeps the file until then: a wait for an epoll ends with
 /// an event or its timeout as if nothing had been closed. Its number may be another file's meanwhile.
 ///
+/// ```
+/// use barepoll::raw;
+///
+/// let fd = raw::eventfd2(0, 0)?;
+/// // SAFETY: the descriptor is this program's own.
+/// unsafe { raw::close(fd)? };
+/// # Ok::<(), barepoll::Errno>(())
+/// ```
+///
 /// # Errors
 ///
 /// `EBADF`: not open. `EINTR`, `EIO`, `ENOSPC`, `EDQUOT`: closed, and what was written before did not reach its place.
@@ -253,6 +357,18 @@ pub unsafe fn close(fd: RawFd) -> Result<()> {
 }
 
 /// [`read(2)`](https://man7.org/linux/man-pages/man2/read.2.html): at most `len` bytes; 0 is the end of input.
+///
+/// ```
+/// use barepoll::fd::AsRawFd;
+/// use barepoll::{raw, EventFd, EventFdFlags};
+///
+/// let eventfd = EventFd::new(3, EventFdFlags::CLOEXEC)?;
+/// let mut value = [0; 8];
+/// // SAFETY: `value` has eight bytes.
+/// assert_eq!(unsafe { raw::read(eventfd.as_raw_fd(), value.as_mut_ptr(), 8)? }, 8);
+/// assert_eq!(u64::from_ne_bytes(value), 3);
+/// # Ok::<(), barepoll::Errno>(())
+/// ```
 ///
 /// # Errors
 ///
@@ -285,6 +401,17 @@ pub(crate) unsafe fn read_exact(fd: RawFd, buf: *mut u8, len: usize) -> Result<(
 /// [`write(2)`](https://man7.org/linux/man-pages/man2/write.2.html): gives the number of bytes taken, which may be less than
 /// `len`.
 ///
+/// ```
+/// use barepoll::fd::AsRawFd;
+/// use barepoll::{raw, EventFd, EventFdFlags};
+///
+/// let eventfd = EventFd::new(0, EventFdFlags::CLOEXEC)?;
+/// let value = 3_u64.to_ne_bytes();
+/// // SAFETY: `value` has eight bytes.
+/// assert_eq!(unsafe { raw::write(eventfd.as_raw_fd(), value.as_ptr(), 8)? }, 8);
+/// # Ok::<(), barepoll::Errno>(())
+/// ```
+///
 /// # Errors
 ///
 /// `EAGAIN` (nonblocking, no room), `EBADF`, `EFAULT`, `EINTR`, `EINVAL`, `EIO`, `ENOSPC`, `EPIPE`, and what the
@@ -300,6 +427,19 @@ pub unsafe fn write(fd: RawFd, buf: *const u8, len: usize) -> Result<usize> {
 }
 
 /// [`ioctl(2)`](https://man7.org/linux/man-pages/man2/ioctl.2.html): a request that the descriptor's kind defines.
+///
+/// ```
+/// use barepoll::fd::AsRawFd;
+/// use barepoll::{raw, Epoll};
+///
+/// let (epoll, mut params) = (Epoll::new()?, [0_u8; 8]); // `struct epoll_params`
+/// // SAFETY: the request writes eight bytes.
+/// match unsafe { raw::ioctl(epoll.as_raw_fd(), raw::EPIOCGPARAMS, params.as_mut_ptr().cast()) } {
+///     Ok(_) => assert_eq!(params, [0; 8]),
+///     Err(errno) => println!("this kernel cannot: {errno}"),
+/// }
+/// # Ok::<(), barepoll::Errno>(())
+/// ```
 ///
 /// # Errors
 ///

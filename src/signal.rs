@@ -22,24 +22,43 @@ const WORDS: usize = SIGSET_BYTES / size_of::<usize>();
 /// assert!(mask.contains(2) && !mask.contains(15));
 /// # Ok::<(), barepoll::Errno>(())
 /// ```
+///
+/// See [`sigsetops(3)`](https://man7.org/linux/man-pages/man3/sigsetops.3.html), whose functions these are, and
+/// [`Epoll::wait_masked`](crate::Epoll::wait_masked), which takes it.
+#[doc(alias = "sigset_t")]
 #[derive(Copy, Clone, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct SigSet([usize; WORDS]);
 
 impl SigSet {
     /// No signal.
+    ///
+    /// ```
+    /// assert!(!barepoll::SigSet::empty().contains(15));
+    /// ```
+    #[doc(alias = "sigemptyset")]
     #[must_use]
     pub const fn empty() -> Self {
         Self([0; WORDS])
     }
 
     /// Every signal. `SIGKILL` and `SIGSTOP` cannot be masked all the same.
+    ///
+    /// ```
+    /// assert!(barepoll::SigSet::full().contains(15));
+    /// ```
+    #[doc(alias = "sigfillset")]
     #[must_use]
     pub const fn full() -> Self {
         Self([!0; WORDS])
     }
 
     /// Whether the signal is in the set; false for a number that is no signal's.
+    ///
+    /// ```
+    /// assert!(!barepoll::SigSet::full().contains(0));
+    /// ```
+    #[doc(alias = "sigismember")]
     #[must_use]
     #[inline]
     pub const fn contains(&self, signal: i32) -> bool {
@@ -52,9 +71,19 @@ impl SigSet {
 
     /// Puts a signal in.
     ///
+    /// ```
+    /// use barepoll::{Errno, SigSet};
+    ///
+    /// let mut mask = SigSet::empty();
+    /// mask.insert(15)?;
+    /// assert_eq!(mask.insert(0), Err(Errno::EINVAL));
+    /// # Ok::<(), barepoll::Errno>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// `EINVAL`: no signal has this number.
+    #[doc(alias = "sigaddset")]
     #[inline]
     pub fn insert(&mut self, signal: i32) -> Result<()> {
         let (word, bit) = self.place_mut(signal).ok_or(Errno::EINVAL)?;
@@ -64,9 +93,17 @@ impl SigSet {
 
     /// Takes a signal out.
     ///
+    /// ```
+    /// let mut mask = barepoll::SigSet::full();
+    /// mask.remove(2)?; // SIGINT may come
+    /// assert!(!mask.contains(2));
+    /// # Ok::<(), barepoll::Errno>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// `EINVAL`: no signal has this number.
+    #[doc(alias = "sigdelset")]
     // Not `&= !bit`: of `!(1 << n)` LLVM 22 makes, for Hexagon, a rotation by a count that it forgets to take modulo 32
     // (llvm/llvm-project#205489), and signal 34 takes 33 with it. Inlined into who knows the word, this would become the same.
     #[inline(never)]

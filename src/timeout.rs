@@ -2,7 +2,16 @@
 
 use core::time::Duration;
 
-/// The kernel's `__kernel_timespec`: two 64-bit fields on every architecture.
+/// The kernel's `__kernel_timespec`: two 64-bit fields on every architecture, whatever `time_t` is in C.
+///
+/// ```
+/// use barepoll::raw::Timespec;
+/// use core::time::Duration;
+///
+/// let time = Timespec::from(Duration::from_micros(1_500_000));
+/// assert_eq!((time.tv_sec, time.tv_nsec), (1, 500_000_000));
+/// ```
+#[doc(alias = "__kernel_timespec")]
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub struct Timespec {

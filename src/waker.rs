@@ -60,6 +60,14 @@ pub struct Waker {
 impl Waker {
     /// A waker of this epoll, whose events will carry `data`.
     ///
+    /// ```
+    /// use barepoll::{Epoll, EventData, Waker};
+    ///
+    /// let epoll = Epoll::new()?;
+    /// let waker = Waker::new(&epoll, EventData::new_u64(u64::MAX))?;
+    /// # Ok::<(), barepoll::Errno>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`EventFd::new`] and [`Epoll::add`]: `EMFILE`, `ENFILE`, `ENODEV`, `ENOMEM`, `ENOSPC`.
@@ -75,6 +83,17 @@ impl Waker {
     /// Ends the epoll's wait, the present one or else the next. What this thread did before is visible to whoever
     /// [acknowledges](Self::acknowledge).
     ///
+    /// ```
+    /// use barepoll::{Epoll, Event, EventData, Waker};
+    ///
+    /// let epoll = Epoll::new()?;
+    /// let waker = Waker::new(&epoll, EventData::new_u64(1))?;
+    /// waker.wake()?;
+    /// waker.wake()?; // no call: one is on its way
+    /// assert_eq!(epoll.wait(&mut Event::buffer::<8>(), None)?.len(), 1);
+    /// # Ok::<(), barepoll::Errno>(())
+    /// ```
+    ///
     /// A signal handler may call it: it takes no lock. If the handler interrupted a `wake` of the same waker in its own thread,
     /// which had set the flag and not yet written, the wake-up is that one's, and goes out once the handler returns.
     ///
@@ -85,6 +104,7 @@ impl Waker {
     /// again. A full counter is no error, but emptied.
     ///
     /// See [`write(2)`](https://man7.org/linux/man-pages/man2/write.2.html).
+    #[doc(alias = "eventfd_write")]
     #[inline]
     pub fn wake(&self) -> Result<()> {
         self.pending.wake(|| match self.eventfd.write(1) {
@@ -106,6 +126,24 @@ impl Waker {
 
     /// Lets the next [`wake`](Self::wake) write again. The loop calls it when it sees an event with this waker's data, *before* it
     /// looks for work. It makes no call, and what was done before the wake-ups so far is visible afterwards.
+    ///
+    /// ```
+    /// use barepoll::{Epoll, Event, EventData, Waker};
+    /// use core::time::Duration;
+    ///
+    /// let epoll = Epoll::new()?;
+    /// let waker = Waker::new(&epoll, EventData::new_u64(1))?;
+    /// let mut buffer = Event::buffer::<8>();
+    /// for _ in 0..2 {
+    ///     waker.wake()?;
+    ///     for _ in epoll.wait(&mut buffer, Some(Duration::ZERO))? {
+    ///         waker.acknowledge(); // or the second wake would be none
+    ///         // ... and here it looks for work
+    ///     }
+    /// }
+    /// assert!(epoll.wait(&mut buffer, Some(Duration::ZERO))?.is_empty());
+    /// # Ok::<(), barepoll::Errno>(())
+    /// ```
     #[inline]
     pub fn acknowledge(&self) {
         self.pending.acknowledge();
