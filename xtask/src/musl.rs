@@ -79,8 +79,10 @@ fn build(cache: &Cache, triple: &str, debian: &str) -> Result<PathBuf, String> {
 
     let mut cargo = cargo_of("nightly");
     cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f")).env_remove("RUSTFLAGS");
-    cargo.args(["build", "--release", "--locked", "--package", "musl", "-Zbuild-std=std,panic_abort"]);
-    cargo.args(["--target", triple, "--target-dir"]).arg(cache.root().join("target-musl"));
+    cargo.args(["build", "--release", "--locked", "--package", "musl", "--features", "std"]);
+    cargo
+        .args(["-Zbuild-std=std,panic_abort", "--target", triple, "--target-dir"])
+        .arg(cache.root().join("target-musl"));
     run(cargo.args(["-Zunstable-options", "--artifact-dir"]).arg(&programs))?;
     Ok(programs.join("musl"))
 }

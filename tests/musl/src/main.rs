@@ -63,7 +63,7 @@ fn barepoll_watches_std() -> io::Result<bool> {
     let mut bytes = [0; 5];
     stream.read_exact(&mut bytes)?;
     stream.write_all(&bytes)?;
-    let echo = client.join().map_err(|_| io::Error::new(io::ErrorKind::Other, "the client panicked"))??;
+    let echo = client.join().map_err(|_| io::Error::other("the client panicked"))??;
     Ok(connected && readable && &echo == b"hello")
 }
 
