@@ -3,6 +3,36 @@
 //! An [`Epoll`] watches descriptors and says which are ready; an [`EventFd`] is the cheapest thing that wakes it. Each method is
 //! one system call, issued by the machine's own trap instruction, and compiles to what one would write by hand.
 //!
+//! A loop over a socket of the standard library's, with feature `std`:
+//!
+#![cfg_attr(feature = "std", doc = "```")]
+#![cfg_attr(not(feature = "std"), doc = "```ignore")]
+//! use barepoll::{Epoll, Event, EventData, EventFlags};
+//! use std::io::{Read, Write};
+//! use std::os::unix::net::UnixStream;
+//!
+//! fn main() -> std::io::Result<()> {
+//!     let (mut here, mut there) = UnixStream::pair()?;
+//!     there.write_all(b"hello")?;
+//!     drop(there); // the end of input
+//!
+//!     let epoll = Epoll::new()?;
+//!     epoll.add(&here, EventData::new_u64(7), EventFlags::IN)?;
+//!     let mut buffer = Event::buffer::<64>(); // on the stack, not zeroed
+//!     loop {
+//!         for event in epoll.wait_uninterrupted(&mut buffer, None)? {
+//!             println!("{} is ready: {:?}", event.data().u64(), event.flags());
+//!             match here.read(&mut [0; 64])? {
+//!                 0 => return Ok(()),
+//!                 count => println!("read {count} bytes"),
+//!             }
+//!         }
+//!     }
+//! }
+//! ```
+//!
+//! The same calls without it, and without the standard library:
+//!
 //! ```
 //! use barepoll::{Epoll, Event, EventData, EventFd, EventFdFlags, EventFlags};
 //!
@@ -10,12 +40,21 @@
 //! let wakeup = EventFd::new(1, EventFdFlags::CLOEXEC | EventFdFlags::NONBLOCK)?;
 //! epoll.add(&wakeup, EventData::new_u64(7), EventFlags::IN)?;
 //!
-//! let mut buffer = Event::buffer::<64>(); // on the stack, not zeroed
+//! let mut buffer = Event::buffer::<64>();
 //! for event in epoll.wait(&mut buffer, None)? {
 //!     assert_eq!((event.data().u64(), event.flags()), (7, EventFlags::IN));
 //! }
 //! # Ok::<(), barepoll::Errno>(())
 //! ```
+//!
+//! # Promises
+//!
+//! - No libc, no allocation, no panic, nothing printed. Dependencies: `bitflags`, and `sc` on x86_64.
+//! - What a descriptor's owner drops is closed, once; nothing else is. No event is dropped.
+//! - Bits and error numbers that this crate does not know are kept.
+//! - Rust 1.63 (loongarch64: 1.72, s390x: 1.84, powerpc: 1.95, as `asm!` came there; nightly for mips, sparc, m68k, hexagon,
+//!   csky).
+//! - Any Linux since 2.6.27; what is newer says so, and what is missing is an error or a documented fallback.
 //!
 //! # Where things are
 //!
@@ -28,21 +67,26 @@
 //! | [`Errno`] | errors: the kernel's numbers, with names |
 //! | [`fd`] | owned and borrowed descriptors: the standard library's with feature `std`, their like without it |
 //! | [`raw`] | the system calls themselves, one to one, and every constant of the kernel's headers |
+#![cfg_attr(
+    doc,
+    doc = "| [`guide`] | epoll in ten minutes; migrating; runtimes; programs without libc; porting; testing |"
+)]
 //!
-//! # Promises
-//!
-//! - No libc, no allocation, no panic, nothing printed. Dependencies: `bitflags`, and `sc` on x86_64.
-//! - What a descriptor's owner drops is closed, once; nothing else is. No event is dropped.
-//! - Bits and error numbers that this crate does not know are kept.
-//! - Rust 1.63 (loongarch64: 1.72, s390x: 1.84, powerpc: 1.95, as `asm!` came there; nightly for mips, sparc, m68k, hexagon,
-//!   csky). Any Linux since 2.6.27; what is newer says so, and what is missing is an error or a documented fallback.
+#![cfg_attr(doc, doc = include_str!("../docs/layers.svg"))]
 //!
 //! # Feature `std`
 //!
 //! Off by default, and only adds: [`fd`] is then the standard library's own types, so that sockets and files can be watched
 //! directly; [`Errno`] becomes a `std::error::Error` and turns into a `std::io::Error`.
+//!
+//! # Versions
+//!
+//! Cargo's rules: before 1.0 a new minor version may break a program, a new patch version does not. What may change in a patch version:
+//! ports and constants that are added, names for error numbers that had none (and so what `Debug` and `Display` print), and how many
+//! instructions or bytes anything takes. A newer oldest Rust is a minor version. What `--cfg barepoll_internals` shows is nobody's to use.
 #![no_std]
 #![cfg_attr(barepoll_unstable_asm, feature(asm_experimental_arch))]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(missing_docs, unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
 #[cfg(feature = "std")]
@@ -63,6 +107,8 @@ mod eventfd;
 mod fallback;
 pub mod fd;
 mod flags;
+#[cfg(all(doc, any(not(doctest), feature = "std")))]
+pub mod guide;
 mod interest;
 pub mod raw;
 mod signal;

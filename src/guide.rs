@@ -1,0 +1,24 @@
+//! Guides, each read in minutes. Their code is compiled and run by the crate's tests, with feature `std`.
+
+#[doc = include_str!("../docs/epoll.md")]
+pub mod epoll {}
+
+#[doc = include_str!("../docs/migrating.md")]
+pub mod migrating {}
+
+#[doc = include_str!("../docs/runtime.md")]
+pub mod runtime {}
+
+#[doc = include_str!("../docs/no-libc.md")]
+pub mod no_libc {}
+
+#[doc = include_str!("../docs/porting.md")]
+pub mod porting {}
+
+#[doc = include_str!("../docs/testing.md")]
+pub mod testing {}
+
+/// The README's code is a test too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -1,0 +1,113 @@
+//! What the documents say twice, they say alike; and what they name is there.
+
+use std::fs;
+use std::path::Path;
+
+const DOCUMENTS: [&str; 11] = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "SECURITY.md",
+    "docs/epoll.md",
+    "docs/migrating.md",
+    "docs/no-libc.md",
+    "docs/performance.md",
+    "docs/porting.md",
+    "docs/runtime.md",
+    "docs/testing.md",
+];
+
+fn read(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The crate's documentation as Markdown: its comments, and the fence that feature `std` chooses.
+fn crate_documentation() -> String {
+    let mut text = String::new();
+    for line in read("src/lib.rs").lines() {
+        if line == r#"#![cfg_attr(feature = "std", doc = "```")]"# {
+            text += "```rust\n";
+        } else if let Some(comment) = line.strip_prefix("//!") {
+            text += comment.strip_prefix(' ').unwrap_or(comment);
+            text.push('\n');
+        }
+    }
+    text
+}
+
+/// What stands between the first of one and the next of the other.
+fn between<'t>(text: &'t str, start: &str, end: &str) -> &'t str {
+    let (_, rest) = text.split_once(start).unwrap_or_else(|| panic!("there is no {start:?}"));
+    rest.split_once(end).unwrap_or_else(|| panic!("there is no {end:?} after {start:?}")).0.trim()
+}
+
+#[test]
+fn readme_and_crate_begin_with_the_same_program() {
+    let program = |text: &str| between(text, "```rust\n", "```").to_string();
+    assert_eq!(program(&read("README.md")), program(&crate_documentation()));
+}
+
+#[test]
+fn readme_and_crate_promise_the_same() {
+    let promises = |text: &str| between(text, "# Promises\n", "\n#").to_string();
+    assert_eq!(promises(&read("README.md")), promises(&crate_documentation()));
+}
+
+#[test]
+fn every_relative_link_leads_somewhere() {
+    for document in DOCUMENTS {
+        let folder = Path::new(document).parent().expect("a document is in a folder");
+        for link in read(document).split("](").skip(1).filter_map(|rest| rest.split(')').next().map(String::from)) {
+            let there = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(&link);
+            assert!(link.contains("://") || there.exists(), "{document} links to {link}, which is not there");
+        }
+    }
+}
+
+#[test]
+fn every_file_that_a_document_names_is_there() {
+    let folders = ["", "src", "src/arch", "docs", "examples/bare-cat", "tests", "xtask/src"];
+    let exists = |name: &str| {
+        folders.iter().any(|folder| Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(name).exists())
+    };
+    for document in DOCUMENTS {
+        // Every second piece is between backticks.
+        for name in read(document).split('`').skip(1).step_by(2) {
+            let is_path = |end: &str| name.ends_with(end) && !name.contains([' ', '<', '*', '\n']);
+            // The kernel's and C libraries' files are not ours.
+            let is_foreign = name.starts_with("arch/") || name.starts_with("sysdeps/");
+            if [".rs", ".md", ".svg"].into_iter().any(is_path) && !is_foreign {
+                assert!(exists(name), "{document} names {name}, which is not there");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_diagram_names_files_of_src() {
+    let diagram = read("docs/layers.svg");
+    let names =
+        diagram.split(|c: char| !(c.is_ascii_alphanumeric() || "._".contains(c))).filter(|word| word.ends_with(".rs"));
+    let mut count = 0;
+    for name in names {
+        assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(name).exists(), "{name} is not there");
+        count += 1;
+    }
+    assert!(count >= 10, "it names {count} files");
+}
+
+#[test]
+fn the_guide_includes_every_guide() {
+    let guide = read("src/guide.rs");
+    for document in
+        DOCUMENTS.iter().filter(|document| document.starts_with("docs/") && !document.ends_with("performance.md"))
+    {
+        assert!(guide.contains(&format!("include_str!(\"../{document}\")")), "{document} is not in it");
+    }
+    let files = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")).expect("there is a docs folder");
+    for file in files.map(|file| file.expect("it can be read").file_name()) {
+        let name = format!("docs/{}", file.to_string_lossy());
+        assert!(name.ends_with(".svg") || DOCUMENTS.contains(&&*name), "no test knows {name}");
+    }
+}
