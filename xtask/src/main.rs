@@ -21,6 +21,7 @@ mod minimum;
 mod musl;
 mod native;
 mod new_port;
+mod package;
 #[path = "../../tests/support/ports.rs"]
 mod ports;
 mod progress;
@@ -88,6 +89,8 @@ enum Command {
     C,
     /// Build a static program with std and musl that uses barepoll and musl's epoll, and run it here and under emulators
     Musl,
+    /// Make the package that crates.io would get: its files, its build by itself, its documentation as docs.rs builds it
+    Package,
 }
 
 fn main() -> ExitCode {
@@ -110,6 +113,7 @@ fn main() -> ExitCode {
         Command::Std => std_emulated::run_alone(),
         Command::C => drop_in::run_alone(),
         Command::Musl => musl::run_alone(),
+        Command::Package => package::run_alone(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
