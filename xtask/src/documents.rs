@@ -15,6 +15,7 @@ pub const README: Document = Document("README.md");
 pub const PERFORMANCE: Document = Document("docs/performance.md");
 pub const PROOF: Document = Document("docs/proof.md");
 pub const MACHINE_CODE: Document = Document("docs/machine-code.md");
+pub const TESTING: Document = Document("docs/testing.md");
 
 impl Document {
     /// Replaces a table; true if it was another before.

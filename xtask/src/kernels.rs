@@ -172,6 +172,25 @@ pub fn of(on: &str) -> Option<&str> {
     on.strip_prefix("Linux ")?.split_once(" (")?.1.strip_suffix(')')
 }
 
+/// How each board is asked for, with the architecture whose kernels it boots: a row each.
+pub fn boards() -> Vec<Vec<String>> {
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    for Kernel { arch, board, .. } in KERNELS {
+        let words = |text: &str| if text.is_empty() { String::new() } else { format!("`{text}`") };
+        let image = match board.image {
+            Image::AsPackaged => "",
+            Image::Zboot => "; the kernel unpacked from its EFI program",
+            Image::LoadedAt(_) => "; the file system by `-device loader`",
+        };
+        let arguments = words(&board.arguments.join(" ")) + image;
+        let row = vec![arch.to_string(), words(board.qemu), arguments, words(board.append)];
+        if !rows.contains(&row) {
+            rows.push(row);
+        }
+    }
+    rows
+}
+
 /// The emulators of all boards, with their firmware, in one folder.
 fn emulators(cache: &Cache) -> Result<PathBuf, String> {
     const PACKAGES: [&str; 8] = [

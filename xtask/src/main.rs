@@ -5,6 +5,7 @@ mod bench;
 mod cat;
 mod chart;
 mod clobbers;
+mod commands;
 mod conformance;
 mod coverage;
 mod cpio;
@@ -91,6 +92,8 @@ enum Command {
     Musl,
     /// Make the package that crates.io would get: its files, its build by itself, its documentation as docs.rs builds it
     Package,
+    /// Run the commands that documents name, and check the tables in them that come from this project's own
+    Documents(commands::Options),
 }
 
 fn main() -> ExitCode {
@@ -114,6 +117,7 @@ fn main() -> ExitCode {
         Command::C => drop_in::run_alone(),
         Command::Musl => musl::run_alone(),
         Command::Package => package::run_alone(),
+        Command::Documents(options) => commands::run_alone(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,219 @@
+//! The commands of cargo's that documents name: each is run as it stands there, or is one that another command of this project runs;
+//! and the tables in documents that come from this project's own.
+
+use crate::cross;
+use crate::debian::Cache;
+use crate::documents::{Document, TESTING};
+use crate::progress::Progress;
+use crate::shell::{cargo, cargo_of, root, run};
+use crate::{kernels, report, toolchain, Arguments};
+use clap::Parser;
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+#[derive(clap::Args)]
+pub struct Options {
+    /// Write the tables that this project's own tables are the source of
+    #[arg(long)]
+    write: bool,
+}
+
+/// Where commands are looked for: Markdown, and the comments at the top of examples.
+const DOCUMENTS: [&str; 20] = [
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "docs/epoll.md",
+    "docs/migrating.md",
+    "docs/no-libc.md",
+    "docs/performance.md",
+    "docs/porting.md",
+    "docs/runtime.md",
+    "docs/testing.md",
+    "barepoll-c/README.md",
+    ".github/ISSUE_TEMPLATE/fault.md",
+    ".github/ISSUE_TEMPLATE/port.md",
+    "examples/bare-cat/src/main.rs",
+    "examples/echo.rs",
+    "examples/executor.rs",
+    "examples/stdin.rs",
+    "examples/wakeup.rs",
+    "examples/workers.rs",
+];
+
+/// How a command is known to work.
+enum Proof {
+    /// Run with these words more, it is given this and prints that.
+    Prints(&'static [&'static str], &'static str, &'static str),
+    /// Run in the folder of `bare-cat`, it ends well.
+    EndsWell,
+    /// This command of the project runs it, or the like of it.
+    By(&'static str),
+}
+
+/// Every command that documents name, but this project's own.
+const COMMANDS: &[(&str, Proof)] = &[
+    // Another port than the usual, which may be taken.
+    (
+        "cargo run --release --features std --example echo",
+        Proof::Prints(&["--", "127.0.0.1:0"], "quit\n", "served 0 connections"),
+    ),
+    (
+        "cargo run --release --features std --example echo -- [ADDR]",
+        Proof::Prints(&["127.0.0.1:0"], "quit\n", "listening on 127.0.0.1:"),
+    ),
+    (
+        "cargo run --release --features std --example executor -- [--echo ADDR] [--http ADDR]",
+        Proof::Prints(&["--echo", "127.0.0.1:0"], "quit\n", "http listens on "),
+    ),
+    (
+        "cargo run --release --features std --example workers -- [--exclusive] [ADDR]",
+        Proof::Prints(&["--exclusive"], "quit\n", "worker 0 served 0 connections"),
+    ),
+    ("cargo run --example stdin -- edge", Proof::Prints(&[], "one\ntwo\n", "one\ntwo\n")),
+    ("cargo run --example wakeup", Proof::Prints(&[], "", "the queue is shut down after 3 jobs")),
+    ("cargo run --release -p bare-cat", Proof::Prints(&[], "as it is", "as it is")),
+    ("cargo +nightly build --release --target x86_64-unknown-linux-none", Proof::EndsWell),
+    // With an emulator and a `core` that not every machine has in its place.
+    ("cargo +nightly run --release --target s390x-unknown-linux-gnu", Proof::By("cat")),
+    ("cargo run --release --target s390x-unknown-linux-gnu", Proof::By("cat")),
+    ("cargo test --target aarch64-unknown-linux-gnu", Proof::By("std")),
+    ("cargo test", Proof::By("test")),
+    ("cargo build --release -p barepoll-c", Proof::By("c")),
+    ("cargo publish", Proof::By("package")),
+];
+
+/// The boards of real kernels, in the guide to testing.
+const BOARDS: (Document, &str) = (TESTING, "boards");
+
+/// `cargo xtask documents`
+pub fn run_alone(options: &Options) -> Result<(), String> {
+    if options.write {
+        let (document, table) = BOARDS;
+        let changed = document.write(table, &boards())?;
+        println!("the table of {table} {}", if changed { "is new" } else { "was right" });
+        return Ok(());
+    }
+    toolchain::ensure_nightly_with_source()?;
+    let passed = run_checks(&Progress::new(), &cross::open_cache()?)?;
+    println!("{passed} passed");
+    Ok(())
+}
+
+/// How many commands and tables are right.
+pub fn run_checks(progress: &Progress, cache: &Cache) -> Result<usize, String> {
+    let job = progress.job("documents");
+    let answer = all(cache, |what| job.at(what));
+    job.done(&answer.as_ref().map_or("FAILED".into(), |passed| format!("{passed} passed")));
+    answer.map_err(|why| format!("documents: {why}"))
+}
+
+fn all(cache: &Cache, at: impl Fn(&str)) -> Result<usize, String> {
+    at("what they name");
+    let (document, table) = BOARDS;
+    let tables = document.check(table, &boards(), "cargo xtask documents --write")?;
+    let mut named = BTreeSet::new();
+    for document in DOCUMENTS {
+        let text = fs::read_to_string(root().join(document));
+        let text = text.map_err(|error| format!("cannot read {document}: {error}"))?;
+        for command in commands(&text) {
+            known(&command).map_err(|why| format!("{document} names `{command}`: {why}"))?;
+            named.insert(command);
+        }
+    }
+    for (command, proof) in COMMANDS {
+        if !named.contains(*command) {
+            return Err(format!("no document names `{command}` any more"));
+        }
+        at(command);
+        prove(cache, command, proof).map_err(|why| format!("`{command}`: {why}"))?;
+    }
+    Ok(tables + named.len())
+}
+
+/// The commands of cargo's in a text: lines of a shell's code, and what stands between backticks.
+fn commands(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut fence = None;
+    for line in text.lines() {
+        let line = line.trim_start_matches("//!").trim();
+        if let Some(language) = line.strip_prefix("```") {
+            fence = if fence.is_some() { None } else { Some(language) };
+        } else if fence == Some("sh") {
+            found.push(line);
+        } else if fence.is_none() {
+            found.extend(line.split('`').skip(1).step_by(2));
+        }
+    }
+    let command = |code: &&str| {
+        // What comes before is another program's, and a comment's after.
+        let start = code.find("cargo ").filter(|start| *start == 0 || code[..*start].ends_with("| "))?;
+        Some(code[start..].split(" #").next()?.trim().to_string())
+    };
+    found.iter().filter_map(command).collect()
+}
+
+/// It stands in the table, or is one of this project's, with arguments that it takes.
+fn known(command: &str) -> Result<(), String> {
+    if COMMANDS.iter().any(|(known, _)| *known == command) {
+        return Ok(());
+    }
+    let Some(words) = command.strip_prefix("cargo xtask") else {
+        return Err("nothing is known to run it (see xtask/src/commands.rs)".into());
+    };
+    parse(words)
+}
+
+/// Whether these are words that this program takes. Those that ask for help are.
+fn parse(words: &str) -> Result<(), String> {
+    match Arguments::try_parse_from(["xtask"].into_iter().chain(words.split_whitespace())) {
+        Err(error) if error.use_stderr() && words.trim() != "bench" => Err(error.to_string()),
+        _ => Ok(()),
+    }
+}
+
+fn prove(cache: &Cache, command: &str, proof: &Proof) -> Result<(), String> {
+    let words: Vec<&str> = command.split_whitespace().skip(1).filter(|word| *word != "+nightly").collect();
+    // What stands in brackets may be left out.
+    let words = words.join(" ");
+    let words = words.split(" [").next().unwrap_or_default().split(' ');
+    match proof {
+        Proof::By(xtask) => parse(xtask),
+        Proof::EndsWell => {
+            let mut cargo = cargo_of("nightly");
+            cargo.args(words).current_dir(root().join("examples/bare-cat"));
+            cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+            run(cargo.env("CARGO_TARGET_DIR", cache.root().join("target"))).map(drop)
+        }
+        Proof::Prints(more, input, output) => {
+            let printed = feed(cargo().args(words).args(*more), input)?;
+            if printed.contains(output) {
+                return Ok(());
+            }
+            Err(format!("it printed {printed:?} and not {output:?}"))
+        }
+    }
+}
+
+/// What a program prints that reads this from a pipe and ends well.
+fn feed(command: &mut Command, input: &str) -> Result<String, String> {
+    let says = |error: std::io::Error| format!("it does not run: {error}");
+    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = child.map_err(says)?;
+    if let Some(mut pipe) = child.stdin.take() {
+        // Who reads nothing may be gone already.
+        let _ = pipe.write_all(input.as_bytes());
+    }
+    let output = child.wait_with_output().map_err(says)?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(format!("it failed ({}):\n{}", output.status, String::from_utf8_lossy(&output.stderr)))
+}
+
+fn boards() -> String {
+    report::markdown(&["Debian's kernels", "emulator", "its words", "the kernel's line begins"], kernels::boards())
+}
