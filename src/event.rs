@@ -195,7 +195,14 @@ impl EventData {
         Self { ptr: pointers }
     }
 
-    /// All eight bytes. What [`new_u64`](Self::new_u64) set, or the bytes of what another constructor did.
+    /// All eight bytes: what [`new_u64`](Self::new_u64) set, or the bytes of what another constructor did.
+    ///
+    /// ```
+    /// use barepoll::EventData;
+    ///
+    /// assert_eq!(EventData::new_u64(7).u64(), 7);
+    /// assert_eq!(EventData::new_u32(7).u64().to_ne_bytes()[..4], 7_u32.to_ne_bytes()); // the low address
+    /// ```
     #[inline]
     #[must_use]
     pub fn u64(self) -> u64 {
@@ -204,6 +211,12 @@ impl EventData {
     }
 
     /// The four bytes that [`new_u32`](Self::new_u32) set.
+    ///
+    /// ```
+    /// use barepoll::EventData;
+    ///
+    /// assert_eq!(EventData::new_u32(u32::MAX).u32(), u32::MAX);
+    /// ```
     #[inline]
     #[must_use]
     pub fn u32(self) -> u32 {
@@ -212,6 +225,12 @@ impl EventData {
     }
 
     /// The descriptor's number that [`new_fd`](Self::new_fd) set.
+    ///
+    /// ```
+    /// use barepoll::EventData;
+    ///
+    /// assert_eq!(EventData::new_fd(-1).fd(), -1);
+    /// ```
     #[inline]
     #[must_use]
     pub fn fd(self) -> RawFd {
@@ -221,6 +240,12 @@ impl EventData {
 
     /// The pointer that [`new_ptr`](Self::new_ptr) set. To dereference it is `unsafe`, and the caller's to answer for: the kernel gives
     /// back what it was given, and what that pointed to may be gone.
+    ///
+    /// ```
+    /// use barepoll::EventData;
+    ///
+    /// assert!(EventData::new_ptr(core::ptr::null_mut()).ptr().is_null());
+    /// ```
     #[inline]
     #[must_use]
     pub fn ptr(self) -> *mut c_void {

@@ -66,6 +66,19 @@ mod bare {
     impl BorrowedFd<'_> {
         /// Borrows a descriptor by its number.
         ///
+        /// ```
+        /// use barepoll::fd::BorrowedFd;
+        /// use barepoll::{Epoll, EventData, EventFlags};
+        ///
+        /// // SAFETY: nothing here closes standard output.
+        /// let stdout = unsafe { BorrowedFd::borrow_raw(1) };
+        /// match Epoll::new()?.add(stdout, EventData::new_fd(1), EventFlags::OUT) {
+        ///     Ok(()) => {}
+        ///     Err(errno) => println!("a file, or closed: {errno}"),
+        /// }
+        /// # Ok::<(), barepoll::Errno>(())
+        /// ```
+        ///
         /// # Safety
         ///
         /// `fd` must stay open for as long as the result is in use, and must not be −1.

@@ -111,3 +111,28 @@ fn the_guide_includes_every_guide() {
         assert!(name.ends_with(".svg") || DOCUMENTS.contains(&&*name), "no test knows {name}");
     }
 }
+
+#[test]
+fn every_public_function_has_an_example() {
+    let mut without = Vec::new();
+    for file in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).expect("there is a src folder") {
+        let path = file.expect("it can be read").path();
+        if !path.is_file() {
+            continue;
+        }
+        let mut has_example = false;
+        for line in fs::read_to_string(&path).expect("it can be read").lines().map(str::trim) {
+            if line.starts_with("///") {
+                has_example |= line.starts_with("/// ```");
+            } else if !line.starts_with("#[") && !line.starts_with("//") {
+                let is_function =
+                    line.starts_with("pub ") && line.split('(').next().is_some_and(|start| start.contains(" fn "));
+                if is_function && !has_example {
+                    without.push(format!("{}: {line}", path.display()));
+                }
+                has_example = false;
+            }
+        }
+    }
+    assert_eq!(without, Vec::<String>::new());
+}
