@@ -65,7 +65,7 @@ static ALONE: Mutex<()> = Mutex::new(());
 fn the_kernel_answers_as_the_model_says() {
     let _alone = ALONE.lock();
     let counted = RefCell::new(Counted::default());
-    let cases = cases(2500);
+    let cases = cases(2000);
     let histories = cases.cases as usize;
     let history = history(MOST);
     let outcome = TestRunner::new(cases).run(&history, |steps| check(&steps, &mut counted.borrow_mut()).map(drop));

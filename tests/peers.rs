@@ -136,7 +136,7 @@ fn every_call_gives_what_it_gives_by_libc() {
         worlds.begin()?;
         calls.iter().try_for_each(|call| worlds.make(call))
     };
-    let cases = cases(1200);
+    let cases = cases(1000);
     let histories = cases.cases as usize;
     if let Err(error) = TestRunner::new(cases).run(&history(MOST), check) {
         panic!("{error}");

@@ -145,7 +145,7 @@ impl Kernel {
                 (1..=MESSAGE).contains(&bytes) && (*is_full || queue.len() < MESSAGES)
             }
             Some(File::Socket { .. }) => bytes > 0,
-            // More than eight was accepted before Linux 6.8.
+            // Older kernels take more than eight, newer ones do not.
             Some(File::Counter { .. }) => !is_write || bytes <= 8,
             _ => true,
         }
@@ -259,9 +259,6 @@ impl Kernel {
                 (*other, *shut) = (None, RECEIVING | SENDING);
                 *was_reset |= !queue.is_empty();
                 self.tell(peer, 0);
-                if !queue.is_empty() {
-                    self.tell(peer, SOCKET_WRITABLE); // each message that is thrown away makes room
-                }
             }
             _ => {}
         }
