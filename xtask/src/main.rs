@@ -26,6 +26,7 @@ mod package;
 #[path = "../../tests/support/ports.rs"]
 mod ports;
 mod progress;
+mod proof;
 mod report;
 mod serve;
 mod shell;
@@ -76,6 +77,8 @@ enum Command {
     /// Measure barepoll beside its peers
     #[command(subcommand)]
     Bench(bench::What),
+    /// Count what the tests of random histories try, in docs/proof.md
+    Proof(proof::Options),
     /// Run `bare-cat`, the example without libc, on every kind of stream, here and for other machines
     Cat,
     /// Serve HTTP with the example runtime, to curl and wrk
@@ -109,6 +112,7 @@ fn main() -> ExitCode {
         Command::NewPort(options) => new_port::run_alone(&options),
         Command::Doctor => doctor::run_alone(),
         Command::Bench(what) => bench::run_alone(&what),
+        Command::Proof(options) => proof::run_alone(&options),
         Command::Cat => cat::run_alone(),
         Command::Serve => serve::run_alone(),
         Command::Minimum => minimum::run_alone(),
