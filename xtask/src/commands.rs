@@ -21,16 +21,18 @@ pub struct Options {
 }
 
 /// Where commands are looked for: Markdown, and the comments at the top of examples.
-const DOCUMENTS: [&str; 20] = [
+const DOCUMENTS: [&str; 22] = [
     "README.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
     "docs/epoll.md",
+    "docs/machine-code.md",
     "docs/migrating.md",
     "docs/no-libc.md",
     "docs/performance.md",
     "docs/porting.md",
+    "docs/proof.md",
     "docs/runtime.md",
     "docs/testing.md",
     "barepoll-c/README.md",

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// All of the package but what the crate is compiled of, which is every file of Rust in `src`.
-const FILES: [&str; 24] = [
+const FILES: [&str; 26] = [
     ".cargo_vcs_info.json",
     "CHANGELOG.md",
     "Cargo.lock",
@@ -25,10 +25,12 @@ const FILES: [&str; 24] = [
     "build.rs",
     "docs/epoll.md",
     "docs/layers.svg",
+    "docs/machine-code.md",
     "docs/migrating.md",
     "docs/no-libc.md",
     "docs/performance.md",
     "docs/porting.md",
+    "docs/proof.md",
     "docs/runtime.md",
     "docs/testing.md",
     "examples/echo.rs",
