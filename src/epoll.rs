@@ -360,9 +360,12 @@ impl Epoll {
     #[inline(always)]
     fn ask(&self, events: &mut [MaybeUninit<Event>], timeout: Timeout, mask: Option<&SigSet>) -> Result<usize> {
         const MOST: usize = i32::MAX as usize / size_of::<Event>();
+        // By `match`, here and below: rustc gives core's generic `min` and `map_or` an unwinder's personality, whatever their types and with
+        // `panic = "abort"` too, and whoever inlines them an unwind table.
         let room = match events.len() {
             0 => return Err(Errno::EINVAL),
-            room => room.min(MOST) as i32,
+            room @ 1..=MOST => room as i32,
+            _ => MOST as i32,
         };
         let (epfd, events) = (self.as_raw_fd(), events.as_mut_ptr().cast());
         // SAFETY: `events` has that much room, and a mask that is there can be read.
@@ -370,9 +373,8 @@ impl Epoll {
             match (timeout, mask) {
                 (Timeout::Whole(ms), None) => raw::epoll_wait(epfd, events, room, ms),
                 (Timeout::Whole(ms), Some(mask)) => raw::epoll_pwait(epfd, events, room, ms, mask),
-                (Timeout::Fine(timeout), mask) => {
-                    fallback::fine_wait(epfd, events, room, timeout, mask.map_or(ptr::null(), |mask| mask))
-                }
+                (Timeout::Fine(timeout), None) => fallback::fine_wait(epfd, events, room, timeout, ptr::null()),
+                (Timeout::Fine(timeout), Some(mask)) => fallback::fine_wait(epfd, events, room, timeout, mask),
             }
         }
     }

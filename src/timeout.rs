@@ -24,7 +24,9 @@ pub struct Timespec {
 impl From<Duration> for Timespec {
     /// Seconds are clamped to `i64::MAX`.
     fn from(duration: Duration) -> Self {
-        let tv_sec = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+        // By comparison, for the reason that `Epoll::ask` gives.
+        let seconds = duration.as_secs();
+        let tv_sec = if seconds <= i64::MAX as u64 { seconds as i64 } else { i64::MAX };
         Self { tv_sec, tv_nsec: duration.subsec_nanos().into() }
     }
 }
