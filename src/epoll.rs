@@ -3,7 +3,7 @@
 use crate::errno::{Errno, Result};
 use crate::event::{Event, EventData};
 use crate::fallback;
-use crate::fd::{owner, AsFd, AsRawFd, FromRawFd, OwnedFd};
+use crate::fd::{owner, AsFd, AsRawFd, OwnedFd};
 use crate::flags::{CreateFlags, EventFlags};
 use crate::raw;
 use crate::signal::SigSet;
@@ -95,9 +95,7 @@ impl Epoll {
     #[doc(alias = "EPOLL_CLOEXEC")]
     #[inline]
     pub fn with_flags(flags: CreateFlags) -> Result<Self> {
-        let fd = raw::epoll_create1(flags.bits())?;
-        // SAFETY: the kernel has just made this descriptor, and nobody else knows of it.
-        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+        raw::create_epoll(flags.bits())
     }
 
     /// Registers a descriptor. Pass it by reference: a descriptor given away would be closed, and so forgotten, at once.

@@ -1,7 +1,7 @@
 //! The safe interface of eventfd.
 
 use crate::errno::Result;
-use crate::fd::{owner, AsRawFd, FromRawFd, OwnedFd};
+use crate::fd::{owner, AsRawFd, OwnedFd};
 use crate::flags::EventFdFlags;
 use crate::raw;
 use core::mem::{size_of, MaybeUninit};
@@ -51,9 +51,7 @@ impl EventFd {
     #[doc(alias = "eventfd2")]
     #[inline]
     pub fn new(initial: u32, flags: EventFdFlags) -> Result<Self> {
-        let fd = raw::eventfd2(initial, flags.bits())?;
-        // SAFETY: the kernel has just made this descriptor, and nobody else knows of it.
-        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+        raw::create_eventfd(initial, flags.bits())
     }
 
     /// Takes the counter: gives its value and leaves zero; with [`EventFdFlags::SEMAPHORE`], takes 1 of it and gives 1.

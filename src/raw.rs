@@ -27,7 +27,7 @@ use crate::arch;
 use crate::arch::nr;
 use crate::errno::{Errno, Result};
 use crate::event::Event;
-use crate::fd::RawFd;
+use crate::fd::{FromRawFd, RawFd};
 use crate::signal::SigSet;
 use core::ffi::c_void;
 use core::mem::size_of;
@@ -87,6 +87,17 @@ fn result(returned: isize) -> Result<usize> {
     }
 }
 
+/// The same of a call that makes a descriptor, at once as what is to own it: LLVM does not see through two `Result`s, one made of the
+/// other, where it optimises for size.
+#[inline(always)]
+fn descriptor<T: FromRawFd>(returned: isize) -> Result<T> {
+    match result(returned) {
+        // SAFETY: the kernel has just made this descriptor, and nobody else knows of it.
+        Ok(fd) => Ok(unsafe { T::from_raw_fd(fd as RawFd) }),
+        Err(errno) => Err(errno),
+    }
+}
+
 /// [`epoll_create(2)`](https://man7.org/linux/man-pages/man2/epoll_create.2.html): a new epoll without close-on-exec. `size`
 /// is a hint of 2002 that nobody uses; this asks [`epoll_create1`], which every machine has.
 ///
@@ -130,8 +141,14 @@ pub fn epoll_create(size: i32) -> Result<RawFd> {
 /// - `ENOMEM`: the kernel has no memory for it.
 #[inline]
 pub fn epoll_create1(flags: u32) -> Result<RawFd> {
+    create_epoll(flags)
+}
+
+/// As [`epoll_create1`], for what is to own the descriptor.
+#[inline(always)]
+pub(crate) fn create_epoll<T: FromRawFd>(flags: u32) -> Result<T> {
     // SAFETY: the call takes no pointer.
-    result(unsafe { arch::syscall1::<{ nr::EPOLL_CREATE1 }>(flags as usize) }).map(|fd| fd as RawFd)
+    descriptor(unsafe { arch::syscall1::<{ nr::EPOLL_CREATE1 }>(flags as usize) })
 }
 
 /// [`epoll_ctl(2)`](https://man7.org/linux/man-pages/man2/epoll_ctl.2.html): change the interest list.
@@ -324,8 +341,14 @@ pub unsafe fn epoll_pwait2(
 /// - `ENODEV`: the kernel could not mount its anonymous inodes. `ENOMEM`: no memory.
 #[inline]
 pub fn eventfd2(initval: u32, flags: u32) -> Result<RawFd> {
+    create_eventfd(initval, flags)
+}
+
+/// As [`eventfd2`], for what is to own the descriptor.
+#[inline(always)]
+pub(crate) fn create_eventfd<T: FromRawFd>(initval: u32, flags: u32) -> Result<T> {
     // SAFETY: the call takes no pointer.
-    result(unsafe { arch::syscall2::<{ nr::EVENTFD2 }>(initval as usize, flags as usize) }).map(|fd| fd as RawFd)
+    descriptor(unsafe { arch::syscall2::<{ nr::EVENTFD2 }>(initval as usize, flags as usize) })
 }
 
 /// [`close(2)`](https://man7.org/linux/man-pages/man2/close.2.html): the descriptor is gone, whatever this says, unless it
