@@ -3,7 +3,7 @@
 use crate::documents::{PERFORMANCE, README};
 use crate::progress::Progress;
 use crate::shell::{both, capture, cargo, ensure, root, run};
-use crate::{report, wall};
+use crate::{report, size, wall};
 use clap::Subcommand;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,6 +20,12 @@ pub enum What {
     /// CPU seconds of a cold release build, and the crates in it
     Build {
         /// Write README's table too
+        #[arg(long)]
+        write: bool,
+    },
+    /// Bytes of the smallest static echo, beside its peers' and for every target
+    Size {
+        /// Write the tables into docs/performance.md, and draw the chart, too
         #[arg(long)]
         write: bool,
     },
@@ -50,6 +56,7 @@ pub fn run_alone(what: &What) -> Result<(), String> {
             compared.into_iter().try_for_each(|outcome| outcome.map(drop))
         }
         What::Build { write } => keep("cold builds", &build(&progress)?, *write),
+        What::Size { write } => size::run_alone(&progress, *write),
         What::Wall(what) => wall::run_alone(&progress, what),
     }
 }

@@ -77,8 +77,9 @@ pub fn open_cache() -> Result<Cache, String> {
     if fs::read_to_string(&owner).is_ok_and(|owner| owner == here) {
         return Ok(cache);
     }
-    let renew =
-        ["src", "tests", "examples", "barepoll-c", "build.rs"].iter().try_for_each(|place| touch(&root().join(place)));
+    let renew = ["src", "tests", "examples", "benches", "barepoll-c", "build.rs"]
+        .iter()
+        .try_for_each(|place| touch(&root().join(place)));
     let claim = renew.and_then(|()| fs::create_dir_all(cache.root())).and_then(|()| fs::write(&owner, here));
     claim.map_err(|error| format!("cannot take the cache {} over: {error}", cache.root().display()))?;
     Ok(cache)

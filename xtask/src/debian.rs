@@ -106,6 +106,28 @@ impl Cache {
         self.with_index(suite, arch, get).or_else(|error| self.kept(suite, arch, pattern, wanted).ok_or(error))
     }
 
+    /// The files of the newest kernel's source whose path matches `wanted`. Debian's package of it is an archive in an archive.
+    pub fn kernel_source(&self, suite: Suite, wanted: &str) -> Result<Package> {
+        const PATTERN: &str = "linux-source-*.*";
+        let get = |index: &Index| {
+            let entry = index.newest(PATTERN)?;
+            let dir = self.root.join("packages").join(&index.key).join(folder_name(entry, wanted));
+            self.once(&dir, |tmp| {
+                let (deb, outer, root) = (tmp.join("deb"), tmp.join("outer"), tmp.join("root"));
+                self.download(index, &[(entry, deb.clone())])?;
+                unpack(&deb, &outer, "*.tar.xz")?;
+                let mut archives = Vec::new();
+                walk(&outer, &mut archives)?;
+                create_dir(&root)?;
+                let mut tar = Command::new("tar");
+                tar.args(["-x", "--strip-components=1", "--no-same-owner", "-C"]).arg(&root).arg("-f").args(archives);
+                run(tar.arg("--wildcards").arg(wanted)).map(drop)
+            })?;
+            Ok(Package { name: entry.name.into(), version: entry.version.into(), dir })
+        };
+        self.with_index(suite, host(), get).or_else(|error| self.kept(suite, host(), PATTERN, wanted).ok_or(error))
+    }
+
     /// The packages `roots` and everything they depend on, unpacked into one folder, which is returned.
     ///
     /// If `arch` is this machine's, the programs in it run from where they lie (`usr/bin/qemu-system-s390x`), whatever C

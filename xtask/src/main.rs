@@ -31,6 +31,7 @@ mod report;
 mod serve;
 mod shell;
 mod soak;
+mod size;
 mod std_emulated;
 mod symbols;
 mod targets;

@@ -48,9 +48,14 @@ impl Target {
         .into()
     }
 
+    /// Whether there is a linker for it.
+    pub fn links(&self) -> bool {
+        !self.name.starts_with("csky")
+    }
+
     /// Whether the conformance program for it can be linked and run.
     pub fn runs(&self) -> bool {
-        !["csky", "m68k"].iter().any(|cpu| self.name.starts_with(cpu))
+        self.links() && !self.name.starts_with("m68k")
     }
 }
 

@@ -1,0 +1,63 @@
+//! Standard input to standard output until it ends: by barepoll.
+#![no_std]
+#![no_main]
+#![cfg_attr(barepoll_unstable_asm, feature(asm_experimental_arch))]
+
+#[path = "../../examples/bare-cat/src/start.rs"]
+mod start;
+
+use barepoll::fd::BorrowedFd;
+use barepoll::{raw, Epoll, Event, EventData, EventFd, EventFdFlags, EventFlags, Result};
+use core::mem::MaybeUninit;
+
+const INPUT: u64 = 0;
+const END: u64 = 1;
+
+/// What [`start`] calls.
+extern "C" fn main() -> ! {
+    let epoll = must(Epoll::new());
+    let end = must(EventFd::new(0, EventFdFlags::CLOEXEC));
+    // SAFETY: it stays open.
+    let input = unsafe { BorrowedFd::borrow_raw(0) };
+    must(epoll.add(input, EventData::new_u64(INPUT), EventFlags::IN));
+    must(epoll.add(&end, EventData::new_u64(END), EventFlags::IN));
+    let mut events = Event::buffer::<1>();
+    loop {
+        for event in must(epoll.wait(&mut events, None)) {
+            if event.data().u64() == END {
+                start::exit(0);
+            }
+            let mut bytes = [MaybeUninit::<u8>::uninit(); 1024];
+            // SAFETY: there is that much room.
+            let read = must(unsafe { raw::read(0, bytes.as_mut_ptr().cast(), bytes.len()) });
+            if read == 0 {
+                must(end.write(1));
+            }
+            let mut written = 0;
+            while written < read {
+                // SAFETY: so many are left of what was read.
+                written += must(unsafe { raw::write(1, bytes.as_ptr().add(written).cast(), read - written) });
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn must<T>(answer: Result<T>) -> T {
+    match answer {
+        Ok(value) => value,
+        Err(_) => fail(),
+    }
+}
+
+/// One for all calls.
+#[cold]
+#[inline(never)]
+fn fail() -> ! {
+    start::exit(1)
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    fail()
+}

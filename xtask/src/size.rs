@@ -1,0 +1,312 @@
+//! `cargo xtask bench size`: the smallest static echo by barepoll and by its peers, each run before its bytes count; and barepoll's for
+//! every target.
+
+use crate::chart::{draw, Bar};
+use crate::cross;
+use crate::debian::{self, Cache, Suite};
+use crate::documents::PERFORMANCE;
+use crate::progress::Progress;
+use crate::report;
+use crate::shell::{cargo, ensure, root, run};
+use crate::targets::{Target, TARGETS};
+use crate::toolchain;
+use object::{Object, ObjectSection, ObjectSegment, SectionKind};
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const SUITE: Suite = Suite("bookworm");
+const NOLIBC: &str = "*/tools/include/nolibc";
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// What barepoll's program may come to on x86_64: bytes, and hundredths of its peers'.
+const MOST_BYTES: usize = 800;
+const MOST_OF: [(&str, usize); 2] = [(RUSTIX, 55), (C_NOLIBC, 115)];
+
+const BY_HAND: &str = "asm! by hand";
+const OURS: &str = "barepoll";
+const RUSTIX: &str = "rustix";
+const C_NOLIBC: &str = "C, the kernel's nolibc";
+/// A chart with more than these would show nothing but those.
+const IN_CHART: usize = 6;
+
+/// What both kinds of linker understand, and a C compiler before them: text and data in one segment, not aligned to pages. The program
+/// headers are then in none.
+const LINK: [&str; 5] = ["-static", "-s", "-N", "-z", "norelro"];
+/// The same for who looks for its program headers in memory: musl and glibc.
+const LINK_LIBC: [&str; 6] = ["-static", "-s", "-z", "norelro", "-z", "noseparate-code"];
+/// Scripts for the linker: with the unwind tables that the compiler made in spite of its flags, and without.
+const KEPT_TABLES: &str = "link.ld";
+const NO_TABLES: &str = "without_tables.ld";
+/// Compiled for size; `core` is as it comes.
+const PACKAGES: [&str; 4] = ["size", "barepoll", "bitflags", "sc"];
+
+/// A program's bytes.
+struct Size {
+    file: usize,
+    /// Without the section headers, which nothing reads that runs it.
+    cut: usize,
+    /// Of instructions.
+    text: usize,
+}
+
+impl Size {
+    fn of(bytes: &[u8]) -> Result<Self, String> {
+        let file = object::File::parse(bytes).map_err(|error| format!("the program does not read: {error}"))?;
+        let ends = file.segments().map(|segment| segment.file_range()).map(|(start, length)| start + length);
+        let texts = file.sections().filter(|section| section.kind() == SectionKind::Text);
+        Ok(Self {
+            file: bytes.len(),
+            cut: ends.max().unwrap_or_default() as usize,
+            text: texts.map(|section| section.size() as usize).sum(),
+        })
+    }
+
+    fn cells(&self) -> [String; 3] {
+        [self.file, self.cut, self.text].map(|bytes| bytes.to_string())
+    }
+}
+
+pub fn run_alone(progress: &Progress, write: bool) -> Result<(), String> {
+    toolchain::ensure_nightly_with_source()?;
+    let cache = cross::open_cache()?;
+    let sizes = beside_peers(progress, &cache)?;
+    let ours = sizes.iter().find(|(name, _)| *name == OURS).map_or(0, |(_, size)| size.file);
+    let ratio = |size: &Size| size.file as f64 / ours as f64;
+    let rows = sizes.iter().map(|(name, size)| {
+        let cells = size.cells().into_iter().chain([format!("{:.2}", ratio(size))]);
+        [name.to_string()].into_iter().chain(cells).collect()
+    });
+    let header = ["static echo, x86_64", "bytes", "without section headers", "of instructions", "ratio to barepoll's"];
+    let table = report::markdown(&header, rows);
+    println!("\n{table}\n");
+    if write {
+        let bar = |(name, size): &(&str, Size)| Bar { name: name.to_string(), ratio: [ratio(size); 3] };
+        let title = "A static echo: bytes of the file, as a ratio to barepoll's";
+        let bars: Vec<Bar> = sizes.iter().take(IN_CHART).map(bar).collect();
+        let chart = draw("size", title, &bars)?;
+        PERFORMANCE.write("size", &format!("{table}\n\n![{title}]({})", chart.trim_start_matches("docs/")))?;
+    }
+    let everywhere = for_every_target(progress, &cache)?;
+    println!("\n{everywhere}\n");
+    if write {
+        PERFORMANCE.write("size of every target", &everywhere)?;
+    }
+    verdict(&sizes)
+}
+
+fn verdict(sizes: &[(&str, Size)]) -> Result<(), String> {
+    let of = |name: &str| {
+        let found = sizes.iter().find(|(who, _)| *who == name);
+        found.map(|(_, size)| size.file).ok_or_else(|| format!("{name} was not measured"))
+    };
+    let ours = of(OURS)?;
+    let mut wrong = Vec::new();
+    if ours > MOST_BYTES {
+        wrong.push(format!("{MOST_BYTES} bytes"));
+    }
+    for (peer, hundredths) in MOST_OF {
+        let theirs = of(peer)?;
+        if ours * 100 > theirs * hundredths {
+            wrong.push(format!("{hundredths} % of {peer}'s {theirs}"));
+        }
+    }
+    match wrong.as_slice() {
+        [] => Ok(()),
+        wrong => Err(format!("barepoll's echo is {ours} bytes on x86_64, more than {}", wrong.join(", and than "))),
+    }
+}
+
+/// Every variant, smallest kinds first, on this machine.
+fn beside_peers(progress: &Progress, cache: &Cache) -> Result<Vec<(&'static str, Size)>, String> {
+    let job = progress.job("size of a static echo");
+    let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
+    ensure(|| run(Command::new("cc").arg("--version")).is_ok(), &["gcc", "libc6-dev"], "a C compiler")?;
+    let mut sizes = Vec::new();
+    let mut measure = |name: &'static str, program: Result<PathBuf, String>| {
+        job.at(name);
+        let size = program.and_then(|program| measured(folder.path(), &program));
+        sizes.push((name, size.map_err(|why| format!("the echo by {name}: {why}"))?));
+        Ok::<_, String>(())
+    };
+    measure(BY_HAND, rust(folder.path(), "echo-by-hand", KEPT_TABLES))?;
+    measure(OURS, rust(folder.path(), "echo-barepoll", KEPT_TABLES))?;
+    measure(C_NOLIBC, with_nolibc(folder.path(), cache))?;
+    measure(RUSTIX, rust(folder.path(), "echo-rustix", KEPT_TABLES))?;
+    measure("rustix, unwind tables discarded", rust(folder.path(), "echo-rustix", NO_TABLES))?;
+    measure("C, musl", with_musl(folder.path(), cache))?;
+    measure("C, glibc", compile_c(folder.path(), &LINK_LIBC, &[], &[]))?;
+    measure("Rust's std, glibc", rust_std(folder.path()))?;
+    job.done("measured");
+    Ok(sizes)
+}
+
+/// Runs it, as it is and without its section headers, and gives its size.
+fn measured(folder: &Path, program: &Path) -> Result<Size, String> {
+    echoes(folder, program)?;
+    let bytes = fs::read(program).map_err(|error| format!("it cannot be read: {error}"))?;
+    let size = Size::of(&bytes)?;
+    let cut = folder.join("cut");
+    let kept = bytes.get(..size.cut).ok_or("its segments end behind its end")?;
+    fs::copy(program, &cut).and_then(|_| fs::write(&cut, kept)).map_err(|error| format!("no copy of it: {error}"))?;
+    echoes(folder, &cut).map_err(|why| format!("without section headers: {why}"))?;
+    Ok(size)
+}
+
+/// What comes out is what went in, more than a pipe holds, and it ends well; and badly where there is nothing to read from.
+fn echoes(folder: &Path, program: &Path) -> Result<(), String> {
+    let sent: Vec<u8> = (0..300_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let failed = |error: std::io::Error| format!("it cannot be run: {error}");
+    let output = folder.join("output");
+    let to = File::create(&output).map_err(failed)?;
+    let mut child = Command::new(program).stdin(Stdio::piped()).stdout(to).spawn().map_err(failed)?;
+    let (input, copy) = (child.stdin.take(), sent.clone());
+    let feeding = thread::spawn(move || std::io::Write::write_all(&mut input?, &copy).ok());
+    let start = Instant::now();
+    let status = loop {
+        match child.try_wait().map_err(failed)? {
+            Some(status) => break status,
+            None if start.elapsed() < LIMIT => thread::sleep(Duration::from_millis(2)),
+            None => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err("it does not end".into());
+            }
+        }
+    };
+    let _ = feeding.join();
+    if !status.success() || fs::read(&output).map_err(failed)? != sent {
+        return Err(format!("what came out is not what went in ({status})"));
+    }
+    // epoll watches no regular file.
+    let file = File::open(&output).map_err(failed)?;
+    match Command::new(program).stdin(file).stdout(Stdio::null()).status().map_err(failed)?.code() {
+        Some(1) => Ok(()),
+        code => Err(format!("where epoll refuses its input, it ends with {code:?}, not 1")),
+    }
+}
+
+// Rust.
+
+fn sources() -> PathBuf {
+    root().join("benches/size")
+}
+
+/// A script for the linker, as a C compiler passes it on.
+fn script(name: &str) -> String {
+    format!("-Wl,-T,{}", sources().join(name).display())
+}
+
+fn host_triple() -> String {
+    format!("{}-unknown-linux-gnu", std::env::consts::ARCH)
+}
+
+/// A program without libc, by the compiler that users have.
+fn rust(folder: &Path, name: &str, script: &str) -> Result<PathBuf, String> {
+    let link = ["-nostdlib", "-no-pie", "-e", "_start", "-Wl,--no-eh-frame-hdr"];
+    build(folder, name, &[], &[&link[..], &LINK, &[&self::script(script)]].concat())
+}
+
+fn rust_std(folder: &Path) -> Result<PathBuf, String> {
+    build(
+        folder,
+        "echo-std",
+        &["-Ctarget-feature=+crt-static"],
+        &[&["-no-pie"], &LINK_LIBC[..], &[&script(KEPT_TABLES)]].concat(),
+    )
+}
+
+fn build(folder: &Path, name: &str, flags: &[&str], link: &[&str]) -> Result<PathBuf, String> {
+    // The flags are the programs' alone: with a target named, cargo gives them to no build script.
+    let always = ["-Cforce-unwind-tables=no", "-Crelocation-model=static"];
+    let mut cargo = cargo();
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", always.iter().chain(flags).copied().collect::<Vec<_>>().join("\x1f"));
+    cargo.args(["rustc", "--profile", "smallest", "--locked", "-p", "size", "--bin", name, "--target", &host_triple()]);
+    // Into a new file: cargo, which knows nothing of the linker's script, would take the program for fresh.
+    let program = folder.join(name);
+    cargo.args(["--", "--emit"]).arg(format!("link={}", program.display()));
+    run(cargo.args(link.iter().map(|argument| format!("-Clink-arg={argument}"))))?;
+    Ok(program)
+}
+
+// C.
+
+/// Compiles and links the one source, with these arguments before it and behind it.
+fn compile_c(folder: &Path, link: &[&str], before: &[OsString], behind: &[OsString]) -> Result<PathBuf, String> {
+    const FLAGS: [&str; 8] = [
+        "-Os",
+        "-fno-asynchronous-unwind-tables",
+        "-fno-stack-protector",
+        "-fno-pie",
+        "-no-pie",
+        "-ffunction-sections",
+        "-fdata-sections",
+        "-Wl,--gc-sections,--no-warn-rwx-segments",
+    ];
+    let program = folder.join("echo");
+    let mut cc = Command::new("cc");
+    cc.args(FLAGS).args(link).arg(script(KEPT_TABLES)).args(before).arg(sources().join("echo.c")).args(behind);
+    run(cc.arg("-o").arg(&program))?;
+    Ok(program)
+}
+
+fn with_nolibc(folder: &Path, cache: &Cache) -> Result<PathBuf, String> {
+    let nolibc = cache.kernel_source(SUITE, NOLIBC)?.dir.join("tools/include/nolibc");
+    let headers = cache.package(Suite("testing"), debian::host(), "linux-libc-dev")?.dir.join("usr/include");
+    let machine = headers.join(format!("{}-linux-gnu", std::env::consts::ARCH));
+    let mut before = ["-nostdlib", "-DNOLIBC", "-DNOLIBC_IGNORE_ERRNO"].map(OsString::from).to_vec();
+    for place in [&nolibc, &machine, &headers] {
+        before.extend(["-isystem".into(), place.into()]);
+    }
+    before.extend(["-include", "nolibc.h"].map(OsString::from));
+    compile_c(folder, &LINK, &before, &["-lgcc".into()])
+}
+
+fn with_musl(folder: &Path, cache: &Cache) -> Result<PathBuf, String> {
+    let musl = cache.package(SUITE, debian::host(), "musl-dev")?;
+    let libc = musl.find("libc.a")?;
+    let parts = libc.parent().unwrap_or(&musl.dir);
+    let headers = musl.dir.join("usr/include").join(parts.file_name().unwrap_or_default());
+    let mut before = ["-nostdlib", "-nostdinc", "-isystem"].map(OsString::from).to_vec();
+    before.push(headers.into());
+    before.extend(["crt1.o", "crti.o"].map(|part| parts.join(part).into()));
+    compile_c(folder, &LINK_LIBC, &before, &[libc.clone().into(), "-lgcc".into(), parts.join("crtn.o").into()])
+}
+
+// Other machines.
+
+fn for_every_target(progress: &Progress, cache: &Cache) -> Result<String, String> {
+    let job = progress.job("size for every target");
+    let mut rows = Vec::new();
+    for target in TARGETS {
+        job.at(target.name);
+        let cells = match target.links() {
+            true => link(cache, target).map_err(|why| format!("{}: {why}", target.name))?.cells(),
+            false => ["–"; 3].map(String::from),
+        };
+        rows.push([target.name.to_string()].into_iter().chain(cells).collect());
+    }
+    job.done("linked");
+    Ok(report::markdown(&["static echo by barepoll", "bytes", "without section headers", "of instructions"], rows))
+}
+
+fn link(cache: &Cache, target: &Target) -> Result<Size, String> {
+    let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
+    let program = folder.path().join("echo");
+    let mut cargo = cross::cargo(cache, target, "rustc")?;
+    for package in PACKAGES {
+        cargo.arg("--config").arg(format!("profile.release.package.{package}.opt-level=\"z\""));
+    }
+    cargo.args(["-p", "size", "--bin", "echo-barepoll", "--", "--emit"]).arg(format!("link={}", program.display()));
+    if !target.stable {
+        cargo.arg("--cfg=barepoll_unstable_asm");
+    }
+    let script = sources().join(NO_TABLES).display().to_string();
+    let arguments = LINK.into_iter().chain(["-e", "_start", "--no-eh-frame-hdr", "-T", &script]);
+    run(cargo.args(arguments.map(|argument| format!("-Clink-arg={argument}"))))?;
+    let bytes = fs::read(&program).map_err(|error| format!("the linker wrote no program: {error}"))?;
+    Size::of(&bytes)
+}
