@@ -13,7 +13,7 @@ pub struct Options {
     /// Only these measurements
     #[arg(value_parser = MEASUREMENTS.map(|measurement| measurement.name))]
     names: Vec<String>,
-    /// Random cases of each, instead of as many as take about a minute
+    /// Random cases of each, or seconds of the storm, instead of as many as take about a minute
     #[arg(long)]
     cases: Option<u32>,
     /// Write the tables into docs/proof.md too
@@ -28,19 +28,31 @@ struct Measurement {
     /// The test's file.
     test: &'static str,
     cases: u32,
+    /// The variable that tells the test how many.
+    variable: &'static str,
 }
 
-const MEASUREMENTS: [Measurement; 2] = [
-    Measurement { name: "model", test: "histories", cases: 40_000 },
-    Measurement { name: "peers", test: "peers", cases: 30_000 },
+const fn measurement(name: &'static str, test: &'static str, cases: u32) -> Measurement {
+    Measurement { name, test, cases, variable: "BAREPOLL_CASES" }
+}
+
+const MEASUREMENTS: [Measurement; 3] = [
+    measurement("model", "histories", 40_000),
+    measurement("peers", "peers", 30_000),
+    Measurement { variable: "BAREPOLL_STORM_SECONDS", ..measurement("faults", "faults", 60) },
 ];
 
-/// A line that a test reports.
+/// A line that a test reports: a count, or quartiles.
 #[derive(Deserialize)]
 struct Figure {
-    measurement: String,
+    /// Where a test has several.
+    measurement: Option<String>,
     what: String,
-    n: u64,
+    /// Of what there is more than one.
+    which: Option<String>,
+    n: Option<f64>,
+    /// The least, the quartiles and the most, in microseconds.
+    us: Option<[f64; 5]>,
 }
 
 pub fn run_alone(options: &Options) -> Result<(), String> {
@@ -67,25 +79,37 @@ fn measure(progress: &Progress, measurement: &Measurement, cases: u32) -> Result
     let file = tempfile::NamedTempFile::new().map_err(|error| format!("no temporary file: {error}"))?;
     let mut test = cargo();
     test.args(["test", "--release", "--locked", "--test", measurement.test]);
-    test.env("BAREPOLL_FIGURES", file.path()).env("BAREPOLL_CASES", cases.to_string());
+    test.env("BAREPOLL_FIGURES", file.path()).env(measurement.variable, cases.to_string());
     let outcome = run(&mut test);
     job.done(if outcome.is_ok() { "measured" } else { "FAILED" });
     outcome?;
     let text = std::fs::read_to_string(file.path()).map_err(|error| format!("cannot read the figures: {error}"))?;
     let figures: Result<Vec<Figure>, _> = text.lines().map(serde_json::from_str).collect();
     let mut figures = figures.map_err(|error| format!("{} reported no figures: {error}", measurement.test))?;
-    figures.retain(|figure| figure.measurement == measurement.name);
+    figures.retain(|figure| figure.measurement.as_ref().is_none_or(|name| name == measurement.name));
     if figures.is_empty() {
         return Err(format!("{} reported no figures of {}", measurement.test, measurement.name));
     }
     Ok(figures)
 }
 
-/// A row a figure; the command stands in the first.
+/// A row a figure, what is of the same name added up; the command stands in the first.
 fn table(figures: &[Figure], command: &str) -> String {
-    let rows = figures.iter().enumerate().map(|(place, figure)| {
+    let mut rows: Vec<(String, f64, Option<String>)> = Vec::new();
+    for figure in figures {
+        let quartiles = figure.us.map(|us| {
+            let ms = us[4] / 1000.0;
+            format!("{:.0} – {:.0} – {:.0} µs, {ms:.0} ms at most", us[1], us[2], us[3])
+        });
+        let name = figure.which.as_ref().map_or(figure.what.clone(), |which| format!("{}: {which}", figure.what));
+        match rows.iter_mut().find(|(row, _, text)| *row == name && text.is_none()) {
+            Some((_, n, _)) => *n += figure.n.unwrap_or_default(),
+            None => rows.push((name, figure.n.unwrap_or_default(), quartiles)),
+        }
+    }
+    let rows = rows.into_iter().enumerate().map(|(place, (name, n, quartiles))| {
         let command = if place == 0 { command } else { "" };
-        vec![figure.what.clone(), grouped(figure.n), command.into()]
+        vec![name, quartiles.unwrap_or_else(|| grouped(n as u64)), command.into()]
     });
     report::markdown(&["what", "figure", "command"], rows)
 }
