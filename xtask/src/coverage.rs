@@ -18,8 +18,8 @@ pub struct Options {
     write: bool,
 }
 
-/// Of a hundred lines, so many must be run.
-const LEAST: f64 = 98.0;
+/// Of a hundred lines, so many must be run. The others are what machines compile to that have 32 bits, or no `epoll_wait`.
+const LEAST: f64 = 97.0;
 
 /// A file's lines: those that were run, and the numbers of the others.
 #[derive(Default)]
@@ -43,7 +43,9 @@ pub fn run_alone(options: &Options) -> Result<(), String> {
         for (verb, what) in [("build", "--examples"), ("test", "--tests")] {
             let mut cargo = cargo();
             cargo.args([verb, what, "--locked", "--target-dir"]).arg(&folder).args(features);
-            cargo.env("RUSTFLAGS", "-Cinstrument-coverage").env("LLVM_PROFILE_FILE", profiles.join("%p-%m.profraw"));
+            // The counters are the file itself (`%c`), so that a child that ends without its parent's exit handlers counts too.
+            cargo.env("RUSTFLAGS", "-Cinstrument-coverage -Cllvm-args=-runtime-counter-relocation");
+            cargo.env("LLVM_PROFILE_FILE", profiles.join("%c%m.profraw"));
             run(&mut cargo)?;
             if verb == "test" {
                 cargo.arg("--no-run");
