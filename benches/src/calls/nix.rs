@@ -1,9 +1,11 @@
 //! nix, on libc.
 
 use crate::calls::std_fd;
+use barepoll::fd::AsRawFd;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::EventFd;
+use std::os::fd::BorrowedFd;
 
 /// nix's own owner of a duplicate.
 fn eventfd(of: &impl barepoll::fd::AsRawFd) -> EventFd {
@@ -15,10 +17,11 @@ crate::calls::operations! {
     wait(at) { let epoll = Epoll(std_fd(&at.epoll)); let mut buffer = [EpollEvent::empty(); 64] }
         epoll.wait(&mut buffer, EpollTimeout::ZERO).is_ok();
     modify(at) {
-            let (epoll, empty) = (Epoll(std_fd(&at.epoll)), eventfd(&at.empty));
-            epoll.add(&empty, EpollEvent::new(EpollFlags::EPOLLIN, 1)).unwrap()
+            let epoll = Epoll(std_fd(&at.epoll));
+            // SAFETY: open for as long as what owns it is borrowed. It is registered by this number.
+            let empty = unsafe { BorrowedFd::borrow_raw(at.empty.as_raw_fd()) }
         }
-        epoll.modify(&empty, &mut EpollEvent::new(EpollFlags::EPOLLIN, 1)).is_ok();
+        epoll.modify(empty, &mut EpollEvent::new(EpollFlags::EPOLLIN, 1)).is_ok();
     write(at) { let full = eventfd(&at.full) }
         full.write(1).is_ok();
     read(at) { let full = eventfd(&at.full) }
