@@ -2,7 +2,8 @@
 //!
 //! The number goes in v0 ($2), arguments in a0–a3 ($4–$7), the fifth and sixth on the stack at 16($sp) and 20($sp). The result
 //! comes back in v0; a failure sets a3 and leaves a *positive* errno in v0, which is negated here. The kernel destroys at, v1,
-//! t0–t9, hi and lo (`arch/mips/kernel/scall32-o32.S`; musl and glibc name the same).
+//! t0–t9, hi and lo (`arch/mips/kernel/scall32-o32.S`; musl and glibc name the same). Before 2.6.36 it restarts a call one
+//! instruction early, which must be the one that loads v0.
 //!
 //! LLVM keeps live values in at ($1), and rustc refuses it as a clobber: it is saved by hand, in one of s0–s8, which are all
 //! that is left. hi and lo, refused too, never live across an `asm!`.
@@ -15,8 +16,9 @@ trap! {
             let (ret, failed): (usize, usize);
             // SAFETY: the caller vouches for the call; every register that it changes is named or put back.
             unsafe {
-                core::arch::asm!(".set push", ".set noat", ".set noreorder", "move {at}, $1", $($before,)* "syscall",
-                    $($after,)* "move $1, {at}", ".set pop", at = out(reg) _, inlateout("$2") NR => ret,
+                core::arch::asm!(".set push", ".set noat", ".set noreorder", "move {at}, $1", $($before,)*
+                    "li $2, {nr}", "syscall",
+                    $($after,)* "move $1, {at}", ".set pop", at = out(reg) _, nr = const NR, out("$2") ret,
                     inlateout("$7") $a3 => failed, $(in($reg) $arg,)* lateout("$3") _, lateout("$10") _,
                     lateout("$11") _, lateout("$12") _, lateout("$13") _, lateout("$14") _, lateout("$15") _,
                     lateout("$24") _, lateout("$25") _, $($operand)*);

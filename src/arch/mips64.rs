@@ -15,7 +15,8 @@ trap! {
             let (ret, failed): (usize, usize);
             // SAFETY: the caller vouches for the call; every register that it changes is named or put back.
             unsafe {
-                core::arch::asm!(".set push", ".set noat", ".set noreorder", "move {at}, $1", "syscall", "move $1, {at}", ".set pop", at = out(reg) _, inlateout("$2") NR => ret,
+                core::arch::asm!(".set push", ".set noat", ".set noreorder", "move {at}, $1",
+                    "li $2, {nr}", "syscall", "move $1, {at}", ".set pop", at = out(reg) _, nr = const NR, out("$2") ret,
                     inlateout("$7") $a3 => failed, $(in($reg) $arg,)* lateout("$3") _, lateout("$10") _,
                     lateout("$11") _, lateout("$12") _, lateout("$13") _, lateout("$14") _, lateout("$15") _,
                     lateout("$24") _, lateout("$25") _, $($operand)*);
