@@ -60,7 +60,7 @@ pub struct InterestSet<'s> {
 /// No descriptor's number.
 const NONE: RawFd = -1;
 
-/// The storage that an [`InterestSet`] needs for one descriptor: 32 bytes on x86, 40 elsewhere.
+/// The storage that an [`InterestSet`] needs for one descriptor: 32 bytes where an event has 12, 40 elsewhere.
 ///
 /// ```
 /// use barepoll::{InterestSet, Slot};
@@ -78,8 +78,8 @@ pub struct Slot {
     next: RawFd,
     is_registered: bool,
     is_wanted: bool,
-    /// It was removed, so that both being the same says nothing.
-    was_removed: bool,
+    /// It was removed, or a change of it was refused, so that what was told may be another file's.
+    is_doubtful: bool,
     is_queued: bool,
 }
 
@@ -93,7 +93,7 @@ impl Slot {
             next: NONE,
             is_registered: false,
             is_wanted: false,
-            was_removed: false,
+            is_doubtful: false,
             is_queued: false,
         }
     };
@@ -101,7 +101,7 @@ impl Slot {
     /// Whether to modify it would change nothing.
     fn is_needless(&self) -> bool {
         let is_same = self.told.flags() == self.wanted.flags() && self.told.data().u64() == self.wanted.data().u64();
-        is_same && !self.was_removed && !self.wanted.flags().intersects(EventFlags::ET.union(EventFlags::ONESHOT))
+        is_same && !self.is_doubtful && !self.wanted.flags().intersects(EventFlags::ET.union(EventFlags::ONESHOT))
     }
 
     /// Tells the kernel. What it knows then is what is wanted, so that a change that it refused is dropped.
@@ -123,7 +123,7 @@ impl Slot {
         };
         self.wanted = self.told;
         self.is_wanted = self.is_registered;
-        self.was_removed = false;
+        self.is_doubtful = answer.is_err();
         answer
     }
 
@@ -235,7 +235,7 @@ impl<'s> InterestSet<'s> {
     pub fn remove(&mut self, source: impl AsFd) -> Result<()> {
         let slot = self.queued(source.as_fd().as_raw_fd())?;
         slot.is_wanted = false;
-        slot.was_removed = true;
+        slot.is_doubtful = true;
         Ok(())
     }
 

@@ -5,7 +5,8 @@
 
 use super::{closed_number, counter, ready, Outcome, NOTHING};
 use barepoll::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, RawFd};
-use barepoll::{raw, Epoll, Errno, EventData, EventFd, EventFlags, FlushError, InterestSet, Slot};
+use barepoll::{raw, Epoll, Errno, Event, EventData, EventFd, EventFlags, FlushError, InterestSet, Slot};
+use core::time::Duration;
 
 const IN: EventFlags = EventFlags::IN;
 const OUT: EventFlags = EventFlags::OUT;
@@ -14,6 +15,7 @@ const ONESHOT: EventFlags = EventFlags::ONESHOT;
 const EXCLUSIVE: EventFlags = EventFlags::EXCLUSIVE;
 const ONE: EventData = EventData::new_u64(1);
 const TWO: EventData = EventData::new_u64(2);
+const THREE: EventData = EventData::new_u64(3);
 
 /// Room for every descriptor of a check.
 const ROOM: usize = 64;
@@ -45,6 +47,15 @@ fn is_registered(epoll: &Epoll, source: impl AsFd) -> Result<bool, Errno> {
         Err(Errno::EEXIST) => Ok(true),
         Err(errno) => Err(errno),
     }
+}
+
+/// The data of two that are ready, as they come.
+fn in_order(epoll: &Epoll) -> Result<[u64; 2], Errno> {
+    let mut data = [0; 2];
+    for (data, event) in data.iter_mut().zip(epoll.wait(&mut Event::buffer::<2>(), Some(Duration::ZERO))?) {
+        *data = event.data().u64();
+    }
+    Ok(data)
 }
 
 /// A number, as something that has a descriptor.
@@ -107,6 +118,14 @@ checks! {
         ensure_eq!(after(IN, |set, eventfd| Ok(set.set(eventfd, TWO, IN)?))?, [(2, IN)]);
         let high = |set: &mut InterestSet<'_>, eventfd: &EventFd| Ok(set.set(eventfd, EventData::new_u64(1 | 1 << 63), IN)?);
         ensure_eq!(after(IN, high)?, [(1 | 1 << 63, IN)]);
+        // Modified, not registered anew: it keeps its place before another.
+        let mut slots = [Slot::EMPTY; ROOM];
+        let (epoll, mut set, first, second) = (Epoll::new()?, InterestSet::new(&mut slots), counter(1)?, counter(1)?);
+        for (source, data) in [(&first, ONE), (&second, TWO), (&first, THREE)] {
+            set.set(source, data, IN)?;
+            flush(&mut set, &epoll)?;
+        }
+        ensure_eq!(in_order(&epoll)?, [3, 2]);
     }
 
     fn a_re_arm_is_told_though_nothing_differs(host) {
@@ -196,6 +215,20 @@ checks! {
         set.closed(fd); // EBADF, were it told
         ensure_eq!(set.flush(&epoll), Ok(()));
         ensure_eq!(ready(&epoll)?, [(2, IN)]);
+        // Between two others it leaves them to be told, and so does another file of its number.
+        let another = counter(1)?;
+        ensure_eq!(another.as_raw_fd(), fd);
+        let third = counter(1)?;
+        set.set(&second, ONE, IN)?;
+        set.set(&another, THREE, IN)?;
+        set.set(&third, TWO, IN)?;
+        drop(another);
+        set.closed(fd);
+        let last = counter(1)?;
+        set.set(&last, THREE, IN)?;
+        ensure_eq!(set.flush(&epoll), Ok(()));
+        ensure_eq!(ready(&epoll)?, [(1, IN), (2, IN), (3, IN)]);
+        drop((second, third, last));
         set.closed(-1);
         set.closed(RawFd::MAX);
         ensure_eq!(set.flush(&epoll), Ok(()));
@@ -235,6 +268,13 @@ checks! {
             set.remove(&eventfd)?;
             flush(&mut set, &epoll)?;
         }
+        // And keeps its place, too.
+        let another = counter(1)?;
+        epoll.add(&eventfd, TWO, OUT)?;
+        epoll.add(&another, THREE, IN)?;
+        set.set(&eventfd, ONE, IN)?;
+        flush(&mut set, &epoll)?;
+        ensure_eq!(in_order(&epoll)?, [1, 3]);
     }
 
     fn a_descriptor_beyond_the_storage_is_einval(host) {
@@ -295,6 +335,19 @@ checks! {
         let eventfd = counter(1)?;
         ensure_eq!(eventfd.as_raw_fd(), fd);
         set.set(&eventfd, TWO, IN)?;
+        flush(&mut set, &epoll)?;
+        ensure_eq!(ready(&epoll)?, [(2, IN)]);
+        // A change that was refused leaves nothing that the next file of this number could be taken for.
+        set.remove(&eventfd)?;
+        drop(eventfd);
+        let directory = host.root_directory()?;
+        ensure_eq!(directory.as_raw_fd(), fd);
+        set.set(&directory, TWO, IN)?;
+        ensure_eq!(set.flush(&epoll), Err(FlushError { fd, errno: Errno::EPERM }));
+        drop(directory);
+        let another = counter(1)?;
+        ensure_eq!(another.as_raw_fd(), fd);
+        set.set(&another, TWO, IN)?;
         flush(&mut set, &epoll)?;
         ensure_eq!(ready(&epoll)?, [(2, IN)]);
     }
