@@ -118,7 +118,7 @@ impl Epoll {
     /// - `EEXIST`: registered already.
     /// - `EINVAL`: `source` is this epoll; or [`EventFlags::EXCLUSIVE`] with a flag it does not go with, or on an epoll.
     /// - `ELOOP`: epolls would watch each other in a circle, or nest too deep.
-    /// - `EPERM`: a regular file or directory, which is always ready and cannot be watched.
+    /// - `EPERM`: a regular file, a directory or `/dev/null`, which is always ready and cannot be watched.
     /// - `ENOSPC`: this user watches as many as `/proc/sys/fs/epoll/max_user_watches` allows. `ENOMEM`: no memory.
     ///
     /// See [`epoll_ctl(2)`](https://man7.org/linux/man-pages/man2/epoll_ctl.2.html).
@@ -145,7 +145,7 @@ impl Epoll {
     ///
     /// - `ENOENT`: not registered.
     /// - `EINVAL`: `source` is this epoll; or [`EventFlags::EXCLUSIVE`] is asked for or was before: it cannot be changed.
-    /// - `EPERM`: a regular file or directory. `ENOMEM`: no memory.
+    /// - `EPERM`: a regular file, a directory or `/dev/null`. `ENOMEM`: no memory.
     ///
     /// See [`epoll_ctl(2)`](https://man7.org/linux/man-pages/man2/epoll_ctl.2.html).
     #[doc(alias = "epoll_ctl")]
@@ -170,7 +170,7 @@ impl Epoll {
     /// # Errors
     ///
     /// - `ENOENT`: not registered.
-    /// - `EINVAL`: `source` is this epoll. `EPERM`: a regular file or directory.
+    /// - `EINVAL`: `source` is this epoll. `EPERM`: a regular file, a directory or `/dev/null`.
     ///
     /// See [`epoll_ctl(2)`](https://man7.org/linux/man-pages/man2/epoll_ctl.2.html).
     #[doc(alias = "epoll_ctl")]

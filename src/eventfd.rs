@@ -100,6 +100,8 @@ impl EventFd {
     /// - `EAGAIN`: no room, and nonblocking. `EINTR`: a signal handler ran while it waited.
     /// - `EINVAL`: `add` is `u64::MAX`.
     ///
+    /// A descriptor that is no eventfd's, made one by `From<OwnedFd>`, may take fewer than the eight bytes, and that is no error.
+    ///
     /// See [`write(2)`](https://man7.org/linux/man-pages/man2/write.2.html).
     #[doc(alias = "eventfd_write")]
     #[inline]

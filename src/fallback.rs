@@ -41,21 +41,18 @@ pub(crate) unsafe fn fine_wait(
     unsafe { raw::epoll_pwait(epfd, events, maxevents, ceil_ms(timeout), mask) }
 }
 
-/// The time since boot, or some other fixed moment.
+/// The time since boot, or some other fixed moment; by the older call of a 32-bit machine where the newer is missing.
 #[inline]
 pub(crate) fn monotonic_time() -> Result<Timespec> {
-    if raw::CLOCK_GETTIME_32.is_none() {
-        // Nothing could serve instead, so whatever refuses this one is told to the caller, and forgotten.
-        return raw::clock_gettime_monotonic();
-    }
     static MISSING: AtomicBool = AtomicBool::new(false);
-    let mut answer = Err(Errno::ENOSYS);
-    if !MISSING.load(Relaxed) {
-        answer = raw::clock_gettime_monotonic();
-    }
-    if is_missing(&answer) {
+    // Elsewhere nothing could serve instead, so whatever refuses the call is told to the caller, and forgotten.
+    let has_older = raw::CLOCK_GETTIME_32.is_some();
+    if !(has_older && MISSING.load(Relaxed)) {
+        let answer = raw::clock_gettime_monotonic();
+        if !(has_older && is_missing(&answer)) {
+            return answer;
+        }
         MISSING.store(true, Relaxed);
-        answer = raw::clock_gettime_monotonic_32();
     }
-    answer
+    raw::clock_gettime_monotonic_32()
 }

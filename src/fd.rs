@@ -27,7 +27,7 @@ mod bare {
     /// A descriptor's number.
     pub type RawFd = i32;
 
-    /// Something with a descriptor that can be lent.
+    /// Something with a descriptor that can be lent. For the standard library's sockets and files, switch on feature `std`.
     pub trait AsFd {
         /// Lends the descriptor.
         fn as_fd(&self) -> BorrowedFd<'_>;

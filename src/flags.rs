@@ -38,13 +38,13 @@ pub struct EventFlags(u32);
 
 bitflags! {
     impl EventFlags: u32 {
-        /// `EPOLLIN`: a read will not block. End of input and a pending connection are readable too.
+        /// `EPOLLIN`: a read will not block at this moment. End of input and a pending connection are readable too.
         #[doc(alias = "EPOLLIN")]
         const IN = raw::EPOLLIN;
         /// `EPOLLPRI`: something exceptional: out-of-band data, a change in a `/proc` or cgroup file.
         #[doc(alias = "EPOLLPRI")]
         const PRI = raw::EPOLLPRI;
-        /// `EPOLLOUT`: a write will not block.
+        /// `EPOLLOUT`: there is room: a nonblocking write takes at least something. A blocking one of more than that blocks.
         #[doc(alias = "EPOLLOUT")]
         const OUT = raw::EPOLLOUT;
         /// `EPOLLERR`: an error is pending, or nobody reads the other end of a pipe. Always reported.

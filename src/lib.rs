@@ -3,7 +3,8 @@
 //! An [`Epoll`] watches descriptors and says which are ready; an [`EventFd`] is the cheapest thing that wakes it. Each method is
 //! one system call, issued by the machine's own trap instruction, and compiles to what one would write by hand.
 //!
-//! A loop over a socket of the standard library's, with feature `std`:
+//! A loop over a socket of the standard library's, with feature `std`
+//! (`barepoll = { version = "0.1", features = ["std"] }`):
 //!
 #![cfg_attr(feature = "std", doc = "```")]
 #![cfg_attr(not(feature = "std"), doc = "```ignore")]
@@ -76,8 +77,9 @@
 //!
 //! # Feature `std`
 //!
-//! Off by default, and only adds: [`fd`] is then the standard library's own types, so that sockets and files can be watched
-//! directly; [`Errno`] becomes a `std::error::Error` and turns into a `std::io::Error`.
+//! Off by default. [`fd`] is then the standard library's own types, so that sockets and files can be watched
+//! directly; [`Errno`] becomes a `std::error::Error` and turns into a `std::io::Error`. A type that implements this crate's `AsFd` for
+//! programs without it must not implement std's too: with the feature they are one.
 //!
 //! # Versions
 //!

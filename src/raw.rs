@@ -81,8 +81,8 @@ fn result(returned: isize) -> Result<usize> {
     if returned >= 0 {
         Ok(returned as usize)
     } else {
-        // SAFETY: what these calls return when they succeed is a count or a descriptor, never negative; what is negative is
-        // −errno, between −4095 and −1, by the kernel's contract with every C library.
+        // SAFETY: what these calls return when they succeed is a count or a descriptor, never negative, and so says the caller of
+        // `ioctl`; what is negative is −errno, between −4095 and −1, by the kernel's contract with every C library.
         Err(unsafe { Errno::from_returned(returned) })
     }
 }
@@ -173,7 +173,7 @@ pub(crate) fn create_epoll<T: FromRawFd>(flags: u32) -> Result<T> {
 /// - `ELOOP`: epolls would watch each other in a circle, or nest more than five deep.
 /// - `ENOENT`: change or removal of a descriptor that is not registered.
 /// - `ENOMEM`; `ENOSPC`: this user watches as many as `/proc/sys/fs/epoll/max_user_watches` allows.
-/// - `EPERM`: `fd` is a file that is always ready (a regular file, a directory).
+/// - `EPERM`: `fd` is a file that is always ready (a regular file, a directory, `/dev/null`).
 /// - `EFAULT`: `event` is not readable.
 ///
 /// # Safety
@@ -470,7 +470,8 @@ pub unsafe fn write(fd: RawFd, buf: *const u8, len: usize) -> Result<usize> {
 ///
 /// # Safety
 ///
-/// `arg` must be what `request` takes: a pointer that is valid for what it reads and writes, or a number.
+/// `arg` must be what `request` takes: a pointer that is valid for what it reads and writes, or a number. What `request` gives when
+/// it succeeds must not be negative; hardly a driver has one where it is.
 #[inline]
 pub unsafe fn ioctl(fd: RawFd, request: u32, arg: *mut c_void) -> Result<usize> {
     // SAFETY: the caller vouches for `arg`.
@@ -498,18 +499,11 @@ pub(crate) const CLOCK_GETTIME_32: Option<usize> = match nr::CLOCK_GETTIME64 {
     None => None,
 };
 
-/// As [`clock_gettime_monotonic`], by [`CLOCK_GETTIME_32`].
-///
-/// # Errors
-///
-/// `ENOSYS`, without a trap, where that is none.
+/// As [`clock_gettime_monotonic`], by [`CLOCK_GETTIME_32`]; where that is none, by a number that no kernel has: `ENOSYS`.
 pub(crate) fn clock_gettime_monotonic_32() -> Result<Timespec> {
-    if CLOCK_GETTIME_32.is_none() {
-        return Err(Errno::ENOSYS);
-    }
     const NR: usize = match CLOCK_GETTIME_32 {
         Some(nr) => nr,
-        None => 0,
+        None => usize::MAX,
     };
     let mut time = [0_isize; 2];
     // SAFETY: `time` is what this call writes.

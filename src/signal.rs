@@ -12,7 +12,8 @@ const WORDS: usize = SIGSET_BYTES / size_of::<usize>();
 
 /// A set of signals: the kernel's `sigset_t`, not libc's, which is larger.
 ///
-/// Signals are numbered from 1 to 64 (128 on MIPS). libc keeps one or two of the highest for itself.
+/// Signals are numbered from 1 to 64 (128 on MIPS). A libc keeps the first real-time ones for itself: glibc 32 and 33,
+/// musl 32 to 34.
 ///
 /// ```
 /// use barepoll::SigSet;
@@ -42,7 +43,8 @@ impl SigSet {
         Self([0; WORDS])
     }
 
-    /// Every signal. `SIGKILL` and `SIGSTOP` cannot be masked all the same.
+    /// Every signal. `SIGKILL` and `SIGSTOP` cannot be masked all the same. libc's own are among them: while a thread waits with this
+    /// mask, another's `setuid` or `pthread_cancel` waits for it.
     ///
     /// ```
     /// assert!(barepoll::SigSet::full().contains(15));

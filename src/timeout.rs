@@ -35,11 +35,11 @@ impl From<Duration> for Timespec {
 impl Timespec {
     /// This long after a moment.
     pub(crate) fn after(self, moment: Self) -> Self {
-        let (seconds, nanos) = (self.tv_sec.saturating_add(moment.tv_sec), self.tv_nsec + moment.tv_nsec);
-        if nanos < NANOS_PER_SECOND {
-            Self { tv_sec: seconds, tv_nsec: nanos }
-        } else {
-            Self { tv_sec: seconds.saturating_add(1), tv_nsec: nanos - NANOS_PER_SECOND }
+        let seconds = self.tv_sec.saturating_add(moment.tv_sec);
+        let nanos = self.tv_nsec as u32 + moment.tv_nsec as u32; // less than two seconds
+        Self {
+            tv_sec: seconds.saturating_add((nanos / NANOS_PER_SECOND).into()),
+            tv_nsec: (nanos % NANOS_PER_SECOND).into(),
         }
     }
 
@@ -49,7 +49,7 @@ impl Timespec {
         let left = if nanos >= 0 {
             Self { tv_sec: seconds, tv_nsec: nanos }
         } else {
-            Self { tv_sec: seconds - 1, tv_nsec: nanos + NANOS_PER_SECOND }
+            Self { tv_sec: seconds - 1, tv_nsec: nanos + i64::from(NANOS_PER_SECOND) }
         };
         if left.tv_sec < 0 {
             Self::default()
@@ -59,7 +59,7 @@ impl Timespec {
     }
 }
 
-const NANOS_PER_SECOND: i64 = 1_000_000_000;
+const NANOS_PER_SECOND: u32 = 1_000_000_000;
 const NANOS_PER_MS: u32 = 1_000_000;
 
 /// How to ask the kernel for a wait.

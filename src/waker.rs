@@ -101,7 +101,7 @@ impl Waker {
     ///
     /// Only where something forbids the write, as a seccomp filter (`EPERM`), or where unsafe code has closed the descriptor
     /// (`EBADF`): elsewhere, whoever cannot return an error may `expect` none. The waker is as before then, and another call tries
-    /// again. A full counter is no error, but emptied.
+    /// again; a call of another thread's that took this one for under way gave `Ok`, and is lost with it. A full counter is no error, but emptied.
     ///
     /// See [`write(2)`](https://man7.org/linux/man-pages/man2/write.2.html).
     #[doc(alias = "eventfd_write")]
