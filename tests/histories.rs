@@ -4,6 +4,8 @@
 
 #[path = "support/cases.rs"]
 mod cases;
+#[path = "support/corpus.rs"]
+mod corpus;
 #[path = "support/figures.rs"]
 mod figures;
 #[path = "histories/kernel.rs"]
@@ -81,6 +83,20 @@ fn the_kernel_answers_as_the_model_says() {
         ("answers other than predicted", 0), // or there would be no figures
     ];
     figures::report("model", &figures);
+}
+
+/// A history that a fuzzer thought of.
+pub fn replay(bytes: &[u8]) {
+    let steps = step::history_of(bytes, MOST);
+    if let Err(error) = check(&steps, &mut Counted::default()) {
+        panic!("{error}, after {steps:?}");
+    }
+}
+
+#[test]
+fn what_a_fuzzer_found_is_as_the_model_says() {
+    let _alone = ALONE.lock();
+    corpus::each("model", replay);
 }
 
 /// A counter under five epolls: so many descriptors each of the lowest three are watched by the next one. Gives the answer to

@@ -16,6 +16,8 @@ mod by_types;
 mod call;
 #[path = "support/cases.rs"]
 mod cases;
+#[path = "support/corpus.rs"]
+mod corpus;
 #[path = "support/figures.rs"]
 mod figures;
 #[path = "peers/world.rs"]
@@ -26,6 +28,7 @@ use cases::cases;
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseResult, TestRunner};
 use std::cell::RefCell;
+use std::sync::Mutex;
 use world::{Answer, Layout, Sort, World, BLANK};
 
 /// The most calls of a history.
@@ -64,10 +67,12 @@ impl Worlds {
         }
     }
 
-    fn begin(&mut self) -> TestCaseResult {
-        let before = std::mem::take(&mut self.layout);
-        self.peers.iter().chain([&self.libc]).for_each(|world| world.close_all(&before));
-        FIRST.iter().try_for_each(|call| self.make(call))
+    /// Makes calls on new descriptors.
+    fn check(&mut self, calls: &[Call]) -> TestCaseResult {
+        let outcome = FIRST.iter().chain(calls).try_for_each(|call| self.make(call));
+        let opened = std::mem::take(&mut self.layout);
+        self.peers.iter().chain([&self.libc]).for_each(|world| world.close_all(&opened));
+        outcome
     }
 
     /// Makes a call everywhere, and compares what came of it.
@@ -128,14 +133,30 @@ impl Worlds {
     }
 }
 
+/// Descriptors have the same numbers in all worlds of a program.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// Calls that a fuzzer thought of.
+pub fn replay(bytes: &[u8]) {
+    thread_local!(static WORLDS: RefCell<Worlds> = RefCell::new(Worlds::new()));
+    let mut calls = corpus::steps(&call::call(), bytes);
+    calls.truncate(MOST);
+    if let Err(error) = WORLDS.with(|worlds| worlds.borrow_mut().check(&calls)) {
+        panic!("{error}, after {calls:?}");
+    }
+}
+
+#[test]
+fn what_a_fuzzer_found_is_as_by_libc() {
+    let _alone = ALONE.lock();
+    corpus::each("peers", replay);
+}
+
 #[test]
 fn every_call_gives_what_it_gives_by_libc() {
+    let _alone = ALONE.lock();
     let worlds = RefCell::new(Worlds::new());
-    let check = |calls: Vec<Call>| {
-        let mut worlds = worlds.borrow_mut();
-        worlds.begin()?;
-        calls.iter().try_for_each(|call| worlds.make(call))
-    };
+    let check = |calls: Vec<Call>| worlds.borrow_mut().check(&calls);
     let cases = cases(1000);
     let histories = cases.cases as usize;
     if let Err(error) = TestRunner::new(cases).run(&history(MOST), check) {

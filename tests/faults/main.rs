@@ -8,6 +8,7 @@
 
 mod child;
 mod descriptors;
+#[path = "../support/figures.rs"]
 mod figures;
 mod missing;
 mod processes;

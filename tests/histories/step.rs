@@ -1,5 +1,6 @@
 //! What happens in a history, and random histories of it.
 
+use super::corpus;
 use proptest::prelude::*;
 
 /// Descriptors at a time. A slot is a descriptor's number, but for where the numbers begin.
@@ -196,9 +197,25 @@ const FLAT: Usual = Usual {
 /// Six epolls, mostly in each other.
 const NESTED: Usual = Usual { epolls: &[0, 1, 2, 8, 9, 10], sources: &[0, 1, 2, 3, 8, 9, 10, 11], gone: &[3, 11] };
 
+fn nested(steps: Vec<Step>) -> Vec<Step> {
+    [vec![Step::Open(Kind::Epoll); 3], steps].concat()
+}
+
 /// A history of about half as many steps as it may have.
 pub fn history(most: usize) -> impl Strategy<Value = Vec<Step>> {
-    let nested = prop::collection::vec(step(&NESTED), 1..most)
-        .prop_map(|steps| [vec![Step::Open(Kind::Epoll); 3], steps].concat());
+    let nested = prop::collection::vec(step(&NESTED), 1..most).prop_map(nested);
     prop_oneof![3 => prop::collection::vec(step(&FLAT), 1..most), 1 => nested]
+}
+
+/// A history by a fuzzer's bytes: the first says which kind, the others choose the steps.
+pub fn history_of(bytes: &[u8], most: usize) -> Vec<Step> {
+    let (first, rest) = bytes.split_first().map_or((0, bytes), |(first, rest)| (*first, rest));
+    let usual = if first % 4 == 0 { &NESTED } else { &FLAT };
+    let mut steps = corpus::steps(&step(usual), rest);
+    steps.truncate(most);
+    if first % 4 == 0 {
+        nested(steps)
+    } else {
+        steps
+    }
 }

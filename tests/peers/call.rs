@@ -172,7 +172,7 @@ fn fd(usual: &'static [usize]) -> impl Strategy<Value = Fd> {
         16 => prop::sample::select(usual).prop_map(Fd::Slot),
         2 => (0..SLOTS).prop_map(Fd::Slot),
         1 => Just(Fd::Ready),
-        1 => prop::sample::select(&[-1, i32::MIN, i32::MAX, 1 << 20][..]).prop_map(Fd::Number),
+        1 => prop_oneof![prop::sample::select(&[-1, i32::MIN, i32::MAX, 1 << 20][..]), i32::MIN..0].prop_map(Fd::Number),
     ]
 }
 
@@ -243,7 +243,7 @@ fn wait() -> impl Strategy<Value = Call> {
     })
 }
 
-fn call() -> impl Strategy<Value = Call> {
+pub fn call() -> impl Strategy<Value = Call> {
     let events = bits(&[IN, OUT, IN | OUT, IN | ET, IN | ONESHOT, IN | EXCLUSIVE, IN | RDHUP, 0]);
     let op = prop_oneof![
         24 => prop::sample::select(&[ADD, ADD, ADD, MOD, DEL][..]),

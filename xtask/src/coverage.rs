@@ -1,10 +1,10 @@
 //! Which lines of `src/` the native tests run, by the compiler's own counters and LLVM's tools.
 
 use crate::debian::{self, Cache, Suite};
-use crate::documents::PROOF;
-use crate::progress::Progress;
+use crate::progress::{Job, Progress};
 use crate::report;
 use crate::shell::{capture, cargo, root, run};
+use crate::tables::PROOF;
 use clap::Args;
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,39 +23,21 @@ const LEAST: f64 = 97.0;
 
 /// A file's lines: those that were run, and the numbers of the others.
 #[derive(Default)]
-struct Lines {
-    run: usize,
-    missed: Vec<usize>,
+pub struct Lines {
+    pub run: usize,
+    pub missed: Vec<usize>,
 }
 
 pub fn run_alone(options: &Options) -> Result<(), String> {
     let progress = Progress::new();
     let job = progress.job("coverage");
-    job.at("LLVM's tools");
-    let tools = Tools::get()?;
-    job.at("building and running");
-    let folder = root().join("target/coverage");
-    let profiles = folder.join("profiles");
-    let _ = fs::remove_dir_all(&profiles);
-    let mut objects = Vec::new();
+    let mut commands = Vec::new();
     for features in [&[][..], &["--features", "std"]] {
         // The tests of the examples start them, and `--tests` builds none.
-        for (verb, what) in [("build", "--examples"), ("test", "--tests")] {
-            let mut cargo = cargo();
-            cargo.args([verb, what, "--locked", "--target-dir"]).arg(&folder).args(features);
-            // The counters are the file itself (`%c`), so that a child that ends without its parent's exit handlers counts too.
-            cargo.env("RUSTFLAGS", "-Cinstrument-coverage -Cllvm-args=-runtime-counter-relocation");
-            cargo.env("LLVM_PROFILE_FILE", profiles.join("%c%m.profraw"));
-            run(&mut cargo)?;
-            if verb == "test" {
-                cargo.arg("--no-run");
-            }
-            objects.extend(programs(cargo.args(["--message-format", "json"]))?);
-        }
+        commands.extend([[&["build", "--examples"], features].concat(), [&["test", "--tests"], features].concat()]);
     }
-    job.at("counting");
-    let files = tools.lines(&profiles, &objects)?;
-    let (run, missed) = files.values().fold((0, 0), |(run, missed), file| (run + file.run, missed + file.missed.len()));
+    let files = measure(&job, &commands, &[], None)?;
+    let (run, missed) = sum(&files);
     let percent = |run: usize, missed: usize| 100.0 * run as f64 / (run + missed).max(1) as f64;
     let all = percent(run, missed);
     job.done(&format!("{all:.1} % of lines"));
@@ -74,6 +56,44 @@ pub fn run_alone(options: &Options) -> Result<(), String> {
         return Err(format!("the native tests run {all:.1} % of the lines of src/, not {LEAST} %"));
     }
     Ok(())
+}
+
+/// Runs these commands of cargo's, the tests whose names hold one of `filters` (all, if there are none), and on this corpus of a
+/// fuzzer's instead of the one that is kept; and gives the lines of every file of `src/` that has code.
+pub fn measure(
+    job: &Job,
+    commands: &[Vec<&str>],
+    filters: &[&str],
+    corpus: Option<&Path>,
+) -> Result<BTreeMap<String, Lines>, String> {
+    job.at("LLVM's tools");
+    let tools = Tools::get()?;
+    job.at("building and running");
+    let folder = root().join("target/coverage");
+    let profiles = folder.join("profiles");
+    let _ = fs::remove_dir_all(&profiles);
+    let mut objects = Vec::new();
+    for words in commands {
+        let command = || {
+            let mut cargo = cargo();
+            cargo.args(words).args(["--locked", "--target-dir"]).arg(&folder);
+            // The counters are the file itself (`%c`), so that a child that ends without its parent's exit handlers counts too.
+            cargo.env("RUSTFLAGS", "-Cinstrument-coverage -Cllvm-args=-runtime-counter-relocation");
+            cargo.env("LLVM_PROFILE_FILE", profiles.join("%c%m.profraw"));
+            cargo.envs(corpus.map(|corpus| ("BAREPOLL_CORPUS", corpus)));
+            cargo
+        };
+        let only_build: &[&str] = if words[0] == "test" { &["--no-run"] } else { &[] };
+        objects.extend(programs(command().args(only_build).args(["--message-format", "json"]))?);
+        run(command().args(if words[0] == "test" { &["--"][..] } else { &[] }).args(filters))?;
+    }
+    job.at("counting");
+    tools.lines(&profiles, &objects)
+}
+
+/// How many lines were run, and how many were not.
+pub fn sum(files: &BTreeMap<String, Lines>) -> (usize, usize) {
+    files.values().fold((0, 0), |(run, missed), file| (run + file.run, missed + file.missed.len()))
 }
 
 /// 3, 4, 5, 9 as `3–5, 9`.
@@ -128,10 +148,10 @@ impl Tools {
         for object in others {
             export.arg("--object").arg(object);
         }
-        let output = capture(&mut export)?;
+        let text = run(&mut export)?;
         let sources = root().join("src");
         let (mut files, mut current) = (BTreeMap::<String, BTreeMap<usize, bool>>::new(), None);
-        for line in String::from_utf8_lossy(&output.stdout).lines() {
+        for line in text.lines() {
             if let Some(path) = line.strip_prefix("SF:") {
                 current = Path::new(path).strip_prefix(&sources).ok().map(|path| path.display().to_string());
             } else if let (Some(name), Some(count)) = (&current, line.strip_prefix("DA:")) {
@@ -140,6 +160,9 @@ impl Tools {
                 // A file that several programs include is there several times.
                 *files.entry(name.clone()).or_default().entry(line).or_default() |= is_run;
             }
+        }
+        if files.is_empty() {
+            return Err("the profiles know no file of src/".into());
         }
         let lines = |lines: BTreeMap<usize, bool>| {
             let missed: Vec<usize> = lines.iter().filter(|(_, is_run)| !**is_run).map(|(line, _)| *line).collect();
