@@ -1,11 +1,13 @@
 //! `benches count WHO OPERATION N THREADS` does one operation N times, for a counter of instructions; `benches time SCENARIO` times ways to
-//! do the same beside each other. `cargo xtask bench` runs both.
+//! do the same beside each other; `benches repeat PLACE TIMES SCENARIO` does the way at that place so many times, for a counter of system calls.
+//! `cargo xtask bench` runs all three.
 
 mod calls;
 mod scenarios;
 mod wall;
 
 use std::process::ExitCode;
+use wall::Purpose;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -15,8 +17,13 @@ fn main() -> ExitCode {
         ["time", "call", operation, threads @ ("1" | "2")] => {
             calls::time(operation, if threads == "1" { 1 } else { 2 }).map(|compared| println!("{compared}"))
         }
-        ["time", scenario, ref numbers @ ..] => scenarios::run(scenario, numbers),
-        _ => Err("usage: benches count WHO OPERATION N THREADS, benches time call OPERATION THREADS, or benches time SCENARIO".into()),
+        ["time", scenario, ref numbers @ ..] => scenarios::run(&Purpose::Compare, scenario, numbers),
+        [role @ ("serve" | "clients"), of, connections, bytes] => scenarios::be_part(role, of, connections, bytes),
+        ["repeat", place, times, scenario, ref numbers @ ..] => match (place.parse(), times.parse()) {
+            (Ok(place), Ok(times)) => scenarios::run(&Purpose::Repeat { place, times }, scenario, numbers),
+            _ => Err("PLACE and TIMES are numbers".into()),
+        },
+        _ => Err("usage: benches count WHO OPERATION N THREADS, benches time call OPERATION THREADS, benches time SCENARIO, or benches repeat PLACE TIMES SCENARIO".into()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -42,6 +42,26 @@ const ROUNDS: usize = 1200;
 const CHUNK: Duration = Duration::from_micros(120);
 const WARM_UP: Duration = Duration::from_millis(50);
 
+/// What is done with ways.
+pub enum Purpose {
+    /// They are timed beside each other.
+    Compare,
+    /// One of them is done so many times, for who counts something about it from outside.
+    Repeat { place: usize, times: u32 },
+}
+
+impl Purpose {
+    pub fn of(&self, mut ways: Vec<Way<'_>>) -> Value {
+        match *self {
+            Purpose::Compare => compare(ways),
+            Purpose::Repeat { place, times } => ways.get_mut(place).map_or(Value::Null, |way| {
+                (way.run)(times);
+                json!({ "way": way.name, "times": times })
+            }),
+        }
+    }
+}
+
 /// For each way: nanoseconds for one, quartiles of the ratios to the first way, and of barepoll's ratios to this one.
 pub fn compare(mut ways: Vec<Way<'_>>) -> Value {
     let times = warm_up(&mut ways);

@@ -1,8 +1,8 @@
 //! Measures barepoll beside its peers.
 
-use crate::documents::{PERFORMANCE, README};
 use crate::progress::Progress;
-use crate::shell::{both, capture, cargo, ensure, root, run};
+use crate::shell::{both, capture, cargo, ensure, root, run, target};
+use crate::tables::{PERFORMANCE, README};
 use crate::{report, size, wall};
 use clap::Subcommand;
 use std::fs;
@@ -78,7 +78,7 @@ fn keep(name: &str, table: &str, write: bool) -> Result<(), String> {
     Ok(())
 }
 
-/// How many operations cost no more than by hand; an error names those that do.
+/// How many operations cost no more than by hand; an error names those that cost more.
 type Compared = Result<usize, String>;
 
 /// For a full test: by hand and by barepoll.
@@ -165,10 +165,6 @@ fn build_with(profile: &str) -> Result<PathBuf, String> {
 fn ensure_valgrind() -> Result<(), String> {
     let is_there = || capture(Command::new("valgrind").arg("--version")).is_ok_and(|output| output.status.success());
     ensure(is_there, &["valgrind"], "valgrind, which counts the instructions,")
-}
-
-fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into)
 }
 
 /// Peers, as a manifest's dependency line names them.

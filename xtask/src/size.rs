@@ -4,10 +4,10 @@
 use crate::chart::{draw, Bar};
 use crate::cross;
 use crate::debian::{self, Cache, Suite};
-use crate::documents::PERFORMANCE;
 use crate::progress::Progress;
 use crate::report;
 use crate::shell::{cargo, ensure, root, run};
+use crate::tables::PERFORMANCE;
 use crate::targets::{Target, TARGETS};
 use crate::toolchain;
 use object::{Object, ObjectSection, ObjectSegment, SectionKind};

@@ -2,10 +2,10 @@
 
 use crate::bench::build_benches;
 use crate::chart::{draw, Bar};
-use crate::documents::PERFORMANCE;
 use crate::progress::Progress;
 use crate::report;
-use crate::shell::capture;
+use crate::shell::{both, capture, ensure, run};
+use crate::tables::PERFORMANCE;
 use clap::{Args, Subcommand};
 use serde::de::DeserializeOwned;
 use serde::Deserialize;
@@ -45,10 +45,22 @@ struct Scenario {
     /// The arguments; joined by hyphens, the name of the table and of the chart.
     arguments: &'static [&'static str],
     title: &'static str,
+    calls: Option<Calls>,
+}
+
+/// How system calls are counted: of how many things one turn is made, and how many calls of each are not the way's own.
+#[derive(Clone, Copy)]
+struct Calls {
+    of: f64,
+    others: f64,
 }
 
 const fn scenario(arguments: &'static [&'static str], title: &'static str) -> Scenario {
-    Scenario { arguments, title }
+    Scenario { arguments, title, calls: None }
+}
+
+const fn counted(of: f64, others: f64, scenario: Scenario) -> Scenario {
+    Scenario { calls: Some(Calls { of, others }), ..scenario }
 }
 
 const CALLS: &[Scenario] = &[
@@ -60,20 +72,34 @@ const CALLS: &[Scenario] = &[
     scenario(&["call", "create-close", "2"], "create and close, two threads: time, as a ratio to asm! by hand"),
 ];
 const WAKEUP: &[Scenario] = &[
-    scenario(&["wakeup"], "There and back between two threads: time, as a ratio to an eventfd that is read"),
-    scenario(&["wakeup-calls"], "A wake-up and the wait that it ends: time, as a ratio to an eventfd that is read"),
+    counted(
+        2.0,
+        0.0,
+        scenario(&["wakeup"], "There and back between two threads: time, as a ratio to an eventfd that is read"),
+    ),
+    counted(
+        1.0,
+        0.0,
+        scenario(&["wakeup-calls"], "A wake-up and the wait that it ends: time, as a ratio to an eventfd that is read"),
+    ),
 ];
-const BURST: &[Scenario] = &[scenario(&["burst"], "Eight wake-ups before a wait: time, as a ratio to eight writes")];
+const BURST: &[Scenario] =
+    &[counted(1.0, 0.0, scenario(&["burst"], "Eight wake-ups before a wait: time, as a ratio to eight writes"))];
 const SPIN: &[Scenario] = &[scenario(&["spin"], "A wait of at most 5 ms with work ready: time, as a ratio to wait")];
 const INTEREST: &[Scenario] = &[
     scenario(&["interest"], "Each descriptor removed and added again: time, as a ratio to calls at once"),
     scenario(&["interest-nothing-to-save"], "Each interest changed once: time, as a ratio to calls at once"),
 ];
+/// Less a client's own calls for a request: it writes one, and reads the answer.
+const fn echo(arguments: &'static [&'static str], title: &'static str) -> Scenario {
+    counted(1.0, 2.0, scenario(arguments, title))
+}
 const ECHO: &[Scenario] = &[
-    scenario(&["echo", "1", "64"], "Echo of 64 bytes, 1 connection: the server's time, as a ratio to libc's"),
-    scenario(&["echo", "64", "64"], "Echo of 64 bytes, 64 connections: the server's time, as a ratio to libc's"),
-    scenario(&["echo", "1024", "64"], "Echo of 64 bytes, 1,024 connections: the server's time, as a ratio to libc's"),
-    scenario(&["echo", "64", "16384"], "Echo of 16 KiB, 64 connections: the server's time, as a ratio to libc's"),
+    echo(&["echo", "1", "64"], "Echo of 64 bytes, 1 connection: the server's time, as a ratio to libc's"),
+    echo(&["echo", "64", "64"], "Echo of 64 bytes, 64 connections: the server's time, as a ratio to libc's"),
+    echo(&["echo", "1024", "64"], "Echo of 64 bytes, 1,024 connections: the server's time, as a ratio to libc's"),
+    scenario(&["echo", "10000", "64"], "Echo of 64 bytes, 10,000 connections: the server's time, as a ratio to libc's"),
+    echo(&["echo", "64", "16384"], "Echo of 16 KiB, 64 connections: the server's time, as a ratio to libc's"),
 ];
 const SCALE: &[Scenario] = &[
     scenario(&["idle"], "wait(0) with many registered: time, as a ratio to one"),
@@ -115,8 +141,9 @@ pub fn run_alone(progress: &Progress, what: &What) -> Result<(), String> {
     for scenario in scenarios.iter().copied().flatten() {
         let name = scenario.arguments.join("-");
         let ways: Vec<Way> = measure(progress, scenario.arguments)?;
+        let calls = scenario.calls.map(|calls| count(progress, scenario.arguments, calls, ways.len())).transpose()?;
         let bars: Vec<Bar> = ways.iter().map(|way| Bar { name: way.way.clone(), ratio: way.ratio }).collect();
-        keep(*options, &name, &table(&name, ways), Some((scenario.title, &bars)))?;
+        keep(*options, &name, &table(&name, ways, calls.as_deref()), Some((scenario.title, &bars)))?;
     }
     if let What::Timers(options) | What::Everything(options) = what {
         let timers: Vec<Timer> = measure(progress, &["timers"])?;
@@ -133,9 +160,37 @@ fn measure<T: DeserializeOwned>(progress: &Progress, arguments: &[&str]) -> Resu
     job.at("measuring");
     let output = capture(Command::new(benches).arg("time").args(arguments))?;
     let measured = serde_json::from_slice(&output.stdout)
-        .map_err(|_| format!("{name} was not measured: {}", String::from_utf8_lossy(&output.stderr)))?;
+        .map_err(|error| format!("{name} was not measured ({error}):\n{}", both(&output)))?;
     job.done("measured");
     Ok(measured)
+}
+
+/// The system calls of each way, by strace: (C(2N) − C(N)) / N.
+fn count(progress: &Progress, arguments: &[&str], calls: Calls, ways: usize) -> Result<Vec<f64>, String> {
+    const N: u64 = 6400; // whole batches of any scenario
+    let is_there = || capture(Command::new("strace").arg("--version")).is_ok_and(|output| output.status.success());
+    ensure(is_there, &["strace"], "strace, which counts system calls,")?;
+    let benches = build_benches()?;
+    let job = progress.job(arguments.join(" "));
+    job.at("counting calls");
+    let made = |place: usize, times: u64| {
+        let file = tempfile::NamedTempFile::new().map_err(|error| format!("no temporary file: {error}"))?;
+        let mut strace = Command::new("strace");
+        strace.args(["--follow-forks", "--summary-only", "--output"]).arg(file.path()).arg(&benches).arg("repeat");
+        run(strace.args([place.to_string(), times.to_string()]).args(arguments))?;
+        let summary = std::fs::read_to_string(file.path()).unwrap_or_default();
+        let total =
+            summary.lines().find(|line| line.ends_with(" total")).and_then(|line| line.split_whitespace().nth(3));
+        let total = total.and_then(|calls| calls.parse::<f64>().ok());
+        total.ok_or_else(|| format!("strace counted nothing:\n{summary}"))
+    };
+    let of_way = |place| {
+        let (once, twice) = (made(place, N)?, made(place, 2 * N)?);
+        Ok((twice - once) / N as f64 / calls.of - calls.others)
+    };
+    let counted = (0..ways).map(of_way).collect::<Result<_, String>>();
+    job.done(if counted.is_ok() { "counted" } else { "FAILED" });
+    counted
 }
 
 fn keep(options: Options, name: &str, table: &str, chart: Option<(&str, &[Bar])>) -> Result<(), String> {
@@ -151,15 +206,17 @@ fn keep(options: Options, name: &str, table: &str, chart: Option<(&str, &[Bar])>
     PERFORMANCE.write(name, &block).map(drop)
 }
 
-fn table(name: &str, ways: Vec<Way>) -> String {
-    let has_ours = ways.iter().any(|way| way.ours.is_some());
-    let rows = ways.into_iter().map(|Way { way, ns, ratio: [low, median, high], ours }| {
-        let ours = ours.map(|[_, median, _]| format!("{median:.3}"));
-        let row = vec![way, format!("{ns:.0}"), format!("{median:.3}"), format!("{low:.3} – {high:.3}")];
-        row.into_iter().chain(ours).collect()
+fn table(name: &str, ways: Vec<Way>, calls: Option<&[f64]>) -> String {
+    let mut header = vec![name, "ns", "ratio", "half of all ratios"];
+    header.extend(ways.iter().any(|way| way.ours.is_some()).then_some("barepoll to this"));
+    header.extend(calls.map(|_| "calls"));
+    let rows = ways.into_iter().enumerate().map(|(place, Way { way, ns, ratio: [low, median, high], ours })| {
+        let mut row = vec![way, format!("{ns:.0}"), format!("{median:.3}"), format!("{low:.3} – {high:.3}")];
+        row.extend(ours.map(|[_, median, _]| format!("{median:.3}")));
+        row.extend(calls.map(|calls| format!("{:.2}", calls[place])));
+        row
     });
-    let header = [name, "ns", "ratio", "half of all ratios", "barepoll to this"];
-    report::markdown(if has_ours { &header } else { &header[..4] }, rows)
+    report::markdown(&header, rows)
 }
 
 fn timers_table(timers: &[Timer]) -> String {

@@ -1,22 +1,23 @@
 //! An echo server's own time for a request. The client is the same thread: it sends one request to each of some connections, then
-//! the server works until all are answered, and only that is timed. Another thread sleeps beside it.
+//! the server works until all are answered, and only that is timed. Another thread sleeps beside it. With more connections than a
+//! process may have, servers and clients are processes of their own.
 
-use super::beside_another_thread;
-use crate::wall::{compare, Way};
+use super::{apart, beside_another_thread};
+use crate::wall::{Purpose, Way};
 use barepoll::fd::{BorrowedFd, RawFd};
 use barepoll::{raw, Epoll, Event, EventData, EventFlags, Result};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 /// Connections that have a request at a time.
-const BATCH: usize = 64;
+pub const BATCH: usize = 64;
 /// Events that a server takes at a time.
 const EVENTS: usize = 256;
 
-trait Server: Sized {
+pub trait Server: Sized {
     fn new(connections: &[UnixStream]) -> Self;
     /// Answers what has come, waiting for it, and gives how many answers that were.
     fn turn(&mut self, connections: &[UnixStream], room: &mut [u8]) -> usize;
@@ -51,6 +52,24 @@ impl Server for Ours {
             }
         }
         ready.len()
+    }
+}
+
+/// The same, edge-triggered: the kernel need not look again at what it has reported.
+struct Edge(Ours);
+
+impl Server for Edge {
+    fn new(connections: &[UnixStream]) -> Self {
+        let server = Ours::new(connections);
+        for connection in connections {
+            let data = EventData::new_fd(connection.as_raw_fd());
+            server.0.modify(borrow(connection), data, EventFlags::IN | EventFlags::ET).unwrap();
+        }
+        Self(server)
+    }
+
+    fn turn(&mut self, connections: &[UnixStream], room: &mut [u8]) -> usize {
+        self.0.turn(connections, room)
     }
 }
 
@@ -169,14 +188,31 @@ fn way<'a, S: Server + 'a>(name: &'static str, connections: usize, bytes: usize)
     .at_least(batch as u32)
 }
 
-pub fn echo(connections: usize, bytes: usize) -> Result<serde_json::Value> {
-    Ok(beside_another_thread(|| {
-        compare(vec![
-            way::<Libc>("libc, level", connections, bytes),
-            way::<Libc>("the same again", connections, bytes),
-            way::<Ours>("barepoll, level", connections, bytes),
-            way::<Mio>("mio, read until empty", connections, bytes),
-            way::<Polling>("polling, one-shot", connections, bytes),
-        ])
-    }))
+type Make = fn(&'static str, usize, usize) -> Way<'static>;
+type Serve = fn(usize, usize) -> io::Result<()>;
+
+/// What is compared, here and in processes of their own.
+const WAYS: [(&str, Make, Serve); 6] = [
+    ("libc, level", way::<Libc>, apart::serve::<Libc>),
+    ("the same again", way::<Libc>, apart::serve::<Libc>),
+    ("barepoll, level", way::<Ours>, apart::serve::<Ours>),
+    ("barepoll, edge", way::<Edge>, apart::serve::<Edge>),
+    ("mio, read until empty", way::<Mio>, apart::serve::<Mio>),
+    ("polling, one-shot", way::<Polling>, apart::serve::<Polling>),
+];
+
+/// More are in processes of their own.
+const TOGETHER: usize = 1024;
+
+pub fn echo(connections: usize, bytes: usize, purpose: &Purpose) -> Result<serde_json::Value> {
+    let make = |place: usize| match WAYS[place] {
+        (name, make, _) if connections <= TOGETHER => make(name, connections, bytes),
+        (name, ..) => apart::way(name, place, connections, bytes).expect("processes for a server and its clients"),
+    };
+    Ok(beside_another_thread(|| purpose.of((0..WAYS.len()).map(make).collect())))
+}
+
+/// The other side of [`apart::way`].
+pub fn serve(place: usize, connections: usize, bytes: usize) -> io::Result<()> {
+    beside_another_thread(|| WAYS[place].2(connections, bytes))
 }

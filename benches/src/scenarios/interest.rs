@@ -1,7 +1,7 @@
 //! Changing what descriptors are watched for: by calls at once, and by an `InterestSet`.
 
 use super::{counter, ONE};
-use crate::wall::{compare, Way};
+use crate::wall::{Purpose, Way};
 use barepoll::{Epoll, EventFd, EventFlags, InterestSet, Result, Slot};
 
 /// How many descriptors change in a turn.
@@ -22,14 +22,14 @@ impl Registered {
 }
 
 /// Each descriptor removed, and added again with another interest; then told.
-pub fn interest() -> Result<serde_json::Value> {
+pub fn interest(purpose: &Purpose) -> Result<serde_json::Value> {
     let naive = |at: &Registered, interest| {
         for eventfd in &at.eventfds {
             at.epoll.delete(eventfd).unwrap();
             at.epoll.add(eventfd, ONE, interest).unwrap();
         }
     };
-    compare_interests(naive, |at, set, interest| {
+    with_interests(purpose, naive, |at, set, interest| {
         for eventfd in &at.eventfds {
             set.remove(eventfd).unwrap();
             set.set(eventfd, ONE, interest).unwrap();
@@ -39,13 +39,13 @@ pub fn interest() -> Result<serde_json::Value> {
 }
 
 /// Each descriptor's interest changed once.
-pub fn interest_nothing_to_save() -> Result<serde_json::Value> {
+pub fn interest_nothing_to_save(purpose: &Purpose) -> Result<serde_json::Value> {
     let naive = |at: &Registered, interest| {
         for eventfd in &at.eventfds {
             at.epoll.modify(eventfd, ONE, interest).unwrap();
         }
     };
-    compare_interests(naive, |at, set, interest| {
+    with_interests(purpose, naive, |at, set, interest| {
         for eventfd in &at.eventfds {
             set.set(eventfd, ONE, interest).unwrap();
         }
@@ -53,7 +53,8 @@ pub fn interest_nothing_to_save() -> Result<serde_json::Value> {
     })
 }
 
-fn compare_interests(
+fn with_interests(
+    purpose: &Purpose,
     naive: impl Fn(&Registered, EventFlags) + Copy,
     ours: impl Fn(&Registered, &mut InterestSet<'_>, EventFlags),
 ) -> Result<serde_json::Value> {
@@ -68,7 +69,7 @@ fn compare_interests(
             }
         }
     };
-    Ok(compare(vec![
+    Ok(purpose.of(vec![
         Way::new("calls at once", calls(&at[0])),
         Way::new("the same again", calls(&at[1])),
         Way::new("InterestSet", |times| {

@@ -1,14 +1,14 @@
 //! Waits: with work ready, with many registered, with many ready, and until a time.
 
 use super::{counter, ONE};
-use crate::wall::{compare, quartiles, Way};
+use crate::wall::{quartiles, Purpose, Way};
 use barepoll::fd::{AsRawFd, BorrowedFd};
 use barepoll::{Epoll, Event, EventFd, EventFlags, Result};
 use serde_json::{json, Value};
 use std::time::{Duration, Instant};
 
 /// A wait of at most 5 ms with work ready.
-pub fn spin() -> Result<serde_json::Value> {
+pub fn spin(purpose: &Purpose) -> Result<serde_json::Value> {
     const TIMEOUT: Option<Duration> = Some(Duration::from_millis(5));
     let (epoll, eventfd) = (Epoll::new()?, counter()?);
     eventfd.write(1)?;
@@ -23,7 +23,11 @@ pub fn spin() -> Result<serde_json::Value> {
             assert_eq!(epoll.wait_spinning(&mut Event::buffer::<64>(), TIMEOUT, 1).unwrap().len(), 1);
         }
     };
-    Ok(compare(vec![Way::new("wait", wait), Way::new("the same again", wait), Way::new("wait_spinning, 1", spinning)]))
+    Ok(purpose.of(vec![
+        Way::new("wait", wait),
+        Way::new("the same again", wait),
+        Way::new("wait_spinning, 1", spinning),
+    ]))
 }
 
 /// An epoll with so many registrations, and the files that keep them alive, which are fewer: a file is registered by many numbers, each
@@ -45,7 +49,7 @@ fn registered(count: usize) -> Result<(Epoll, Vec<EventFd>)> {
 }
 
 /// A wait that does not wait, of an epoll where so many are registered and nothing is ready.
-pub fn idle() -> Result<Value> {
+pub fn idle(purpose: &Purpose) -> Result<Value> {
     const REGISTERED: [(&str, usize); 5] =
         [("1 registered", 1), ("the same again", 1), ("100", 100), ("10,000", 10_000), ("100,000", 100_000)];
     let at = REGISTERED.iter().map(|(_, count)| registered(*count)).collect::<Result<Vec<_>>>()?;
@@ -57,11 +61,11 @@ pub fn idle() -> Result<Value> {
             }
         })
     });
-    Ok(compare(ways.collect()))
+    Ok(purpose.of(ways.collect()))
 }
 
 /// A wait of an epoll where so many are ready, for each of them.
-pub fn ready() -> Result<Value> {
+pub fn ready(purpose: &Purpose) -> Result<Value> {
     const READY: [(&str, usize); 6] =
         [("1 ready", 1), ("the same again", 1), ("4", 4), ("16", 16), ("128", 128), ("1,024", 1024)];
     let mut at: Vec<(Epoll, Vec<EventFd>)> = Vec::new();
@@ -82,7 +86,7 @@ pub fn ready() -> Result<Value> {
         })
         .at_least(1024)
     });
-    Ok(compare(ways.collect()))
+    Ok(purpose.of(ways.collect()))
 }
 
 /// A wait until a time: asked, and given. The thread's timer slack, by which a kernel may be late, is as it comes, and then none.

@@ -1,7 +1,7 @@
-//! Waking a loop: by an eventfd that is read, by barepoll's waker, by mio's.
+//! Waking a loop: by an eventfd that is read, by barepoll's waker, by mio's, by polling's.
 
 use super::{beside_another_thread, counter, ONE};
-use crate::wall::{compare, Way};
+use crate::wall::{Purpose, Way};
 use barepoll::{Epoll, Event, EventFd, EventFlags, Result, Waker};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{scope, Scope};
@@ -67,6 +67,24 @@ impl Bell for Mio {
     }
 }
 
+/// polling's, which its poller reads.
+struct Polling(polling::Poller, std::sync::Mutex<polling::Events>);
+
+impl Bell for Polling {
+    fn new() -> Result<Self> {
+        Ok(Self(polling::Poller::new().expect("polling's poller"), std::sync::Mutex::new(polling::Events::new())))
+    }
+    fn ring(&self) {
+        self.0.notify().unwrap();
+    }
+    fn listen(&self) {
+        let mut events = self.1.lock().unwrap();
+        events.clear();
+        // It reports no event of its own waking.
+        assert_eq!(self.0.wait(&mut events, None).unwrap(), 0);
+    }
+}
+
 /// Two bells, and a thread that answers the first by the second until it is told to stop.
 struct PingPong<B> {
     bells: [B; 2],
@@ -102,22 +120,24 @@ impl<B: Bell> PingPong<B> {
 
 /// There and back between two threads of one core: two wake-ups and two switches. Across cores most of the time is the sleeping
 /// core's own, and which of the two it is changes from chunk to chunk.
-pub fn wakeup() -> Result<serde_json::Value> {
+pub fn wakeup(purpose: &Purpose) -> Result<serde_json::Value> {
     stay_on_one_core();
     let usual = [PingPong::<ReadEventFd>::new()?, PingPong::new()?];
-    let (ours, mio) = (PingPong::<OurWaker>::new()?, PingPong::<Mio>::new()?);
+    let (ours, mio, polling) = (PingPong::<OurWaker>::new()?, PingPong::<Mio>::new()?, PingPong::<Polling>::new()?);
     Ok(scope(|scope| {
         let ways = vec![
             usual[0].way("eventfd, level, read", scope),
             usual[1].way("the same again", scope),
             ours.way("barepoll's Waker", scope),
             mio.way("mio's Waker", scope),
+            polling.way("polling's notify", scope),
         ];
-        let compared = compare(ways);
+        let answer = purpose.of(ways);
         usual.iter().for_each(PingPong::end);
         ours.end();
         mio.end();
-        compared
+        polling.end();
+        answer
     }))
 }
 
@@ -137,16 +157,16 @@ fn stay_on_one_core() {
 
 /// A wake-up and the wait that it ends, without the switch of threads between: what the calls cost. Another thread is there, asleep, as
 /// where wake-ups are of use.
-pub fn wakeup_calls() -> Result<serde_json::Value> {
-    beside_another_thread(wake_ups_before_each_turn::<1>)
+pub fn wakeup_calls(purpose: &Purpose) -> Result<serde_json::Value> {
+    beside_another_thread(|| wake_ups_before_each_turn(1, purpose))
 }
 
 /// Eight wake-ups before the loop comes round, and its turn.
-pub fn burst() -> Result<serde_json::Value> {
-    beside_another_thread(wake_ups_before_each_turn::<8>)
+pub fn burst(purpose: &Purpose) -> Result<serde_json::Value> {
+    beside_another_thread(|| wake_ups_before_each_turn(8, purpose))
 }
 
-fn wake_ups_before_each_turn<const WAKE_UPS: usize>() -> Result<serde_json::Value> {
+fn wake_ups_before_each_turn(wake_ups: usize, purpose: &Purpose) -> Result<serde_json::Value> {
     fn way<'a, B: Bell + 'a>(name: &'static str, wake_ups: usize) -> Result<Way<'a>> {
         let bell = B::new()?;
         Ok(Way::new(name, move |times| {
@@ -156,10 +176,11 @@ fn wake_ups_before_each_turn<const WAKE_UPS: usize>() -> Result<serde_json::Valu
             }
         }))
     }
-    Ok(compare(vec![
-        way::<ReadEventFd>("eventfd, level, read", WAKE_UPS)?,
-        way::<ReadEventFd>("the same again", WAKE_UPS)?,
-        way::<OurWaker>("barepoll's Waker", WAKE_UPS)?,
-        way::<Mio>("mio's Waker", WAKE_UPS)?,
+    Ok(purpose.of(vec![
+        way::<ReadEventFd>("eventfd, level, read", wake_ups)?,
+        way::<ReadEventFd>("the same again", wake_ups)?,
+        way::<OurWaker>("barepoll's Waker", wake_ups)?,
+        way::<Mio>("mio's Waker", wake_ups)?,
+        way::<Polling>("polling's notify", wake_ups)?,
     ]))
 }
