@@ -17,7 +17,7 @@ const USAGE: &str = "\
 usage: echo [ADDR]
 
 Sends back what each TCP client sends. ADDR is 127.0.0.1:7777 if not given; port 0 picks a free one.
-A line `quit` or the end of standard input stops it. It then counts what it has sent back.";
+A line `quit` or the end of a pipe or terminal stops it. It then counts what it has sent back.";
 
 /// Bytes read from a connection at a time, which is also the most that is ever kept for one.
 const CHUNK: usize = 64 * 1024;
@@ -61,7 +61,7 @@ fn main() -> ExitCode {
 }
 
 fn refuse(why: std::fmt::Arguments) -> ExitCode {
-    eprintln!("echo: {why}.");
+    eprintln!("echo: {why}; `echo --help` says what it takes.");
     ExitCode::from(2)
 }
 

@@ -2,7 +2,7 @@
 //!
 //! `cargo run --example wakeup`
 
-use barepoll::{Epoll, Event, EventData, EventFd, EventFdFlags, EventFlags};
+use barepoll::{Epoll, Event, EventData, Waker};
 use std::process::ExitCode;
 use std::sync::mpsc::{channel, Receiver, TryRecvError};
 use std::thread;
@@ -25,33 +25,31 @@ fn main() -> ExitCode {
 
 fn run() -> barepoll::Result<()> {
     let epoll = Epoll::new()?;
-    let wakeup = EventFd::new(0, EventFdFlags::CLOEXEC | EventFdFlags::NONBLOCK)?;
-    epoll.add(&wakeup, EventData::new_u64(WAKEUP), EventFlags::IN)?;
+    let waker = Waker::new(&epoll, EventData::new_u64(WAKEUP))?;
     let (sender, queue) = channel();
 
     let done = thread::scope(|scope| {
-        let worker = scope.spawn(|| work(&epoll, &wakeup, queue));
+        let worker = scope.spawn(|| work(&epoll, &waker, queue));
         for job in 1..=3 {
             // First the job, then the wake-up: the other way round, the worker could look, find nothing and sleep on
             // it.
             let _ = sender.send(job);
-            // The only error is a counter that is full, after 2⁶⁴ − 2 wake-ups that nobody took: it wakes all the same.
-            let _ = wakeup.write(1);
+            waker.wake().expect("nothing forbids the write");
         }
         drop(sender); // shuts the queue down
-        let _ = wakeup.write(1);
+        waker.wake().expect("nothing forbids the write");
         worker.join().expect("the worker does not panic")
     })?;
 
     // Both are closed when they go out of scope, and closing is enough. To take it out by hand is for those who go on
     // waiting.
-    epoll.delete(&wakeup)?;
+    epoll.delete(&waker)?;
     println!("the queue is shut down after {done} jobs");
     Ok(())
 }
 
 /// Waits for ever, until there is nothing to wait for; gives the number of jobs done.
-fn work(epoll: &Epoll, wakeup: &EventFd, queue: Receiver<u32>) -> barepoll::Result<u32> {
+fn work(epoll: &Epoll, waker: &Waker, queue: Receiver<u32>) -> barepoll::Result<u32> {
     let mut done = 0;
     let mut buffer = Event::buffer::<8>();
     loop {
@@ -59,9 +57,9 @@ fn work(epoll: &Epoll, wakeup: &EventFd, queue: Receiver<u32>) -> barepoll::Resu
             if event.data().u64() != WAKEUP {
                 continue; // where a real loop would serve its sockets
             }
-            // First the counter back to zero, then the queue: a job that arrives in between wakes us once more, for
-            // nothing. The other way round it would wait for the wake-up after it.
-            wakeup.read()?;
+            // First this, then the queue: a job that arrives in between wakes us once more, for nothing. The other way
+            // round it would wait for the wake-up after it.
+            waker.acknowledge();
             loop {
                 match queue.try_recv() {
                     Ok(job) => {

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 const USAGE: &str = "usage: workers [--exclusive] [ADDR]";
 const HELP: &str = "
 Sends back what each TCP client sends, with a thread for each core. ADDR is 127.0.0.1:0 if not given; port 0 picks a free
-one. With --exclusive the threads share one listener. A line `quit` or the end of standard input stops it. It then says what
+one. With --exclusive the threads share one listener. A line `quit` or the end of a pipe or terminal stops it. It then says what
 each worker did.";
 
 /// Bytes read from a connection at a time, which is also the most that is ever kept for one.
@@ -137,6 +137,7 @@ fn work(
         while let Err(refused) = interests.flush(epoll) {
             // No room for it: its loss alone, unless it is the listener.
             connections.remove(&refused.fd).ok_or(refused.errno)?;
+            interests.closed(refused.fd);
         }
         // Whole milliseconds, rounded up: the cheapest call, and no turn too early.
         let timeout = paused_until.map(|end| end.saturating_duration_since(Instant::now()).as_millis() as u64 + 1);

@@ -15,7 +15,7 @@ use std::time::Duration;
 const USAGE: &str = "usage: executor [--echo ADDR] [--http ADDR]";
 const HELP: &str = "
 Sends back what each TCP client sends to the first address, and greets each HTTP/1.1 client of the second. An address not
-given is 127.0.0.1:0; port 0 picks a free one. A line `quit` or the end of standard input stops it.";
+given is 127.0.0.1:0; port 0 picks a free one. A line `quit` or the end of a pipe or terminal stops it.";
 
 /// The longest head of an HTTP request.
 const HEAD: usize = 8 * 1024;

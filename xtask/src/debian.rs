@@ -511,6 +511,7 @@ fn unpack(deb: &Path, into: &Path, wanted: &str) -> Result<()> {
         tar.stdin(pipe);
     }
     let unpacked = run(&mut tar);
+    drop(tar); // it holds the pipe's end, and dpkg-deb waits while somebody might read
     let whole = dpkg.wait().map_err(failed)?;
     unpacked?;
     if whole.success() {

@@ -31,6 +31,7 @@ const TOOLS: &[Tool] = &[
         "rustup toolchain install nightly",
     ),
     tool("cc", &["cc", "--version"], "c, headers, the linking of native programs", "apt-get install gcc libc6-dev"),
+    tool("c++", &["c++", "--version"], "fuzz", "apt-get install g++"),
     tool("dpkg-deb", &["dpkg-deb", "--version"], "emulators, kernels, cross compilers", "apt-get install dpkg"),
     tool(
         "apt",

@@ -1,117 +1,218 @@
-//! The tables in documents that commands write: each stands between a comment that names it and one that ends it.
+//! The commands of cargo's that documents name: each is run as it stands there, or is one that another command of this project runs;
+//! and the tables in documents that come from this project's own.
 
-use crate::conformance::Run;
-use crate::shell::root;
-use crate::targets::TARGETS;
-use crate::{kernels, report};
-use std::collections::BTreeMap;
+use crate::cross;
+use crate::debian::Cache;
+use crate::progress::Progress;
+use crate::shell::{cargo, cargo_of, root, run};
+use crate::tables::{Document, TESTING};
+use crate::{kernels, report, toolchain, Arguments};
+use clap::Parser;
+use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
-/// A document with such tables: its path in the repository.
-#[derive(Clone, Copy)]
-pub struct Document(&'static str);
+#[derive(clap::Args)]
+pub struct Options {
+    /// Write the tables that this project's own tables are the source of
+    #[arg(long)]
+    write: bool,
+}
 
-pub const README: Document = Document("README.md");
-pub const PERFORMANCE: Document = Document("docs/performance.md");
-pub const PROOF: Document = Document("docs/proof.md");
-pub const MACHINE_CODE: Document = Document("docs/machine-code.md");
-pub const TESTING: Document = Document("docs/testing.md");
+/// Where commands are looked for: Markdown, and the comments at the top of examples. Of a folder, every file with such a name.
+const DOCUMENTS: [(&str, &str); 6] = [
+    (".", "md"),
+    ("docs", "md"),
+    ("barepoll-c", "md"),
+    (".github/ISSUE_TEMPLATE", "md"),
+    ("examples", "rs"),
+    ("examples/bare-cat/src", "rs"),
+];
 
-impl Document {
-    /// Replaces a table; true if it was another before.
-    pub fn write(self, name: &str, table: &str) -> Result<bool, String> {
-        let before = self.read()?;
-        let after = self.replaced(&before, name, table)?;
-        fs::write(root().join(self.0), &after).map_err(|error| format!("cannot write {}: {error}", self.0))?;
-        Ok(after != before)
+fn documents() -> Result<Vec<PathBuf>, String> {
+    let mut found = Vec::new();
+    for (folder, extension) in DOCUMENTS {
+        let entries = fs::read_dir(root().join(folder)).map_err(|error| format!("cannot read {folder}: {error}"))?;
+        let files = entries.flatten().map(|entry| entry.path());
+        found.extend(files.filter(|path| path.extension().is_some_and(|end| end == extension)));
     }
+    found.sort();
+    Ok(found)
+}
 
-    /// An error where the table is not this one.
-    pub fn check(self, name: &str, table: &str, command: &str) -> Result<usize, String> {
-        let before = self.read()?;
-        if self.replaced(&before, name, table)? == before {
-            return Ok(1);
+/// How a command is known to work.
+enum Proof {
+    /// Run with these words more, it is given this and prints that.
+    Prints(&'static [&'static str], &'static str, &'static str),
+    /// Run in the folder of `bare-cat`, it ends well.
+    EndsWell,
+    /// This command of the project runs it, or the like of it.
+    By(&'static str),
+}
+
+/// Every command that documents name, but this project's own.
+const COMMANDS: &[(&str, Proof)] = &[
+    // Another port than the usual, which may be taken.
+    (
+        "cargo run --release --features std --example echo",
+        Proof::Prints(&["--", "127.0.0.1:0"], "quit\n", "served 0 connections"),
+    ),
+    (
+        "cargo run --release --features std --example echo -- [ADDR]",
+        Proof::Prints(&["127.0.0.1:0"], "quit\n", "listening on 127.0.0.1:"),
+    ),
+    (
+        "cargo run --release --features std --example executor -- [--echo ADDR] [--http ADDR]",
+        Proof::Prints(&["--echo", "127.0.0.1:0"], "quit\n", "http listens on "),
+    ),
+    (
+        "cargo run --release --features std --example workers -- [--exclusive] [ADDR]",
+        Proof::Prints(&["--exclusive"], "quit\n", "worker 0 served 0 connections"),
+    ),
+    ("cargo run --example stdin -- edge", Proof::Prints(&[], "one\ntwo\n", "one\ntwo\n")),
+    ("cargo run --example wakeup", Proof::Prints(&[], "", "the queue is shut down after 3 jobs")),
+    ("cargo run --release -p bare-cat", Proof::Prints(&[], "as it is", "as it is")),
+    ("cargo +nightly build --release --target x86_64-unknown-linux-none", Proof::EndsWell),
+    // With an emulator and a `core` that not every machine has in its place.
+    ("cargo +nightly run --release --target s390x-unknown-linux-gnu", Proof::By("cat")),
+    ("cargo run --release --target s390x-unknown-linux-gnu", Proof::By("cat")),
+    ("cargo test --target aarch64-unknown-linux-gnu", Proof::By("std")),
+    ("cargo test", Proof::By("test")),
+    ("cargo test --features std", Proof::By("test")),
+    ("cargo build --release -p barepoll-c", Proof::By("c")),
+    ("cargo publish", Proof::By("package")),
+];
+
+/// The boards of real kernels, in the guide to testing.
+const BOARDS: (Document, &str) = (TESTING, "boards");
+
+/// `cargo xtask documents`
+pub fn run_alone(options: &Options) -> Result<(), String> {
+    if options.write {
+        let (document, table) = BOARDS;
+        let changed = document.write(table, &boards())?;
+        println!("the table of {table} {}", if changed { "is new" } else { "was right" });
+        return Ok(());
+    }
+    toolchain::ensure_nightly_with_source()?;
+    let passed = run_checks(&Progress::new(), &cross::open_cache()?)?;
+    println!("{passed} passed");
+    Ok(())
+}
+
+/// How many commands and tables are right.
+pub fn run_checks(progress: &Progress, cache: &Cache) -> Result<usize, String> {
+    let job = progress.job("documents");
+    let answer = all(cache, |what| job.at(what));
+    job.done(&answer.as_ref().map_or("FAILED".into(), |passed| format!("{passed} passed")));
+    answer.map_err(|why| format!("documents: {why}"))
+}
+
+fn all(cache: &Cache, at: impl Fn(&str)) -> Result<usize, String> {
+    at("what they name");
+    let (document, table) = BOARDS;
+    let tables = document.check(table, &boards(), "cargo xtask documents --write")?;
+    let mut named = BTreeSet::new();
+    for path in documents()? {
+        let document = path.display();
+        let text = fs::read_to_string(&path).map_err(|error| format!("cannot read {document}: {error}"))?;
+        for command in commands(&text) {
+            known(&command).map_err(|why| format!("{document} names `{command}`: {why}"))?;
+            named.insert(command);
         }
-        Err(format!("{}'s table of {name} is stale: `{command}` writes it. It should be:\n{table}", self.0))
     }
-
-    /// The cells of a table, by what its rows and its columns are called.
-    pub fn table(self, name: &str) -> Result<BTreeMap<String, BTreeMap<String, String>>, String> {
-        let text = self.read()?;
-        let (opening, closing) = (format!("<!-- {name}: "), format!("<!-- end of {name} -->"));
-        let block = text.split_once(&opening).and_then(|(_, rest)| Some(rest.split_once(&closing)?.0));
-        let block = block.ok_or_else(|| format!("{} has no place for the table of {name}", self.0))?;
-        let cells =
-            |line: &str| line.trim_matches('|').split('|').map(|cell| cell.trim().to_string()).collect::<Vec<_>>();
-        let mut lines = block.lines().filter(|line| line.starts_with("| ")).map(cells);
-        let header = lines.next().unwrap_or_default();
-        let row = |cells: Vec<String>| {
-            let mut named = header.iter().cloned().zip(cells);
-            Some((named.next()?.1, named.collect()))
-        };
-        Ok(lines.filter_map(row).collect())
+    for (command, proof) in COMMANDS {
+        if !named.contains(*command) {
+            return Err(format!("no document names `{command}` any more"));
+        }
+        at(command);
+        prove(cache, command, proof).map_err(|why| format!("`{command}`: {why}"))?;
     }
+    Ok(tables + named.len())
+}
 
-    fn read(self) -> Result<String, String> {
-        fs::read_to_string(root().join(self.0)).map_err(|error| format!("cannot read {}: {error}", self.0))
+/// The commands of cargo's in a text: lines of a shell's code, and what stands between backticks.
+fn commands(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut fence = None;
+    for line in text.lines() {
+        let line = line.trim_start_matches("//!").trim();
+        if let Some(language) = line.strip_prefix("```") {
+            fence = if fence.is_some() { None } else { Some(language) };
+        } else if fence == Some("sh") {
+            found.push(line);
+        } else if fence.is_none() {
+            found.extend(line.split('`').skip(1).step_by(2));
+        }
     }
+    let command = |code: &&str| {
+        // What comes before is another program's, and a comment's after.
+        let start = code.find("cargo ").filter(|start| *start == 0 || code[..*start].ends_with("| "))?;
+        Some(code[start..].split(" #").next()?.trim().to_string())
+    };
+    found.iter().filter_map(command).collect()
+}
 
-    fn replaced(self, text: &str, name: &str, table: &str) -> Result<String, String> {
-        let (opening, closing) = (format!("<!-- {name}: "), format!("<!-- end of {name} -->"));
-        let parts = text.split_once(&opening).and_then(|(before, rest)| {
-            let (comment, rest) = rest.split_once('\n')?;
-            let (_, after) = rest.split_once(&closing)?;
-            Some(format!("{before}{opening}{comment}\n\n{}\n\n{closing}{after}", table.trim()))
-        });
-        parts.ok_or_else(|| format!("{} has no place for the table of {name}", self.0))
+/// It stands in the table, or is one of this project's, with arguments that it takes.
+fn known(command: &str) -> Result<(), String> {
+    if COMMANDS.iter().any(|(known, _)| *known == command) {
+        return Ok(());
+    }
+    let Some(words) = command.strip_prefix("cargo xtask") else {
+        return Err("nothing is known to run it (see xtask/src/documents.rs)".into());
+    };
+    parse(words)
+}
+
+/// Whether these are words that this program takes. Those that ask for help are.
+fn parse(words: &str) -> Result<(), String> {
+    match Arguments::try_parse_from(["xtask"].into_iter().chain(words.split_whitespace())) {
+        Err(error) if error.use_stderr() && words.trim() != "bench" => Err(error.to_string()),
+        _ => Ok(()),
     }
 }
 
-/// What a run proved, a row an architecture. No version of a package stands in it: those change from day to day.
-pub fn architectures(runs: &[Run]) -> String {
-    #[derive(Default)]
-    struct Row {
-        targets: Vec<String>,
-        machines: Vec<String>,
-        emulated: Vec<String>,
-        kernels: Vec<String>,
-    }
-    let mut rows: BTreeMap<String, Row> = BTreeMap::new();
-    let mut order: Vec<String> = Vec::new();
-    for target in TARGETS {
-        let port = target.port();
-        if !rows.contains_key(&port) {
-            order.push(port.clone());
+fn prove(cache: &Cache, command: &str, proof: &Proof) -> Result<(), String> {
+    let words: Vec<&str> = command.split_whitespace().skip(1).filter(|word| *word != "+nightly").collect();
+    // What stands in brackets may be left out.
+    let words = words.join(" ");
+    let words = words.split(" [").next().unwrap_or_default().split(' ');
+    match proof {
+        Proof::By(xtask) => parse(xtask),
+        Proof::EndsWell => {
+            let mut cargo = cargo_of("nightly");
+            cargo.args(words).current_dir(root().join("examples/bare-cat"));
+            cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+            run(cargo.env("CARGO_TARGET_DIR", cache.root().join("target"))).map(drop)
         }
-        let row = rows.entry(port).or_default();
-        let (short, _) = target.name.split_once("-unknown").unwrap_or((target.name, ""));
-        push(&mut row.targets, short.to_string() + if target.stable { "" } else { " (nightly)" });
-        for run in runs.iter().filter(|run| run.target == target.name) {
-            push(&mut row.machines, run.machine.clone());
-            match kernels::of(&run.on) {
-                Some(kernel) => push(&mut row.kernels, kernel.into()),
-                None => push(&mut row.emulated, run.summary()),
+        Proof::Prints(more, input, output) => {
+            let printed = feed(cargo().args(words).args(*more), input)?;
+            if printed.contains(output) {
+                return Ok(());
             }
+            Err(format!("it printed {printed:?} and not {output:?}"))
         }
     }
-    let cells = order.iter().filter_map(|port| {
-        let row = rows.get(port)?;
-        let or = |list: &[String], none: &str| if list.is_empty() { none.to_string() } else { list.join(", ") };
-        let machines = row.machines.join("; ");
-        Some(vec![
-            format!("`{port}`"),
-            row.targets.join(", "),
-            if machines.is_empty() { "asserted when it compiles".into() } else { machines },
-            or(&row.emulated, "–"),
-            or(&row.kernels, "–"),
-        ])
-    });
-    let header = ["port", "targets", "machine", "checks under qemu-user, old and new", "real kernels, all checks"];
-    report::markdown(&header, cells)
 }
 
-fn push(list: &mut Vec<String>, item: String) {
-    if !list.contains(&item) {
-        list.push(item);
+/// What a program prints that reads this from a pipe and ends well.
+fn feed(command: &mut Command, input: &str) -> Result<String, String> {
+    let says = |error: std::io::Error| format!("it does not run: {error}");
+    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = child.map_err(says)?;
+    if let Some(mut pipe) = child.stdin.take() {
+        // Who reads nothing may be gone already.
+        let _ = pipe.write_all(input.as_bytes());
     }
+    let output = child.wait_with_output().map_err(says)?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(format!("it failed ({}):\n{}", output.status, String::from_utf8_lossy(&output.stderr)))
+}
+
+fn boards() -> String {
+    report::markdown(&["Debian's kernels", "emulator", "its words", "the kernel's line begins"], kernels::boards())
 }

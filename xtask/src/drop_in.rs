@@ -5,14 +5,14 @@ use crate::cross;
 use crate::debian::{self, Cache, Package, Suite};
 use crate::progress::Progress;
 use crate::report;
-use crate::shell::{capture, cargo, ensure, root, run, run_within};
+use crate::shell::{capture, cargo, checks_passed, ensure, root, run, run_within, Background};
 use crate::std_emulated;
 use crate::toolchain;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::mem::size_of;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -213,7 +213,8 @@ fn header() -> Result<Row, String> {
 
 fn checks_in_c(folder: &Path, plain: &Library, counting: &Library, musl: &Package) -> Result<Vec<Row>, String> {
     let without = compile(folder, "without", &[])?;
-    let list = passed(run(Command::new(&without).arg("glibc"))?).map_err(|why| format!("glibc fails: {why}"))?;
+    let list =
+        checks_passed(&run(Command::new(&without).arg("glibc"))?).map_err(|why| format!("glibc fails: {why}"))?;
     let mut rows = Vec::new();
     for library in [plain, counting] {
         let rpath = format!("-Wl,-rpath,{}", library.folder.display());
@@ -232,7 +233,7 @@ fn checks_in_c(folder: &Path, plain: &Library, counting: &Library, musl: &Packag
                 preload(&mut command, library, &counter);
             }
             let output = run_within(&mut command, LIMIT)?;
-            let passed = passed(output).map_err(|why| format!("{what}: {why}"))?;
+            let passed = checks_passed(&output).map_err(|why| format!("{what}: {why}"))?;
             if passed != list {
                 return Err(format!("{what}: {passed} checks, and {list} on glibc"));
             }
@@ -287,7 +288,7 @@ fn checks_elsewhere(folder: &Path, cache: &Cache, target: &std_emulated::Target)
         if !native {
             command.arg(&program);
         }
-        sum += passed(run_within(&mut command, LIMIT)?).map_err(|why| format!("{what}: {why}"))?;
+        sum += checks_passed(&run_within(&mut command, LIMIT)?).map_err(|why| format!("{what}: {why}"))?;
     }
     Ok(Row { what, passed: sum, calls: None })
 }
@@ -295,15 +296,6 @@ fn checks_elsewhere(folder: &Path, cache: &Cache, target: &std_emulated::Target)
 /// A folder or file of the package.
 fn package(path: &str) -> PathBuf {
     root().join("barepoll-c").join(path)
-}
-
-/// How many checks passed, if the program came to its end and all did.
-fn passed(output: String) -> Result<usize, String> {
-    let passed = output.lines().filter(|line| line.starts_with("ok ")).count();
-    match output.lines().last() {
-        Some(last) if last == format!("{passed} of {passed} passed") && passed > 0 => Ok(passed),
-        _ => Err(format!("not every check passed:\n{output}")),
-    }
 }
 
 // CPython.
@@ -340,28 +332,17 @@ const CLIENTS: usize = 50;
 /// Commands of the load, each with its requests and its clients.
 const COMMANDS: [&str; 4] = ["set", "get", "incr", "lpush"];
 
-/// A program that is killed when the check ends, however it ends.
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 fn redis_under_load(folder: &Path, library: &Library, closure: &Path) -> Result<Row, String> {
     let counter = Counter::new(folder, "Redis")?;
     let (programs, socket) = (closure.join("usr/bin"), folder.join("redis"));
     let mut command = Command::new(programs.join("redis-server"));
     command.args(["--port", "0", "--save", "", "--appendonly", "no", "--dir"]).arg(folder);
     command.arg("--unixsocket").arg(&socket).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let server = preload(&mut command, library, &counter).spawn();
-    let mut server = Server(server.map_err(|error| format!("cannot run redis-server: {error}"))?);
+    let mut server = Background::start(preload(&mut command, library, &counter))?;
     let ask = |arguments: &[&str]| run(Command::new(programs.join("redis-cli")).arg("-s").arg(&socket).args(arguments));
     let start = Instant::now();
     while !ask(&["PING"]).is_ok_and(|answer| answer.trim() == "PONG") {
-        if start.elapsed() > LIMIT || !matches!(server.0.try_wait(), Ok(None)) {
+        if start.elapsed() > LIMIT || !matches!(server.try_wait(), Ok(None)) {
             return Err("redis-server does not answer".into());
         }
         thread::sleep(Duration::from_millis(20));

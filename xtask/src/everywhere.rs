@@ -73,6 +73,9 @@ fn linux_targets() -> Result<Vec<Linux>, String> {
 
     let mut names: Vec<&String> = specs.keys().filter(|name| is_linux(&specs[*name]) && wanted(name)).collect();
     names.sort();
+    if names.is_empty() {
+        return Err("rustc's list of targets, whose form is unstable, names no Linux one that is read here".into());
+    }
     let target = |name: &String| match TARGETS.iter().find(|row| arch(row.name) == arch(name)) {
         Some(row) => Ok(Linux { name: name.clone(), row }),
         None => Err(format!("{name} is a Linux target of an architecture that is neither ported nor refused")),

@@ -259,10 +259,7 @@ fn boot(cache: &Cache, kernel: &Kernel, target: &str, job: &Job) -> Result<Run, 
     for firmware in ["usr/share/qemu", "usr/share/seabios", "usr/lib/ipxe/qemu"] {
         qemu.arg("-L").arg(emulators.join(firmware));
     }
-    qemu.args(["-display", "none", "-no-reboot", "-smp", board.cpus, "-m", "512"]).args(board.arguments);
-    if !board.arguments.contains(&"-serial") {
-        qemu.arg("-nographic");
-    }
+    qemu.args(["-nographic", "-no-reboot", "-smp", board.cpus, "-m", "512"]).args(board.arguments);
     match &board.image {
         Image::AsPackaged => qemu.arg("-kernel").arg(&packaged).arg("-initrd").arg(initrd),
         Image::Zboot => {

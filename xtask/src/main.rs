@@ -5,7 +5,6 @@ mod bench;
 mod cat;
 mod chart;
 mod clobbers;
-mod commands;
 mod conformance;
 mod coverage;
 mod cpio;
@@ -16,10 +15,12 @@ mod documents;
 mod drop_in;
 mod emulated;
 mod everywhere;
+mod fuzz;
 mod headers;
 mod kernels;
 mod minimum;
 mod musl;
+mod mutants;
 mod native;
 mod new_port;
 mod package;
@@ -33,10 +34,13 @@ mod shell;
 mod size;
 mod soak;
 mod std_emulated;
+mod supply;
 mod symbols;
+mod tables;
 mod targets;
 mod test;
 mod toolchain;
+mod tools;
 mod wall;
 
 use crate::ports::arch; // where the ports look for what they share
@@ -69,6 +73,10 @@ enum Command {
     Symbols(symbols::Options),
     /// Count the lines of `src/` that the native tests run
     Coverage(coverage::Options),
+    /// Change `src/` in one place at a time, and see that a test fails
+    Mutants(mutants::Options),
+    /// Let libFuzzer think of histories: against the model of the kernel, and against libc
+    Fuzz(fuzz::Options),
     /// Keep the echo server busy for a long time, and see that it stays as it was
     Soak(soak::Options),
     /// Write the file of a new port, its lines and its row, and say what is left to do
@@ -96,11 +104,16 @@ enum Command {
     Musl,
     /// Make the package that crates.io would get: its files, its build by itself, its documentation as docs.rs builds it
     Package,
+    /// Check what the crate brings with it: crates, licenses, sources; and whether its interface is still what it was
+    Supply(supply::Options),
     /// Run the commands that documents name, and check the tables in them that come from this project's own
-    Documents(commands::Options),
+    Documents(documents::Options),
 }
 
 fn main() -> ExitCode {
+    if let Err(error) = ctrlc::set_handler(shell::interrupt) {
+        eprintln!("Ctrl-C will leave programs behind: {error}");
+    }
     let outcome = match Arguments::parse().command {
         Command::Test(options) => test::run(&options),
         Command::Table { from } => test::table(&from),
@@ -109,6 +122,8 @@ fn main() -> ExitCode {
         Command::Clobbers(options) => clobbers::run_alone(&options),
         Command::Symbols(options) => symbols::run_alone(&options),
         Command::Coverage(options) => coverage::run_alone(&options),
+        Command::Mutants(options) => mutants::run_alone(&options),
+        Command::Fuzz(options) => fuzz::run_alone(&options),
         Command::Soak(options) => soak::run_alone(&options),
         Command::NewPort(options) => new_port::run_alone(&options),
         Command::Doctor => doctor::run_alone(),
@@ -122,7 +137,8 @@ fn main() -> ExitCode {
         Command::C => drop_in::run_alone(),
         Command::Musl => musl::run_alone(),
         Command::Package => package::run_alone(),
-        Command::Documents(options) => commands::run_alone(&options),
+        Command::Supply(options) => supply::run_alone(&options),
+        Command::Documents(options) => documents::run_alone(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,7 +5,7 @@ use crate::cross;
 use crate::debian::{Cache, Suite};
 use crate::emulated;
 use crate::progress::Progress;
-use crate::shell::{cargo_of, root, run, run_within};
+use crate::shell::{cargo_of, checks_passed, root, run, run_within};
 use crate::targets::{select, Target};
 use crate::toolchain;
 use object::{elf, Endianness, Object, ObjectSymbol, SymbolScope};
@@ -51,13 +51,14 @@ fn all(cache: &Cache, at: impl Fn(&str)) -> Result<usize, String> {
         sum += check_file(&program).map_err(|why| format!("{triple}: {why}"))?;
         at(&format!("running for {triple}"));
         if debian == crate::debian::host() {
-            sum += passed(run_within(&mut Command::new(&program), LIMIT)?).map_err(|why| format!("{triple}: {why}"))?;
+            sum += checks_passed(&run_within(&mut Command::new(&program), LIMIT)?)
+                .map_err(|why| format!("{triple}: {why}"))?;
         }
         let rows: Vec<&Target> = select(&[row.to_string()])?;
         let target = rows.first().ok_or_else(|| format!("no row of the table is {row}"))?;
         for emulator in emulators.iter().filter(|emulator| emulator.serves(target)) {
             let output = run_within(&mut emulator.command(target, &program), LIMIT)?;
-            sum += passed(output).map_err(|why| format!("{triple} under {}: {why}", emulator.name))?;
+            sum += checks_passed(&output).map_err(|why| format!("{triple} under {}: {why}", emulator.name))?;
         }
     }
     Ok(sum)
@@ -85,15 +86,6 @@ fn build(cache: &Cache, triple: &str, debian: &str) -> Result<PathBuf, String> {
         .arg(cache.root().join("target-musl"));
     run(cargo.args(["-Zunstable-options", "--artifact-dir"]).arg(&programs))?;
     Ok(programs.join("musl"))
-}
-
-/// How many checks passed, if the program came to its end and all did.
-fn passed(output: String) -> Result<usize, String> {
-    let passed = output.lines().filter(|line| line.starts_with("ok ")).count();
-    match output.lines().last() {
-        Some(last) if last == format!("{passed} of {passed} passed") && passed > 0 => Ok(passed),
-        _ => Err(format!("not every check passed:\n{output}")),
-    }
 }
 
 /// The file asks for no interpreter and no library, no global symbol is there twice, and musl's functions are there.

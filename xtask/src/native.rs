@@ -7,7 +7,10 @@ use crate::shell::{cargo, run};
 pub fn test(progress: &Progress, name: &str, features: &[&str]) -> Result<usize, String> {
     let job = progress.job(name);
     job.at("building and running");
-    let answer = run(cargo().arg("test").args(features)).map(|output| passed(&output));
+    let answer = run(cargo().arg("test").args(features)).and_then(|output| match passed(&output) {
+        0 => Err(format!("no test ran:\n{output}")),
+        passed => Ok(passed),
+    });
     job.done(&match &answer {
         Ok(passed) => format!("{passed} passed"),
         Err(_) => "FAILED".into(),

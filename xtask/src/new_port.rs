@@ -41,15 +41,15 @@ and a row in xtask/src/targets.rs. What is left:
 5. `cargo xtask headers`, `cargo xtask asm --target {arch}`, `cargo xtask clobbers --target {arch}`, `cargo xtask test --target {arch}`.
 6. CHANGELOG.md, and `cargo xtask table` after a full test.
 
-CONTRIBUTING.md says more of each."
+docs/porting.md says more of each."
     );
     Ok(())
 }
 
 /// Writes the port's file and its lines; where one of them cannot be written, none is.
 fn write(root: &Path, arch: &str, abi: &str) -> Result<(), String> {
-    if arch.is_empty() || !arch.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()) {
-        return Err(format!("{arch:?} is no target_arch: those are small letters and digits, as s390x"));
+    if arch.is_empty() || !arch.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_') {
+        return Err(format!("{arch:?} is no target_arch: those are small letters, digits and underlines, as s390x"));
     }
     let file = root.join(format!("src/arch/{arch}.rs"));
     if file.exists() {

@@ -4,7 +4,7 @@
 use crate::cross;
 use crate::debian::Cache;
 use crate::progress::Progress;
-use crate::shell::{cargo, cargo_of, root, run};
+use crate::shell::{cargo, cargo_of, root, run, target};
 use crate::targets::{select, Target};
 use crate::toolchain;
 use std::collections::BTreeSet;
@@ -72,7 +72,7 @@ fn all(cache: &Cache, at: impl Fn(&str)) -> Result<usize, String> {
     }
     at("its documentation");
     let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
-    let archive = root().join("target/package").join(format!("barepoll-{}.crate", version()?));
+    let archive = target().join("package").join(format!("barepoll-{}.crate", version()?));
     run(Command::new("tar").arg("-xzf").arg(archive).args(["--strip-components=1", "-C"]).arg(folder.path()))?;
     run(documentation(cache, folder.path()).arg("--all-features"))?;
     let targets: Vec<&Target> = select(&TARGETS.map(String::from))?;

@@ -1,10 +1,10 @@
 //! `cargo xtask proof`: how much was tried, in figures that the tests themselves count. Each measurement has its own table in
 //! docs/proof.md.
 
-use crate::documents::PROOF;
 use crate::progress::Progress;
 use crate::report;
 use crate::shell::{cargo, run};
+use crate::tables::PROOF;
 use clap::Args;
 use serde::Deserialize;
 

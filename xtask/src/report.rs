@@ -1,9 +1,11 @@
 //! The table that a run ends in.
 
 use comfy_table::{presets, Table};
+use std::io::Write;
 
 pub fn print(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
-    println!("\n{}\n", markdown(header, rows));
+    // Who reads it may have seen enough.
+    let _ = writeln!(std::io::stdout(), "\n{}\n", markdown(header, rows));
 }
 
 pub fn markdown(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {

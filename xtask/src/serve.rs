@@ -4,10 +4,10 @@ use crate::cross;
 use crate::debian::{self, Cache, Suite};
 use crate::progress::Progress;
 use crate::report;
-use crate::shell::{cargo, root, run};
+use crate::shell::{cargo, run, target, Background};
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 const SECONDS: u32 = 2;
 /// How many connections wrk keeps busy.
@@ -52,35 +52,23 @@ pub fn run_checks(progress: &Progress, cache: &Cache) -> Result<usize, String> {
     Ok(count)
 }
 
-/// The example, which is killed wherever this ends.
+/// The example.
 struct Server {
-    child: Child,
+    program: Background,
     http: String,
 }
 
 impl Server {
     fn start() -> Result<Self, String> {
-        let folder = root().join("target");
-        let mut build = cargo();
-        run(build
-            .args(["build", "--release", "--locked", "--features", "std", "--example", "executor", "--target-dir"])
-            .arg(&folder))?;
-        let program = folder.join("release/examples/executor");
-        let child = Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-        let child = child.map_err(|error| format!("cannot start the executor: {error}"))?;
-        let mut server = Self { child, http: String::new() };
-        let lines = server.child.stdout.take().map(|stdout| BufReader::new(stdout).lines().map_while(Result::ok));
+        run(cargo().args(["build", "--release", "--locked", "--features", "std", "--example", "executor"]))?;
+        let mut command = Command::new(target().join("release/examples/executor"));
+        let program = Background::start(command.stdin(Stdio::piped()).stdout(Stdio::piped()))?;
+        let mut server = Self { program, http: String::new() };
+        let lines = server.program.stdout.take().map(|stdout| BufReader::new(stdout).lines().map_while(Result::ok));
         let http =
             lines.and_then(|mut lines| lines.find_map(|line| Some(line.strip_prefix("http listens on ")?.into())));
         server.http = http.ok_or("the executor does not say where it listens")?;
         Ok(server)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

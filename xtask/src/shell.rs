@@ -3,9 +3,11 @@
 use rustix::process::{kill_process_group, set_parent_process_death_signal, Pid, Signal};
 use std::ffi::OsStr;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::ops::{Deref, DerefMut};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How much of a failed program's output is worth showing.
@@ -15,6 +17,20 @@ const LAST_LINES: usize = 60;
 pub fn root() -> PathBuf {
     let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
     xtask.parent().unwrap_or(xtask).to_path_buf()
+}
+
+/// Where cargo builds.
+pub fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into)
+}
+
+/// How many checks passed of a program that prints `ok` and a name for each and a closing line, if it came to its end and all did.
+pub fn checks_passed(output: &str) -> Result<usize, String> {
+    let passed = output.lines().filter(|line| line.starts_with("ok ")).count();
+    match output.lines().last() {
+        Some(last) if last == format!("{passed} of {passed} passed") && passed > 0 => Ok(passed),
+        _ => Err(format!("not every check passed:\n{output}")),
+    }
 }
 
 /// The cargo that runs this command, in the repository.
@@ -55,28 +71,87 @@ pub fn capture(command: &mut Command) -> Result<Output, String> {
     })
 }
 
-/// Runs a program that may hang or crash, and gives what it printed, however it ended. It is killed after `limit`, or when this
-/// program ends; and with it all that it started and left behind.
+/// A program that runs beside this one. Where this is dropped, it is killed, and with it all that it started and left behind; where this
+/// program ends otherwise, it is killed too.
+pub struct Background(Child);
+
+/// The groups of those that run, for who ends them all.
+static GROUPS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+
+impl Background {
+    pub fn start(command: &mut Command) -> Result<Self, String> {
+        command.process_group(0);
+        // SAFETY: between fork and exec it makes one system call, and allocates nothing.
+        unsafe { command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?)) };
+        let child = command.spawn().map_err(|error| format!("cannot run `{}`: {error}", words(command)))?;
+        groups().push(Pid::from_child(&child));
+        Ok(Self(child))
+    }
+
+    /// Kills it and all that it started, and gives how it ended if it did so before.
+    fn kill(&mut self) -> Option<ExitStatus> {
+        let ended = self.0.try_wait().ok().flatten();
+        let group = Pid::from_child(&self.0);
+        let _ = kill_process_group(group, Signal::KILL);
+        let _ = self.0.wait();
+        groups().retain(|other| *other != group);
+        ended
+    }
+}
+
+impl Deref for Background {
+    type Target = Child;
+    fn deref(&self) -> &Child {
+        &self.0
+    }
+}
+
+impl DerefMut for Background {
+    fn deref_mut(&mut self) -> &mut Child {
+        &mut self.0
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn groups() -> MutexGuard<'static, Vec<Pid>> {
+    GROUPS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Ends this program and all that runs beside it, for Ctrl-C: a terminal's signal reaches only its own group.
+pub fn interrupt() {
+    for group in groups().iter() {
+        let _ = kill_process_group(*group, Signal::KILL);
+    }
+    std::process::exit(130);
+}
+
+/// Runs a program that may hang or crash, and gives what it printed; where it was killed after `limit` or failed, that stands last.
 pub fn run_within(command: &mut Command, limit: Duration) -> Result<String, String> {
-    let shown = words(command);
     let start = Instant::now();
+    let shown = words(command);
     let mut output = tempfile::tempfile().map_err(|error| format!("no temporary file: {error}"))?;
     let streams = output.try_clone().and_then(|first| Ok((first, output.try_clone()?)));
     let (stdout, stderr) = streams.map_err(|error| format!("no temporary file: {error}"))?;
-    command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).process_group(0);
-    // SAFETY: between fork and exec it makes one system call, and allocates nothing.
-    unsafe { command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?)) };
-    let mut child = command.spawn();
-    let child = child.as_mut().map_err(|error| format!("cannot run `{shown}`: {error}"))?;
-    while start.elapsed() < limit && matches!(child.try_wait(), Ok(None)) {
+    let mut program = Background::start(command.stdin(Stdio::null()).stdout(stdout).stderr(stderr))?;
+    while start.elapsed() < limit && matches!(program.try_wait(), Ok(None)) {
         std::thread::sleep(Duration::from_millis(20));
     }
-    let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
-    let _ = child.wait();
+    let ended = program.kill();
     let mut bytes = Vec::new();
     let read = output.seek(SeekFrom::Start(0)).and_then(|_| output.read_to_end(&mut bytes));
     read.map_err(|error| format!("cannot read what `{shown}` printed: {error}"))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    let mut text = String::from_utf8_lossy(&bytes).into_owned();
+    match ended {
+        Some(status) if status.success() => {}
+        Some(status) => text += &format!("\n[it ended with {status}]\n"),
+        None => text += &format!("\n[killed: it did not end within {} s]\n", limit.as_secs()),
+    }
+    Ok(text)
 }
 
 /// Makes sure of a program: installs Debian's packages where it is missing and this is root, and else says what gets it.

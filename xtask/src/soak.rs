@@ -2,16 +2,18 @@
 //! back is compared, and the server's descriptors and memory are sampled and drawn.
 
 use crate::chart::{draw_lines, Line};
-use crate::documents::PROOF;
 use crate::progress::Progress;
 use crate::report;
-use crate::shell::{cargo, root, run};
+use crate::shell::{cargo, run, target, Background};
+use crate::tables::PROOF;
 use clap::Args;
+use rustix::net::sockopt::set_socket_linger;
+use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 use std::collections::VecDeque;
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -76,6 +78,7 @@ fn check(progress: &Progress, options: &Options) -> Result<usize, String> {
     let job = progress.job("soak");
     job.at("building");
     run(cargo().args(["build", "--release", "--locked", "--features", "std", "--example", "echo"]))?;
+    allow_descriptors(options.connections)?;
     let mut server = Server::start()?;
     let (tally, length) = (Tally::default(), Duration::from_secs_f64(options.minutes * 60.0));
     let mut samples = Vec::new();
@@ -120,6 +123,22 @@ fn check(progress: &Progress, options: &Options) -> Result<usize, String> {
     Ok(tally.compared.load(Relaxed) as usize)
 }
 
+/// Clients are this process's descriptors, and the server may have as many as its parent.
+fn allow_descriptors(connections: usize) -> Result<(), String> {
+    let needed = connections as u64 + 256;
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= needed) {
+        return Ok(());
+    }
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).map_err(|error| error.to_string())?;
+    match limit.maximum {
+        Some(maximum) if maximum < needed => {
+            Err(format!("{connections} connections need {needed} descriptors, and `ulimit -Hn` allows {maximum}"))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn verdict(tally: &Tally, samples: &[Sample], options: &Options) -> Result<(), String> {
     let wrong = tally.wrong.load(Relaxed);
     if wrong > 0 {
@@ -130,8 +149,9 @@ fn verdict(tally: &Tally, samples: &[Sample], options: &Options) -> Result<(), S
     }
     // Standard streams, the listener, two epolls at most, eventfds; and connections whose end the server has not seen yet.
     let most = samples.iter().map(|sample| sample.descriptors).fold(0.0, f64::max);
-    if most > 2.0 * options.connections as f64 + 32.0 {
-        return Err(format!("the server had {most} descriptors for {} connections", options.connections));
+    let connections = options.connections as f64;
+    if !(0.9 * connections..=2.0 * connections + 32.0).contains(&most) {
+        return Err(format!("the server had {most} descriptors for {connections} connections"));
     }
     let warm = &samples[(samples.len() as f64 * WARM_UP) as usize..];
     let (middle, end) = warm.split_at(warm.len() / 2);
@@ -154,12 +174,13 @@ fn table(tally: &Tally, samples: &[Sample], options: &Options) -> String {
     };
     let count = |counter: &AtomicU64| counter.load(Relaxed).to_string();
     let rows = [
+        ["command", &format!("`cargo xtask soak --minutes {} --write`", options.minutes)],
         ["minutes", &format!("{:.1}", options.minutes)],
         ["connections at a time", &options.connections.to_string()],
         ["connections made", &count(&tally.made)],
         ["closed in order", &count(&tally.closed)],
         ["reset", &count(&tally.reset)],
-        ["left with bytes unread", &count(&tally.abandoned)],
+        ["left with bytes on their way", &count(&tally.abandoned)],
         ["bytes compared", &count(&tally.compared)],
         ["bytes wrong or missing", &count(&tally.wrong)],
         ["the server's descriptors", &range(|sample| sample.descriptors)],
@@ -168,48 +189,37 @@ fn table(tally: &Tally, samples: &[Sample], options: &Options) -> String {
     report::markdown(&["soak", "figure"], rows.map(|row| row.map(String::from).to_vec()))
 }
 
-/// The example, which is killed wherever this ends.
+/// The example.
 struct Server {
-    child: Child,
+    program: Background,
     address: SocketAddr,
 }
 
 impl Server {
     fn start() -> Result<Self, String> {
-        let program = root().join("target/release/examples/echo");
-        let mut command = Command::new(program);
-        command.arg("127.0.0.1:0").stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().map_err(|error| format!("cannot start the example echo: {error}"))?;
+        let mut command = Command::new(target().join("release/examples/echo"));
+        let command = command.arg("127.0.0.1:0").stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut program = Background::start(command)?;
         let mut line = String::new();
-        let read = child.stdout.take().map(|stdout| BufReader::new(stdout).read_line(&mut line));
+        let read = program.stdout.take().map(|stdout| BufReader::new(stdout).read_line(&mut line));
         let address = line.split_whitespace().find_map(|word| word.trim_end_matches(',').parse().ok());
         match (read, address) {
-            (Some(Ok(_)), Some(address)) => Ok(Self { child, address }),
-            _ => {
-                let _ = child.kill();
-                Err(format!("the example echo does not say where it listens: {line:?}"))
-            }
+            (Some(Ok(_)), Some(address)) => Ok(Self { program, address }),
+            _ => Err(format!("the example echo does not say where it listens: {line:?}")),
         }
     }
 
     fn sample(&mut self, start: Instant) -> Result<Sample, String> {
-        if let Ok(Some(status)) = self.child.try_wait() {
+        if let Ok(Some(status)) = self.program.try_wait() {
             return Err(format!("the server ended: {status}"));
         }
-        let process = format!("/proc/{}", self.child.id());
+        let process = format!("/proc/{}", self.program.id());
         let says = |error: std::io::Error| format!("cannot look at the server: {error}");
         let descriptors = fs::read_dir(format!("{process}/fd")).map_err(says)?.count() as f64;
         let status = fs::read_to_string(format!("{process}/status")).map_err(says)?;
         let kb = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok());
         let kb: f64 = kb.ok_or("the kernel does not say how much memory the server has")?;
         Ok(Sample { seconds: start.elapsed().as_secs_f64(), descriptors, memory_mb: kb / 1024.0 })
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -314,12 +324,13 @@ fn receive(client: &mut Client, most: usize, tally: &Tally) -> std::io::Result<b
     }
 }
 
-/// One in four goes away with bytes unread, which is a reset; the others say that they are done, read all that is due, and close.
+/// One in four is reset at once, one in four goes away, with bytes unread or not; the others say that they are done, read all that is due, and
+/// close.
 fn end(mut client: Client, numbers: &mut Numbers, tally: &Tally) {
     match numbers.below(4) {
-        0 if client.due.is_empty() => drop(tally.closed.fetch_add(1, Relaxed)),
-        0 => drop(tally.reset.fetch_add(1, Relaxed)),
-        1 => drop(tally.abandoned.fetch_add(1, Relaxed)),
+        // No time to linger is a reset, whatever is unread.
+        0 if set_socket_linger(&client.stream, Some(Duration::ZERO)).is_ok() => drop(tally.reset.fetch_add(1, Relaxed)),
+        0 | 1 => drop(tally.abandoned.fetch_add(1, Relaxed)),
         _ => {
             let all = client.stream.shutdown(std::net::Shutdown::Write).and_then(|()| {
                 client.stream.set_nonblocking(false)?;

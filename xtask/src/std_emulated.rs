@@ -49,8 +49,8 @@ const fn target(
     Target { name, gnu, debian, emulator, suite }
 }
 
-/// The test files that run in a process of their own; with feature `std` it is one more. `echo` and `examples` start the
-/// examples' programs, which need the emulator in front of them and only cargo knows it; documentation's tests, the same.
+/// The test files that run in a process of their own; with feature `std` it is one more. Those that start programs need the
+/// emulator in front of them, and only cargo knows it; histories, faults and millions of wake-ups are for native runs.
 const FILES: [&str; 4] = ["native", "layout", "oracles", "properties"];
 
 /// The seconds that a test program may take: what waits for a descriptor might wait for ever.

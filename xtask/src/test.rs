@@ -2,13 +2,13 @@
 
 use crate::conformance::Run;
 use crate::debian::Cache;
-use crate::documents::{architectures, README};
 use crate::emulated::{self, Answer};
 use crate::progress::Progress;
 use crate::shell::root;
+use crate::tables::{architectures, README};
 use crate::targets::{select, Target, QUICK, TARGETS};
-use crate::{asm, bench, cat, clobbers, commands, cross, drop_in, everywhere, headers, kernels};
-use crate::{minimum, musl, native, package, report, serve, soak, std_emulated, symbols, toolchain};
+use crate::{asm, bench, cat, clobbers, cross, documents, drop_in, everywhere, fuzz, headers, kernels};
+use crate::{minimum, musl, mutants, native, package, report, serve, soak, std_emulated, supply, symbols, toolchain};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -28,7 +28,7 @@ pub struct Options {
     #[arg(long, value_name = "NAME", conflicts_with_all = ["quick", "target"])]
     kernel: Vec<String>,
     /// Print the targets, and run nothing
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["target", "kernels", "kernel", "quick"])]
     list: bool,
     /// Write every check's result to this file
     #[arg(long, value_name = "FILE")]
@@ -54,7 +54,7 @@ pub fn run(options: &Options) -> Result<(), String> {
     if everything {
         summary.step("the waker's model", || native::test(&progress, "model", &["--release", "-p", "model"]));
         summary.step("soak, a short one", || soak::run_checks(&progress));
-        summary.step("xtask's own", || native::test(&progress, "xtask", &["-p", "xtask"]));
+        summary.step("xtask's own", || native::test(&progress, "xtask", &["--profile", "xtask", "-p", "xtask"]));
         summary.step("oldest compiler", || minimum::run_checks(&progress));
         summary.step("instructions a call", || bench::instructions(&progress));
     }
@@ -70,10 +70,13 @@ pub fn run(options: &Options) -> Result<(), String> {
                 summary.step("registers of the traps", || clobbers::check(&progress, &cache, &targets));
                 summary.step("no panic, no libc", || symbols::check(&progress, &cache, &targets));
                 summary.step("bare-cat", || cat::run_checks(&progress, &cache));
+                summary.step("fuzz, a short one", || fuzz::run_checks(&progress, &cache));
+                summary.step("mutants, of one file", || mutants::run_checks(&progress, &cache));
                 summary.step("executor, under load", || serve::run_checks(&progress, &cache));
                 summary.step("static musl", || musl::run_checks(&progress, &cache));
                 summary.step("the package", || package::run_checks(&progress, &cache));
-                summary.step("documents", || commands::run_checks(&progress, &cache));
+                summary.step("the supply chain", || supply::run_checks(&progress, &cache));
+                summary.step("documents", || documents::run_checks(&progress, &cache));
                 summary.step("programs in C", || drop_in::run_checks(&progress, &cache));
                 summary.step("with std", || std_emulated::run_checks(&progress, &cache));
                 summary.step("other Linux targets", || everywhere::run_checks(&progress, &cache));
@@ -84,12 +87,12 @@ pub fn run(options: &Options) -> Result<(), String> {
         }
     }
     if everything && summary.failures.is_empty() {
-        keep(&last_run(), &summary.runs)?;
+        summary.failures.extend(keep(&last_run(), &summary.runs).err());
         let table = architectures(&summary.runs);
         summary.step("README's table", || README.check(TABLE, &table, "cargo xtask table"));
     }
     if let Some(file) = &options.json {
-        keep(file, &summary.runs)?;
+        summary.failures.extend(keep(file, &summary.runs).err());
     }
     report::print(&["what", "result", "seconds"], summary.rows);
     match summary.failures.as_slice() {
@@ -118,7 +121,7 @@ pub fn table(from: &[PathBuf]) -> Result<(), String> {
     let mut runs: Vec<Run> = Vec::new();
     for file in from {
         let text = std::fs::read_to_string(file)
-            .map_err(|_| format!("there is no {}: `cargo xtask test` writes it when it passes", file.display()))?;
+            .map_err(|_| format!("there is no {}: `cargo xtask test --json {0}` writes it", file.display()))?;
         let read: Vec<Run> =
             serde_json::from_str(&text).map_err(|error| format!("{} holds no runs: {error}", file.display()))?;
         runs.extend(read);

@@ -1,6 +1,6 @@
 //! Standard input to standard output without libc and without std: where a program of your own can start. Copy the folder.
 //!
-//! On this machine, with any Rust, anywhere in the repository:
+//! On this machine, with Rust 1.66 or later, anywhere in the repository:
 //!
 //! ```sh
 //! cargo run --release -p bare-cat
