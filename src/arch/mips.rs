@@ -5,8 +5,8 @@
 //! t0–t9, hi and lo (`arch/mips/kernel/scall32-o32.S`; musl and glibc name the same). Before 2.6.36 it restarts a call one
 //! instruction early, which must be the one that loads v0.
 //!
-//! LLVM keeps live values in at ($1), and rustc refuses it as a clobber: it is saved by hand, in one of s0–s8, which are all
-//! that is left. hi and lo, refused too, never live across an `asm!`.
+//! LLVM keeps live values in at ($1), hi and lo across an `asm!`, a quotient among them, and rustc refuses all three as clobbers. So the
+//! trap is out of line: they die in any call, by the ABI.
 
 pub use crate::arch::generic::*;
 
@@ -14,43 +14,39 @@ trap! {
     macro_rules! syscall {
         ([$($before:literal)*] [$($after:literal)*] [$($reg:tt = $arg:ident),*] $a3:expr, $($operand:tt)*) => {{
             let (ret, failed): (usize, usize);
-            // SAFETY: the caller vouches for the call; every register that it changes is named or put back.
+            // SAFETY: the caller vouches for the call; every register that it changes is named or dies with this function.
             unsafe {
-                core::arch::asm!(".set push", ".set noat", ".set noreorder", "move {at}, $1", $($before,)*
-                    "li $2, {nr}", "syscall",
-                    $($after,)* "move $1, {at}", ".set pop", at = out(reg) _, nr = const NR, out("$2") ret,
-                    inlateout("$7") $a3 => failed, $(in($reg) $arg,)* lateout("$3") _, lateout("$10") _,
-                    lateout("$11") _, lateout("$12") _, lateout("$13") _, lateout("$14") _, lateout("$15") _,
-                    lateout("$24") _, lateout("$25") _, $($operand)*);
+                core::arch::asm!($($before,)* "li $2, {nr}", "syscall", $($after,)* nr = const NR, out("$2") ret,
+                    inlateout("$7") $a3 => failed, $(in($reg) $arg,)* $($operand)*);
             }
             if failed == 0 { ret as isize } else { (ret as isize).wrapping_neg() }
         }};
     }
 
-    #[inline(always)]
-    pub unsafe fn syscall1<const NR: usize>(a: usize) -> isize {
-        syscall!([] [] ["$4" = a] 0_usize, lateout("$8") _, lateout("$9") _, options(nostack))
+    #[inline(never)]
+    pub unsafe extern "C" fn syscall1<const NR: usize>(a: usize) -> isize {
+        syscall!([] [] ["$4" = a] 0_usize, options(nostack))
     }
 
-    #[inline(always)]
-    pub unsafe fn syscall2<const NR: usize>(a: usize, b: usize) -> isize {
-        syscall!([] [] ["$4" = a, "$5" = b] 0_usize, lateout("$8") _, lateout("$9") _, options(nostack))
+    #[inline(never)]
+    pub unsafe extern "C" fn syscall2<const NR: usize>(a: usize, b: usize) -> isize {
+        syscall!([] [] ["$4" = a, "$5" = b] 0_usize, options(nostack))
     }
 
-    #[inline(always)]
-    pub unsafe fn syscall3<const NR: usize>(a: usize, b: usize, c: usize) -> isize {
-        syscall!([] [] ["$4" = a, "$5" = b, "$6" = c] 0_usize, lateout("$8") _, lateout("$9") _, options(nostack))
+    #[inline(never)]
+    pub unsafe extern "C" fn syscall3<const NR: usize>(a: usize, b: usize, c: usize) -> isize {
+        syscall!([] [] ["$4" = a, "$5" = b, "$6" = c] 0_usize, options(nostack))
     }
 
-    #[inline(always)]
-    pub unsafe fn syscall4<const NR: usize>(a: usize, b: usize, c: usize, d: usize) -> isize {
-        syscall!([] [] ["$4" = a, "$5" = b, "$6" = c] d, lateout("$8") _, lateout("$9") _, options(nostack))
+    #[inline(never)]
+    pub unsafe extern "C" fn syscall4<const NR: usize>(a: usize, b: usize, c: usize, d: usize) -> isize {
+        syscall!([] [] ["$4" = a, "$5" = b, "$6" = c] d, options(nostack))
     }
 
-    #[inline(always)]
-    pub unsafe fn syscall6<const NR: usize>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> isize {
+    #[inline(never)]
+    pub unsafe extern "C" fn syscall6<const NR: usize>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> isize {
         syscall!(["addiu $sp, $sp, -32" "sw {e}, 16($sp)" "sw {f}, 20($sp)"] ["addiu $sp, $sp, 32"]
-            ["$4" = a, "$5" = b, "$6" = c] d, lateout("$8") _, lateout("$9") _, e = in(reg) e, f = in(reg) f)
+            ["$4" = a, "$5" = b, "$6" = c] d, e = in(reg) e, f = in(reg) f)
     }
 }
 

@@ -1,7 +1,6 @@
 //! mips64, ABI n64, both endiannesses, releases 2 to 6: `syscall`.
 //!
-//! As o32 (`mips.rs`, whose constants these are), except that arguments 5 and 6 go in a4 and a5 ($8, $9), which the kernel
-//! destroys all the same.
+//! As o32 (`mips.rs`, whose constants these are), except that arguments 5 and 6 go in a4 and a5 ($8, $9). Out of line for the same reason.
 
 #[path = "mips.rs"]
 #[allow(dead_code, unused_macros)] // its trap and numbers are not this port's
@@ -11,43 +10,40 @@ pub use mips::*;
 
 trap! {
     macro_rules! syscall {
-        ([$($reg:tt = $arg:ident),*] $a3:expr, $($operand:tt)*) => {{
+        ([$($reg:tt = $arg:ident),*] $a3:expr) => {{
             let (ret, failed): (usize, usize);
-            // SAFETY: the caller vouches for the call; every register that it changes is named or put back.
+            // SAFETY: the caller vouches for the call; every register that it changes is named or dies with this function.
             unsafe {
-                core::arch::asm!(".set push", ".set noat", ".set noreorder", "move {at}, $1",
-                    "li $2, {nr}", "syscall", "move $1, {at}", ".set pop", at = out(reg) _, nr = const NR, out("$2") ret,
-                    inlateout("$7") $a3 => failed, $(in($reg) $arg,)* lateout("$3") _, lateout("$10") _,
-                    lateout("$11") _, lateout("$12") _, lateout("$13") _, lateout("$14") _, lateout("$15") _,
-                    lateout("$24") _, lateout("$25") _, $($operand)*);
+                core::arch::asm!("li $2, {nr}", "syscall", nr = const NR, out("$2") ret,
+                    inlateout("$7") $a3 => failed, $(in($reg) $arg,)* options(nostack));
             }
             if failed == 0 { ret as isize } else { (ret as isize).wrapping_neg() }
         }};
     }
 
-    #[inline(always)]
-    pub unsafe fn syscall1<const NR: usize>(a: usize) -> isize {
-        syscall!(["$4" = a] 0_usize, lateout("$8") _, lateout("$9") _, options(nostack))
+    #[inline(never)]
+    pub unsafe extern "C" fn syscall1<const NR: usize>(a: usize) -> isize {
+        syscall!(["$4" = a] 0_usize)
     }
 
-    #[inline(always)]
-    pub unsafe fn syscall2<const NR: usize>(a: usize, b: usize) -> isize {
-        syscall!(["$4" = a, "$5" = b] 0_usize, lateout("$8") _, lateout("$9") _, options(nostack))
+    #[inline(never)]
+    pub unsafe extern "C" fn syscall2<const NR: usize>(a: usize, b: usize) -> isize {
+        syscall!(["$4" = a, "$5" = b] 0_usize)
     }
 
-    #[inline(always)]
-    pub unsafe fn syscall3<const NR: usize>(a: usize, b: usize, c: usize) -> isize {
-        syscall!(["$4" = a, "$5" = b, "$6" = c] 0_usize, lateout("$8") _, lateout("$9") _, options(nostack))
+    #[inline(never)]
+    pub unsafe extern "C" fn syscall3<const NR: usize>(a: usize, b: usize, c: usize) -> isize {
+        syscall!(["$4" = a, "$5" = b, "$6" = c] 0_usize)
     }
 
-    #[inline(always)]
-    pub unsafe fn syscall4<const NR: usize>(a: usize, b: usize, c: usize, d: usize) -> isize {
-        syscall!(["$4" = a, "$5" = b, "$6" = c] d, lateout("$8") _, lateout("$9") _, options(nostack))
+    #[inline(never)]
+    pub unsafe extern "C" fn syscall4<const NR: usize>(a: usize, b: usize, c: usize, d: usize) -> isize {
+        syscall!(["$4" = a, "$5" = b, "$6" = c] d)
     }
 
-    #[inline(always)]
-    pub unsafe fn syscall6<const NR: usize>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> isize {
-        syscall!(["$4" = a, "$5" = b, "$6" = c] d, inlateout("$8") e => _, inlateout("$9") f => _, options(nostack))
+    #[inline(never)]
+    pub unsafe extern "C" fn syscall6<const NR: usize>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> isize {
+        syscall!(["$4" = a, "$5" = b, "$6" = c, "$8" = e, "$9" = f] d)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A kernel may destroy registers in a call. A trap that does not say which makes its *caller* wrong, now and then and far from
 //! the call. So each check here has a victim: plain Rust that keeps values in registers around a call, into which the
-//! compiler inlines the port's trap. The victims are generic, so that each is compiled around each kind of call.
+//! compiler inlines the port's trap, unless the port forbids it. The victims are generic, so that each is compiled around each kind of call.
 //!
 //! An emulator of programs keeps what a kernel destroys: only real kernels show a wrong port, and of its vector registers only
 //! with a program that the compiler may use them in.
@@ -11,14 +11,16 @@
 
 use crate::conformance::{counter, Failure, Outcome};
 use barepoll::fd::{AsRawFd, RawFd};
-use barepoll::{raw, Epoll, Errno, Event, EventFd, SigSet};
+use barepoll::raw::{self, Timespec};
+use barepoll::{Epoll, Errno, Event, EventFd, SigSet};
 use core::hint::black_box;
 use core::mem::MaybeUninit;
-use core::ptr::{read_volatile, write_volatile};
+use core::num::NonZeroU32;
+use core::ptr::{self, read_volatile, write_volatile};
 use core::time::Duration;
 
-/// Calls the victim with each kind of call: every number of arguments, answers that are errors and answers that are not, and
-/// none that blocks. A call says whether its answer was right.
+/// Calls the victim with each kind of call: every number of arguments, answers that are errors and answers that are not; and one that
+/// blocks, so that another task runs meanwhile. A call says whether its answer was right.
 macro_rules! around_each_call {
     ($victim:ident) => {{
         let (counter, epoll, mut buffer) = (counter(0)?, Epoll::new()?, Event::buffer::<1>());
@@ -29,8 +31,12 @@ macro_rules! around_each_call {
         named("epoll_create1, refused", $victim(|| raw::epoll_create1(1) == Err(Errno::EINVAL)))?;
         named("eventfd2, refused", $victim(|| raw::eventfd2(0, 1 << 30) == Err(Errno::EINVAL)))?;
         named("epoll_ctl, refused", $victim(|| epoll.delete(&counter) == Err(Errno::ENOENT)))?;
-        named("wait", $victim(|| nothing_ready(&epoll, &mut buffer)))?;
+        named("wait", $victim(|| nothing_ready(&epoll, &mut buffer, Duration::ZERO)))?;
+        named("wait, a millisecond", $victim(|| nothing_ready(&epoll, &mut buffer, Duration::from_millis(1))))?;
         named("wait_masked", $victim(|| nothing_ready_masked(&epoll, &mut buffer)))?;
+        named("wait_uninterrupted, a millisecond", $victim(|| nothing_ready_in_spite_of_signals(&epoll, &mut buffer)))?;
+        named("epoll_pwait2", $victim(|| nothing_ready_by_timespec(&epoll, &mut buffer)))?;
+        named("ioctl, refused", $victim(|| asking_nothing(counter.as_raw_fd())))?;
         named("close, refused", $victim(|| closing_nothing()))?;
     }};
 }
@@ -38,13 +44,33 @@ macro_rules! around_each_call {
 type Buffer = [MaybeUninit<Event>; 1];
 
 #[inline(always)]
-fn nothing_ready(epoll: &Epoll, buffer: &mut Buffer) -> bool {
-    matches!(epoll.wait(buffer, Some(Duration::ZERO)), Ok([]))
+fn nothing_ready(epoll: &Epoll, buffer: &mut Buffer, timeout: Duration) -> bool {
+    matches!(epoll.wait(buffer, Some(timeout)), Ok([]))
 }
 
 #[inline(always)]
 fn nothing_ready_masked(epoll: &Epoll, buffer: &mut Buffer) -> bool {
     matches!(epoll.wait_masked(buffer, Some(Duration::ZERO), &SigSet::full()), Ok([]))
+}
+
+#[inline(always)]
+fn nothing_ready_in_spite_of_signals(epoll: &Epoll, buffer: &mut Buffer) -> bool {
+    matches!(epoll.wait_uninterrupted(buffer, Some(Duration::from_millis(1))), Ok([]))
+}
+
+#[inline(always)]
+fn nothing_ready_by_timespec(epoll: &Epoll, buffer: &mut Buffer) -> bool {
+    let (fd, events, timeout) = (epoll.as_raw_fd(), buffer.as_mut_ptr().cast(), Timespec::default());
+    // SAFETY: there is room for one event, the timeout outlives the call, and there is no mask.
+    let answer = unsafe { raw::epoll_pwait2(fd, events, 1, &timeout, ptr::null()) };
+    matches!(answer, Ok(0) | Err(Errno::ENOSYS | Errno::EPERM))
+}
+
+/// No eventfd knows it.
+#[inline(always)]
+fn asking_nothing(counter: RawFd) -> bool {
+    // SAFETY: the request is refused before its argument is looked at.
+    unsafe { raw::ioctl(counter, raw::EPIOCGPARAMS, ptr::null_mut()).is_err() }
 }
 
 /// An eventfd takes eight bytes and no fewer.
@@ -225,6 +251,20 @@ fn products(call: impl FnMut() -> bool) -> Outcome {
     Ok(())
 }
 
+/// A quotient and what is left, which some machines leave in registers of their own.
+#[inline(never)]
+fn quotient_around(mut call: impl FnMut() -> bool, a: u32, b: NonZeroU32) -> (bool, u32, u32) {
+    let (quotient, rest) = (a / b, a % b);
+    let answer = call();
+    (answer, quotient, rest)
+}
+
+fn quotient(call: impl FnMut() -> bool) -> Outcome {
+    let found = quotient_around(call, black_box(1_000_003), black_box(NonZeroU32::MIN.saturating_add(16)));
+    ensure_eq!(found, (true, 58_823, 12));
+    Ok(())
+}
+
 /// As many comparisons as any machine has flags for.
 const CONDITIONS: usize = 8;
 
@@ -310,6 +350,10 @@ checks! {
 
     fn wide_products_survive_a_call(host) {
         around_each_call!(products);
+    }
+
+    fn a_quotient_survives_a_call(host) {
+        around_each_call!(quotient);
     }
 
     fn conditions_survive_a_call(host) {

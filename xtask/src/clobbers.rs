@@ -51,8 +51,8 @@ const RULES: &[Rule] = &[
     rule(&["loongarch64"], "syscall 0", "$r4 $r12-$r20"),
     rule(&["powerpc", "powerpc64"], "sc", "r0 r3-r12 cr0 ctr xer"),
     rule(&["s390x"], "svc 0", "r2"),
-    // v0, v1, a3, t0–t9. LLVM itself moves what it keeps out of hi and lo.
-    Rule { saved: Some("$$1"), ..rule(&["mips", "mips64"], "syscall", "$2 $3 $7-$15 $24 $25") },
+    // at, v1, t0–t9, hi, lo.
+    Rule { out_of_line: true, ..rule(&["mips", "mips64"], "syscall", "$2 $7") },
     // g2–g6, every f register and the condition codes.
     Rule { out_of_line: true, ..rule(&["sparc64"], "ta 0x6d", "r8") },
     Rule { out_of_line: true, ..rule(&["sparc"], "ta 0x10", "r8") },
