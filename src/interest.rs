@@ -121,9 +121,11 @@ impl Slot {
                 answer => answer,
             },
         };
-        self.wanted = self.told;
-        self.is_wanted = self.is_registered;
         self.is_doubtful = answer.is_err();
+        if self.is_doubtful {
+            self.wanted = self.told;
+            self.is_wanted = self.is_registered;
+        }
         answer
     }
 
@@ -133,8 +135,11 @@ impl Slot {
 
     fn add(&mut self, epoll: &Epoll, fd: RawFd) -> Result<()> {
         match self.control(epoll, raw::EPOLL_CTL_ADD, fd) {
-            Err(Errno::EEXIST) if self.wanted.flags().contains(EventFlags::EXCLUSIVE) => self.replace(epoll, fd),
-            Err(Errno::EEXIST) => self.control(epoll, raw::EPOLL_CTL_MOD, fd),
+            Err(Errno::EEXIST) => match self.control(epoll, raw::EPOLL_CTL_MOD, fd) {
+                // One of the two is exclusive.
+                Err(Errno::EINVAL) => self.replace(epoll, fd),
+                answer => answer,
+            },
             answer => answer,
         }
     }
@@ -157,9 +162,8 @@ impl Slot {
     }
 
     fn control(&mut self, epoll: &Epoll, op: u32, fd: RawFd) -> Result<()> {
-        let mut event = self.wanted;
-        // SAFETY: the event is this function's own.
-        unsafe { raw::epoll_ctl(epoll.as_raw_fd(), op, fd, &mut event)? };
+        // SAFETY: the event is this slot's own.
+        unsafe { raw::epoll_ctl(epoll.as_raw_fd(), op, fd, &mut self.wanted)? };
         self.told = self.wanted;
         self.is_registered = true;
         Ok(())
@@ -286,8 +290,8 @@ impl<'s> InterestSet<'s> {
     ///
     /// # Errors
     ///
-    /// The first error stops it, with the descriptor. That change is dropped: the descriptor is watched as it was before, or not
-    /// at all if that is gone. All others stay: call it again.
+    /// The first error stops it, with the descriptor. That change is dropped: the descriptor is watched as it was before; where
+    /// [`EXCLUSIVE`](EventFlags::EXCLUSIVE) came or went, or the registration was gone, it is no longer. All others stay: call it again.
     ///
     /// As [`Epoll::add`] and [`Epoll::modify`], and `EBADF`: the descriptor was closed after it was set. But that a descriptor is
     /// registered already, or no longer, is no error: it is then modified, or added. Nor is it one to remove what is gone
@@ -316,10 +320,10 @@ impl<'s> InterestSet<'s> {
     }
 }
 
-/// None for `NONE` too.
+/// None for `NONE` too: as an index, a negative number is beyond any storage.
 #[inline]
 fn slot(slots: &mut [Slot], fd: RawFd) -> Option<&mut Slot> {
-    slots.get_mut(usize::try_from(fd).ok()?)
+    slots.get_mut(fd as usize)
 }
 
 impl fmt::Debug for InterestSet<'_> {

@@ -260,8 +260,8 @@ checks! {
     fn what_is_registered_already_is_modified(host) {
         let mut slots = [Slot::EMPTY; ROOM];
         let (epoll, eventfd, mut set) = (Epoll::new()?, counter(1)?, InterestSet::new(&mut slots));
-        for interest in [IN, IN | EXCLUSIVE] {
-            epoll.add(&eventfd, TWO, OUT)?;
+        for (before, interest) in [(OUT, IN), (OUT, IN | EXCLUSIVE), (OUT | EXCLUSIVE, IN), (OUT | EXCLUSIVE, IN | EXCLUSIVE)] {
+            epoll.add(&eventfd, TWO, before)?;
             set.set(&eventfd, ONE, interest)?;
             flush(&mut set, &epoll)?;
             ensure_eq!(ready(&epoll)?, [(1, IN)]);
