@@ -11,6 +11,8 @@ use core::time::Duration;
 /// let time = Timespec::from(Duration::from_micros(1_500_000));
 /// assert_eq!((time.tv_sec, time.tv_nsec), (1, 500_000_000));
 /// ```
+///
+/// See [`timespec(3type)`](https://man7.org/linux/man-pages/man3/timespec.3type.html), which is C's.
 #[doc(alias = "__kernel_timespec")]
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(C)]
@@ -61,6 +63,9 @@ impl Timespec {
 
 const NANOS_PER_SECOND: u32 = 1_000_000_000;
 const NANOS_PER_MS: u32 = 1_000_000;
+/// What undoes a multiplication by the odd part of [`NANOS_PER_MS`], in 32 bits.
+const INVERSE: u32 = 1_757_569_337;
+const _: () = assert!((NANOS_PER_MS >> NANOS_PER_MS.trailing_zeros()).wrapping_mul(INVERSE) == 1);
 
 /// How to ask the kernel for a wait.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -81,9 +86,10 @@ impl Timeout {
             Some(duration) => duration,
         };
         let (seconds, nanos) = (duration.as_secs(), duration.subsec_nanos());
-        let ms = nanos / NANOS_PER_MS;
+        // The quotient where there is no remainder, which is then below 1000; where there is one, more than that.
+        let ms = nanos.wrapping_mul(INVERSE).rotate_right(NANOS_PER_MS.trailing_zeros());
         // 32 bits hold the sum where the seconds alone would fit; whether it is above `i32::MAX` shows in its sign.
-        if nanos == ms * NANOS_PER_MS && seconds <= i32::MAX as u64 / 1000 {
+        if ms < 1000 && seconds <= i32::MAX as u64 / 1000 {
             let whole = (seconds as u32 * 1000 + ms) as i32;
             if whole >= 0 {
                 return Self::Whole(whole);
