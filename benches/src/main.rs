@@ -1,6 +1,6 @@
 //! `benches count WHO OPERATION N THREADS` does one operation N times, for a counter of instructions; `benches time SCENARIO` times ways to
-//! do the same beside each other; `benches repeat PLACE TIMES SCENARIO` does the way at that place so many times, for a counter of system calls.
-//! `cargo xtask bench` runs all three.
+//! do the same beside each other, and `benches try SCENARIO` does so for a moment; `benches repeat PLACE TIMES SCENARIO` does the way at that
+//! place so many times, for a counter of system calls. `cargo xtask bench` runs them.
 
 mod calls;
 mod scenarios;
@@ -14,16 +14,14 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match arguments[..] {
         ["count", who, operation, n, threads] => calls::run(who, operation, n, threads),
-        ["time", "call", operation, threads @ ("1" | "2")] => {
-            calls::time(operation, if threads == "1" { 1 } else { 2 }).map(|compared| println!("{compared}"))
-        }
-        ["time", scenario, ref numbers @ ..] => scenarios::run(&Purpose::Compare, scenario, numbers),
+        ["time", scenario, ref of @ ..] => scenarios::run(&Purpose::Compare, scenario, of),
+        ["try", scenario, ref of @ ..] => scenarios::run(&Purpose::Try, scenario, of),
         [role @ ("serve" | "clients"), of, connections, bytes] => scenarios::be_part(role, of, connections, bytes),
-        ["repeat", place, times, scenario, ref numbers @ ..] => match (place.parse(), times.parse()) {
-            (Ok(place), Ok(times)) => scenarios::run(&Purpose::Repeat { place, times }, scenario, numbers),
+        ["repeat", place, times, scenario, ref of @ ..] => match (place.parse(), times.parse()) {
+            (Ok(place), Ok(times)) => scenarios::run(&Purpose::Repeat { place, times }, scenario, of),
             _ => Err("PLACE and TIMES are numbers".into()),
         },
-        _ => Err("usage: benches count WHO OPERATION N THREADS, benches time call OPERATION THREADS, benches time SCENARIO, or benches repeat PLACE TIMES SCENARIO".into()),
+        _ => Err("usage: benches count WHO OPERATION N THREADS, benches time SCENARIO, benches try SCENARIO, or benches repeat PLACE TIMES SCENARIO".into()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

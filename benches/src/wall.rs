@@ -46,6 +46,8 @@ const WARM_UP: Duration = Duration::from_millis(50);
 pub enum Purpose {
     /// They are timed beside each other.
     Compare,
+    /// The same, too short for its figures to be worth much: that each way works is what it shows.
+    Try,
     /// One of them is done so many times, for who counts something about it from outside.
     Repeat { place: usize, times: u32 },
 }
@@ -53,20 +55,21 @@ pub enum Purpose {
 impl Purpose {
     pub fn of(&self, mut ways: Vec<Way<'_>>) -> Value {
         match *self {
-            Purpose::Compare => compare(ways),
+            Purpose::Compare => compare(ways, ROUNDS, WARM_UP),
+            Purpose::Try => compare(ways, 4, Duration::from_millis(1)),
             Purpose::Repeat { place, times } => ways.get_mut(place).map_or(Value::Null, |way| {
                 (way.run)(times);
-                json!({ "way": way.name, "times": times })
+                json!({ "name": way.name, "times": times })
             }),
         }
     }
 }
 
 /// For each way: nanoseconds for one, quartiles of the ratios to the first way, and of barepoll's ratios to this one.
-pub fn compare(mut ways: Vec<Way<'_>>) -> Value {
-    let times = warm_up(&mut ways);
-    let mut chunks: Vec<Vec<f64>> = vec![Vec::with_capacity(ROUNDS); ways.len()];
-    for round in 0..ROUNDS {
+fn compare(mut ways: Vec<Way<'_>>, rounds: usize, warm_up: Duration) -> Value {
+    let times = chunk(&mut ways, warm_up);
+    let mut chunks: Vec<Vec<f64>> = vec![Vec::with_capacity(rounds); ways.len()];
+    for round in 0..rounds {
         for place in 0..ways.len() {
             // Forwards and backwards, and another first each time.
             let turned = (place + round / 2) % ways.len();
@@ -79,7 +82,7 @@ pub fn compare(mut ways: Vec<Way<'_>>) -> Value {
     let ours = ways.iter().position(|way| way.name.starts_with(OURS)).map(|place| &chunks[place]);
     let row = |(way, times): (&Way<'_>, &Vec<f64>)| {
         json!({
-            "way": way.name,
+            "name": way.name,
             "ns": quartiles(times.iter().copied())[1],
             "ratio": ratios(times, &chunks[0]),
             "ours": ours.map(|ours| ratios(ours, times)),
@@ -88,13 +91,13 @@ pub fn compare(mut ways: Vec<Way<'_>>) -> Value {
     ways.iter().zip(&chunks).map(row).collect()
 }
 
-/// How many times make a chunk.
-fn warm_up(ways: &mut [Way<'_>]) -> u32 {
+/// How many times make a chunk, once each way has run for so long.
+fn chunk(ways: &mut [Way<'_>], warm_up: Duration) -> u32 {
     let least = ways.iter().map(|way| way.at_least).max().unwrap_or(1);
     let mut times = 1;
     for way in ways.iter_mut().rev() {
         let (start, mut done, mut took) = (Instant::now(), 0_u32, Duration::ZERO);
-        while start.elapsed() < WARM_UP {
+        while start.elapsed() < warm_up {
             took += (way.run)(least);
             done += least;
         }

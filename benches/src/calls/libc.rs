@@ -1,12 +1,16 @@
 //! libc, as C programs do.
 
 use barepoll::fd::AsRawFd;
+use std::hint::black_box;
 use std::mem::MaybeUninit;
 
 crate::calls::operations! {
     wait(at) { let mut buffer = [const { MaybeUninit::<libc::epoll_event>::uninit() }; 64] }
         // SAFETY: room for 64 events.
         unsafe { libc::epoll_wait(at.epoll.as_raw_fd(), buffer.as_mut_ptr().cast(), 64, 0) } >= 0;
+    wait_given(at) { let mut buffer = [const { MaybeUninit::<libc::epoll_event>::uninit() }; 64]; let mut timeout = 0; let _ = black_box(&mut timeout) }
+        // SAFETY: room for 64 events.
+        unsafe { libc::epoll_wait(at.epoll.as_raw_fd(), buffer.as_mut_ptr().cast(), 64, timeout) } >= 0;
     modify(at) {}
         {
             let mut event = libc::epoll_event { events: 1, u64: 1 };

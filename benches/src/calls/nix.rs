@@ -5,6 +5,7 @@ use barepoll::fd::AsRawFd;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::EventFd;
+use std::hint::black_box;
 use std::os::fd::BorrowedFd;
 
 /// nix's own owner of a duplicate.
@@ -16,6 +17,8 @@ fn eventfd(of: &impl barepoll::fd::AsRawFd) -> EventFd {
 crate::calls::operations! {
     wait(at) { let epoll = Epoll(std_fd(&at.epoll)); let mut buffer = [EpollEvent::empty(); 64] }
         epoll.wait(&mut buffer, EpollTimeout::ZERO).is_ok();
+    wait_given(at) { let epoll = Epoll(std_fd(&at.epoll)); let mut buffer = [EpollEvent::empty(); 64]; let mut timeout = EpollTimeout::ZERO; let _ = black_box(&mut timeout) }
+        epoll.wait(&mut buffer, timeout).is_ok();
     modify(at) {
             let epoll = Epoll(std_fd(&at.epoll));
             // SAFETY: open for as long as what owns it is borrowed. It is registered by this number.

@@ -2,11 +2,14 @@
 
 use crate::calls::std_fd;
 use polling::{Event, Events, PollMode, Poller};
+use std::hint::black_box;
 use std::time::Duration;
 
 crate::calls::operations! {
     wait(_at) { let (poller, mut events) = (Poller::new().unwrap(), Events::new()) }
         poller.wait(&mut events, Some(Duration::ZERO)).is_ok();
+    wait_given(_at) { let (poller, mut events) = (Poller::new().unwrap(), Events::new()); let mut timeout = Duration::ZERO; let _ = black_box(&mut timeout) }
+        poller.wait(&mut events, Some(timeout)).is_ok();
     modify(at) {
             let (poller, empty) = (Poller::new().unwrap(), std_fd(&at.empty));
             // SAFETY: the poller is dropped with the descriptor, at the end of this function.

@@ -4,6 +4,7 @@ use barepoll::fd::AsRawFd;
 use rustix::event::{epoll, Timespec};
 use rustix::fd::BorrowedFd;
 use rustix::io::{self, Errno};
+use std::hint::black_box;
 
 fn borrow(fd: &impl AsRawFd) -> BorrowedFd<'_> {
     // SAFETY: open for as long as what owns it is borrowed.
@@ -15,6 +16,8 @@ const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 crate::calls::operations! {
     wait(at) { let mut buffer = [const { std::mem::MaybeUninit::<epoll::Event>::uninit() }; 64] }
         epoll::wait(borrow(&at.epoll), &mut buffer, Some(&NOW)).is_ok();
+    wait_given(at) { let mut buffer = [const { std::mem::MaybeUninit::<epoll::Event>::uninit() }; 64]; let mut timeout = NOW; let _ = black_box(&mut timeout) }
+        epoll::wait(borrow(&at.epoll), &mut buffer, Some(&timeout)).is_ok();
     modify(at) {}
         epoll::modify(borrow(&at.epoll), borrow(&at.empty), epoll::EventData::new_u64(1), epoll::EventFlags::IN).is_ok();
     write(at) {}

@@ -3,12 +3,16 @@
 use barepoll::fd::AsRawFd;
 use barepoll::{Event, EventData, EventFlags};
 use sc::syscall;
+use std::hint::black_box;
 use std::mem::MaybeUninit;
 
 crate::calls::operations! {
     wait(at) { let mut buffer = Event::buffer::<64>() }
         // SAFETY: room for 64 events.
         unsafe { syscall!(EPOLL_WAIT, at.epoll.as_raw_fd(), buffer.as_mut_ptr(), 64, 0) as isize } >= 0;
+    wait_given(at) { let mut buffer = Event::buffer::<64>(); let mut timeout = 0_i32; let _ = black_box(&mut timeout) }
+        // SAFETY: room for 64 events.
+        unsafe { syscall!(EPOLL_WAIT, at.epoll.as_raw_fd(), buffer.as_mut_ptr(), 64, timeout) as isize } >= 0;
     modify(at) {}
         {
             let event = Event::new(EventFlags::IN, EventData::new_u64(1));

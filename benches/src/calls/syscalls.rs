@@ -2,6 +2,7 @@
 
 use barepoll::fd::AsRawFd;
 use barepoll::{Event, EventData, EventFlags};
+use std::hint::black_box;
 use std::mem::MaybeUninit;
 use syscalls::{syscall, Errno};
 
@@ -9,6 +10,9 @@ crate::calls::operations! {
     wait(at) { let mut buffer = Event::buffer::<64>() }
         // SAFETY: room for 64 events.
         unsafe { syscall!(syscalls::Sysno::epoll_wait, at.epoll.as_raw_fd(), buffer.as_mut_ptr(), 64, 0) }.is_ok();
+    wait_given(at) { let mut buffer = Event::buffer::<64>(); let mut timeout = 0_i32; let _ = black_box(&mut timeout) }
+        // SAFETY: room for 64 events.
+        unsafe { syscall!(syscalls::Sysno::epoll_wait, at.epoll.as_raw_fd(), buffer.as_mut_ptr(), 64, timeout) }.is_ok();
     modify(at) {}
         {
             let event = Event::new(EventFlags::IN, EventData::new_u64(1));

@@ -1,13 +1,15 @@
 //! What is timed: each scenario is ways to do one thing, the usual one first, then that once more.
 
+mod across;
 mod apart;
 mod echo;
 mod interest;
 mod waits;
 mod wakeup;
 
+use crate::calls;
 use crate::wall::Purpose;
-use barepoll::{EventData, EventFd, EventFdFlags, Result};
+use barepoll::{Errno, EventData, EventFd, EventFdFlags, Result};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::scope;
 
@@ -24,19 +26,24 @@ const SCENARIOS: [(&str, Scenario); 8] = [
     ("interest-nothing-to-save", interest::interest_nothing_to_save),
 ];
 
-/// `echo CONNECTIONS BYTES`, or one of the scenarios; or `timers`, which is only timed.
-pub fn run(purpose: &Purpose, name: &str, numbers: &[&str]) -> std::result::Result<(), String> {
+/// Those that are of something, or one of the scenarios; or `timers`, which is only timed.
+pub fn run(purpose: &Purpose, name: &str, of: &[&str]) -> std::result::Result<(), String> {
     let names = SCENARIOS.map(|(name, _)| name).join(", ");
-    let unknown = || format!("no such scenario: there are echo CONNECTIONS BYTES, timers, {names}");
+    let of_what = "call OPERATION THREADS, echo CONNECTIONS BYTES, spin-across MICROSECONDS";
+    let unknown = || format!("no such scenario: there are {of_what}, timers, {names}");
     let number = |text: &str| text.parse().map_err(|_| unknown());
-    let compared = match (name, numbers) {
-        ("echo", [connections, bytes]) => echo::echo(number(connections)?, number(bytes)?, purpose),
-        ("timers", []) => waits::timers(),
-        (_, []) => SCENARIOS.iter().find(|(scenario, _)| *scenario == name).ok_or_else(unknown)?.1(purpose),
-        _ => return Err(unknown()),
+    let said = |errno: Errno| format!("{name}: {errno}");
+    let compared = match (name, of) {
+        ("call", [operation, threads]) => calls::time(operation, threads, purpose),
+        ("echo", [connections, bytes]) => echo::echo(number(connections)?, number(bytes)?, purpose).map_err(said),
+        ("spin-across", [pause]) => across::spin_across(number(pause)?, purpose),
+        ("timers", []) => waits::timers(purpose).map_err(said),
+        (_, []) => {
+            SCENARIOS.iter().find(|(scenario, _)| *scenario == name).ok_or_else(unknown)?.1(purpose).map_err(said)
+        }
+        _ => Err(unknown()),
     };
-    println!("{}", compared.map_err(|errno| format!("{name}: {errno}"))?);
-    Ok(())
+    compared.map(|compared| println!("{compared}"))
 }
 
 /// What `echo` starts: `serve PLACE CONNECTIONS BYTES`, and `clients ADDRESS CONNECTIONS BYTES`.
@@ -56,13 +63,39 @@ fn counter() -> Result<EventFd> {
 
 const ONE: EventData = EventData::new_u64(1);
 
+/// The CPUs that this thread may use.
+fn cpus() -> Vec<usize> {
+    // SAFETY: a set of CPUs is words, of which zero is the empty one; the kernel writes as many bytes as it is told.
+    unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        libc::sched_getaffinity(0, size_of_val(&set), &mut set);
+        (0..libc::CPU_SETSIZE as usize).filter(|cpu| libc::CPU_ISSET(*cpu, &set)).collect()
+    }
+}
+
+/// This thread stays on a CPU, and those that it starts.
+fn stay_on(cpu: usize) {
+    // SAFETY: as above; the kernel reads as many bytes.
+    let answer = unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(cpu, &mut set);
+        libc::sched_setaffinity(0, size_of_val(&set), &set)
+    };
+    assert_eq!(answer, 0, "sched_setaffinity");
+}
+
 /// A libc call of a process with two threads takes a longer way than of one with one.
 pub fn beside_another_thread<T>(run: impl FnOnce() -> T) -> T {
+    beside(std::thread::park, run)
+}
+
+/// Another thread does something over and over, or sleeps until it is unparked.
+fn beside<T>(other: impl Fn() + Sync, run: impl FnOnce() -> T) -> T {
     let end = AtomicBool::new(false);
     scope(|scope| {
         let other = scope.spawn(|| {
             while !end.load(Ordering::Relaxed) {
-                std::thread::park();
+                other();
             }
         });
         let given = run();

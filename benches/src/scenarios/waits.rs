@@ -1,13 +1,13 @@
 //! Waits: with work ready, with many registered, with many ready, and until a time.
 
-use super::{counter, ONE};
+use super::{beside, counter, cpus, stay_on, ONE};
 use crate::wall::{quartiles, Purpose, Way};
 use barepoll::fd::{AsRawFd, BorrowedFd};
 use barepoll::{Epoll, Event, EventFd, EventFlags, Result};
 use serde_json::{json, Value};
 use std::time::{Duration, Instant};
 
-/// A wait of at most 5 ms with work ready.
+/// A wait of at most 5 ms with work ready; and one that does not wait, which none that might can be cheaper than.
 pub fn spin(purpose: &Purpose) -> Result<serde_json::Value> {
     const TIMEOUT: Option<Duration> = Some(Duration::from_millis(5));
     let (epoll, eventfd) = (Epoll::new()?, counter()?);
@@ -16,6 +16,11 @@ pub fn spin(purpose: &Purpose) -> Result<serde_json::Value> {
     let wait = |times| {
         for _ in 0..times {
             assert_eq!(epoll.wait(&mut Event::buffer::<64>(), TIMEOUT).unwrap().len(), 1);
+        }
+    };
+    let look = |times| {
+        for _ in 0..times {
+            assert_eq!(epoll.wait(&mut Event::buffer::<64>(), Some(Duration::ZERO)).unwrap().len(), 1);
         }
     };
     let spinning = |times| {
@@ -27,6 +32,7 @@ pub fn spin(purpose: &Purpose) -> Result<serde_json::Value> {
         Way::new("wait", wait),
         Way::new("the same again", wait),
         Way::new("wait_spinning, 1", spinning),
+        Way::new("wait(0)", look),
     ]))
 }
 
@@ -89,10 +95,11 @@ pub fn ready(purpose: &Purpose) -> Result<Value> {
     Ok(purpose.of(ways.collect()))
 }
 
-/// A wait until a time: asked, and given. The thread's timer slack, by which a kernel may be late, is as it comes, and then none.
-pub fn timers() -> Result<Value> {
+/// A wait until a time: asked, and given. The thread's timer slack, by which a kernel may be late, is as it comes, and then none; then
+/// the CPU does not go idle either.
+pub fn timers(purpose: &Purpose) -> Result<Value> {
     const ASKED_US: [u64; 7] = [10, 50, 100, 500, 1000, 2500, 10_000];
-    const TIMES: usize = 60;
+    let times = if matches!(purpose, Purpose::Compare) { 60 } else { 2 };
     type Wait<'a> = Box<dyn FnMut(Duration) + 'a>;
     let epoll = Epoll::new()?;
     let (poller, mut events) = (polling::Poller::new().expect("polling"), polling::Events::new());
@@ -107,15 +114,21 @@ pub fn timers() -> Result<Value> {
         ("barepoll", Box::new(|time| drop(epoll.wait(&mut Event::buffer::<8>(), Some(time))))),
         ("epoll_wait, rounded up", Box::new(by_libc)),
         ("mio", Box::new(|time| poll.poll(&mut mio_events, Some(time)).expect("mio's poll"))),
-        ("polling", Box::new(|time| assert_eq!(poller.wait(&mut events, Some(time)).expect("polling's wait"), 0))),
+        (
+            "polling",
+            Box::new(|time| {
+                events.clear(); // its timer's are in it, though it does not show them
+                assert_eq!(poller.wait(&mut events, Some(time)).expect("polling's wait"), 0);
+            }),
+        ),
     ];
     let mut rows = Vec::new();
-    for (slack, slack_ns) in [("50 µs", 50_000), ("none", 1)] {
+    let mut measure = |slack: &str, slack_ns: libc::c_ulong| {
         // SAFETY: two numbers.
         unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, slack_ns) };
         for asked in ASKED_US {
             let mut given: [Vec<f64>; 4] = Default::default();
-            for round in 0..TIMES {
+            for round in 0..times {
                 for place in 0..waits.len() {
                     let place = (place + round) % waits.len();
                     let start = Instant::now();
@@ -125,8 +138,20 @@ pub fn timers() -> Result<Value> {
             }
             let medians: Vec<f64> = given.into_iter().map(|given| quartiles(given.into_iter())[1]).collect();
             let names: Vec<&str> = waits.iter().map(|(name, _)| *name).collect();
-            rows.push(json!({ "slack": slack, "asked_us": asked, "ways": names, "given_us": medians }));
+            rows.push(json!({ "name": slack, "asked_us": asked, "ways": names, "given_us": medians }));
         }
-    }
+    };
+    measure("50 µs", 50_000);
+    measure("none", 1);
+    stay_on(cpus()[0]);
+    beside(busy_if_idle, || measure("none, CPU kept awake", 1));
     Ok(rows.into())
+}
+
+/// For a while this thread takes what CPU time nobody else wants.
+fn busy_if_idle() {
+    let last = libc::sched_param { sched_priority: 0 };
+    // SAFETY: it is this thread's own, and `last` is what the kernel reads.
+    unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &last) };
+    (0..100_000).for_each(|_| std::hint::spin_loop());
 }

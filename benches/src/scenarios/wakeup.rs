@@ -1,6 +1,6 @@
 //! Waking a loop: by an eventfd that is read, by barepoll's waker, by mio's, by polling's.
 
-use super::{beside_another_thread, counter, ONE};
+use super::{beside_another_thread, counter, cpus, stay_on, ONE};
 use crate::wall::{Purpose, Way};
 use barepoll::{Epoll, Event, EventFd, EventFlags, Result, Waker};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -121,7 +121,7 @@ impl<B: Bell> PingPong<B> {
 /// There and back between two threads of one core: two wake-ups and two switches. Across cores most of the time is the sleeping
 /// core's own, and which of the two it is changes from chunk to chunk.
 pub fn wakeup(purpose: &Purpose) -> Result<serde_json::Value> {
-    stay_on_one_core();
+    stay_on(cpus()[0]);
     let usual = [PingPong::<ReadEventFd>::new()?, PingPong::new()?];
     let (ours, mio, polling) = (PingPong::<OurWaker>::new()?, PingPong::<Mio>::new()?, PingPong::<Polling>::new()?);
     Ok(scope(|scope| {
@@ -139,20 +139,6 @@ pub fn wakeup(purpose: &Purpose) -> Result<serde_json::Value> {
         polling.end();
         answer
     }))
-}
-
-/// This thread, and those that it starts.
-fn stay_on_one_core() {
-    // SAFETY: a set of CPUs is words, of which zero is the empty one; the kernel reads as many bytes as it is told.
-    let answer = unsafe {
-        let mut cpus: libc::cpu_set_t = std::mem::zeroed();
-        libc::sched_getaffinity(0, size_of_val(&cpus), &mut cpus);
-        let first = (0..libc::CPU_SETSIZE as usize).find(|cpu| libc::CPU_ISSET(*cpu, &cpus));
-        cpus = std::mem::zeroed();
-        libc::CPU_SET(first.unwrap_or(0), &mut cpus);
-        libc::sched_setaffinity(0, size_of_val(&cpus), &cpus)
-    };
-    assert_eq!(answer, 0, "sched_setaffinity");
 }
 
 /// A wake-up and the wait that it ends, without the switch of threads between: what the calls cost. Another thread is there, asleep, as
