@@ -444,6 +444,8 @@ fn the_numbers_of_the_program_without_libc_are_those_of_libc() {
         ("mount", libc::SYS_mount as u64),
         ("capget", libc::SYS_capget as u64),
         ("capset", libc::SYS_capset as u64),
+        ("prctl", libc::SYS_prctl as u64),
+        ("rt_sigreturn", libc::SYS_rt_sigreturn as u64),
         ("SIG_BLOCK", libc::SIG_BLOCK as u64),
         ("SIG_UNBLOCK", libc::SIG_UNBLOCK as u64),
         ("SIGCHLD", libc::SIGCHLD as u64),

@@ -22,8 +22,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for mut line in lines {
         let Some(name) = line.next() else { continue };
         let value = line.nth(column - 1).ok_or_else(|| format!("numbers.txt: {name} has no value for {port}"))?;
-        let (name, kind) =
-            (name.to_uppercase(), if matches!(name, "fork" | "clone") { "Option<usize>" } else { "usize" });
+        let (name, kind) = (
+            name.to_uppercase(),
+            if matches!(name, "fork" | "clone" | "sigreturn") { "Option<usize>" } else { "usize" },
+        );
         let value = match (value, kind) {
             ("-", _) => "None".to_string(),
             (value, "usize") => value.to_string(),

@@ -92,6 +92,8 @@ pub struct Kernel {
     arch: &'static str,
     package: &'static str,
     board: Board,
+    /// How many bytes its pages have, where that is why it is here.
+    pages: Option<&'static str>,
     targets: &'static [&'static str],
 }
 
@@ -103,7 +105,11 @@ const fn kernel(
     board: Board,
     targets: &'static [&'static str],
 ) -> Kernel {
-    Kernel { name, suite: Suite(suite), arch, package, board, targets }
+    Kernel { name, suite: Suite(suite), arch, package, board, pages: None, targets }
+}
+
+const fn with_pages(pages: &'static str, kernel: Kernel) -> Kernel {
+    Kernel { pages: Some(pages), ..kernel }
 }
 
 const X86_64: &str = "x86_64-unknown-linux-gnu";
@@ -127,19 +133,23 @@ pub const KERNELS: &[Kernel] = &[
     kernel("amd64-6.1", "bookworm", "amd64", "linux-image-6.1.*-cloud-amd64", PC, &[X86_64]),
     kernel("amd64-6.12", "trixie", "amd64", "linux-image-6.12.*-cloud-amd64", PC, &[X86_64]),
     kernel("amd64-7", "testing", "amd64", "linux-binary-7.*-amd64", PC, &[X86_64, X32, I686]),
+    kernel("i386-5.10", "bullseye", "i386", "linux-image-5.10.*-686-pae", PC, &[I686]),
     kernel("i386-6.1", "bookworm", "i386", "linux-image-6.1.*-686-pae", PC, &[I686]),
     kernel("arm64-5.10", "bullseye", "arm64", "linux-image-5.10.*-cloud-arm64", VIRT_64, &[AARCH64]),
     kernel("arm64-6.1", "bookworm", "arm64", "linux-image-6.1.*-cloud-arm64", VIRT_64, &[AARCH64, THUMB]),
     kernel("arm64-6.12", "trixie", "arm64", "linux-image-6.12.*-cloud-arm64", VIRT_64, &[AARCH64]),
     kernel("arm64-7", "testing", "arm64", "linux-binary-7.*-cloud-arm64", VIRT_MAX, &[AARCH64, AARCH64_SVE]),
-    kernel("arm64-7-16k", "testing", "arm64", "linux-binary-7.*-arm64-16k", VIRT_MAX, &[AARCH64]),
-    kernel("armhf-6.1", "bookworm", "armhf", "linux-image-6.1.*-armmp", VIRT_32, &[ARMV7, THUMB]),
-    kernel("armhf-7", "testing", "armhf", "linux-binary-7.*-armmp", VIRT_32, &[ARMV7, ARMV5]),
+    with_pages("16384", kernel("arm64-7-16k", "testing", "arm64", "linux-binary-7.*-arm64-16k", VIRT_MAX, &[AARCH64])),
+    kernel("armhf-6.1", "bookworm", "armhf", "linux-image-6.1.*-armmp", VIRT_32, &[ARMV7, ARMV5, THUMB]),
+    kernel("armhf-7", "testing", "armhf", "linux-binary-7.*-armmp", VIRT_32, &[ARMV7, ARMV5, THUMB]),
     kernel("s390x-6.1", "bookworm", "s390x", "linux-image-6.1.*-s390x", CCW, &[S390X]),
     kernel("s390x-7", "testing", "s390x", "linux-binary-7.*-s390x", CCW, &[S390X]),
     kernel("ppc64el-6.1", "bookworm", "ppc64el", "linux-image-6.1.*-powerpc64le", PSERIES, &[PPC64LE]),
     kernel("ppc64el-7", "testing", "ppc64el", "linux-binary-7.*-powerpc64le", PSERIES, &[PPC64LE]),
-    kernel("ppc64el-7-64k", "testing", "ppc64el", "linux-binary-7.*-powerpc64le-64k", PSERIES, &[PPC64LE]),
+    with_pages(
+        "65536",
+        kernel("ppc64el-7-64k", "testing", "ppc64el", "linux-binary-7.*-powerpc64le-64k", PSERIES, &[PPC64LE]),
+    ),
     kernel("riscv64-7", "testing", "riscv64", "linux-binary-7.*-riscv64", VIRT_RISCV, &[RISCV64, RISCV64_V]),
     kernel(
         "loong64-7",
@@ -220,7 +230,7 @@ pub fn run_all(progress: &Progress, cache: &Cache, kernels: &[&'static Kernel]) 
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
                 while let Some((place, (kernel, target))) = next() {
-                    let name = format!("{} {}", kernel.name, target.split('-').next().unwrap_or(target));
+                    let name = format!("{} {}", kernel.name, targets::short(target));
                     let job = progress.job(name.clone());
                     let answer = boot(cache, kernel, target, &job);
                     job.done(&answer.as_ref().map_or("FAILED".into(), Run::summary));
@@ -277,7 +287,13 @@ fn boot(cache: &Cache, kernel: &Kernel, target: &str, job: &Job) -> Result<Run, 
     let output = run_within(&mut qemu, LIMIT)?;
     let console = output.replace('\r', "");
     let on = format!("Linux {} ({})", package.version, kernel.name);
-    Run::read(target.name, &on, &console, start.elapsed().as_secs_f32(), &[]).map_err(|why| {
+    let run = Run::read(target.name, &on, &console, start.elapsed().as_secs_f32(), &[]);
+    let as_asked = run.and_then(|run| match (run.processors == board.cpus, kernel.pages) {
+        (true, None) => Ok(run),
+        (true, Some(pages)) if run.pages == pages => Ok(run),
+        _ => Err(format!("{on} has {} processors and pages of {}, not what was asked for", run.processors, run.pages)),
+    });
+    as_asked.map_err(|why| {
         let log = cache.root().join("logs").join(format!("{}-{}.log", kernel.name, target.name));
         let kept = fs::create_dir_all(cache.root().join("logs")).and_then(|()| fs::write(&log, &console));
         match kept {

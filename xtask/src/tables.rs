@@ -2,7 +2,7 @@
 
 use crate::conformance::Run;
 use crate::shell::root;
-use crate::targets::TARGETS;
+use crate::targets::{short, TARGETS};
 use crate::{kernels, report};
 use std::collections::BTreeMap;
 use std::fs;
@@ -84,8 +84,7 @@ pub fn architectures(runs: &[Run]) -> String {
             order.push(port.clone());
         }
         let row = rows.entry(port).or_default();
-        let (short, _) = target.name.split_once("-unknown").unwrap_or((target.name, ""));
-        push(&mut row.targets, short.to_string() + if target.stable { "" } else { " (nightly)" });
+        push(&mut row.targets, short(target.name).to_string() + if target.stable { "" } else { " (nightly)" });
         for run in runs.iter().filter(|run| run.target == target.name) {
             push(&mut row.machines, run.machine.clone());
             match kernels::of(&run.on) {

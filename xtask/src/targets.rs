@@ -156,6 +156,15 @@ pub const TARGETS: &[Target] = &[
     nightly("csky-unknown-linux-gnuabiv2", &[], "compiles; there is no emulator and no linker"),
 ];
 
+/// A target's name without its vendor and system, as `x32` or `riscv64gc+v`.
+pub fn short(name: &str) -> &str {
+    match name.split_once("-unknown") {
+        Some((_, rest)) if rest.ends_with("gnux32") => "x32",
+        Some((cpu, _)) => cpu,
+        None => name,
+    }
+}
+
 /// What `--quick` runs: both endiannesses, both widths, errors by sign and by flag.
 pub const QUICK: [&str; 5] = [
     "aarch64-unknown-linux-gnu",

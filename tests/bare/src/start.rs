@@ -52,11 +52,9 @@ pub fn restorer() -> Option<(usize, usize)> {
 #[cfg(target_arch = "x86_64")]
 core::arch::global_asm!(
     "return_from_signal:",
-    #[cfg(target_pointer_width = "64")]
-    "mov eax, 15",
-    #[cfg(target_pointer_width = "32")]
-    "mov eax, 0x40000201",
+    "mov eax, {nr}",
     "syscall",
+    nr = const crate::system::nr::RT_SIGRETURN,
 );
 
 // From Thumb code too the handler returns to ARM code.
@@ -66,8 +64,9 @@ core::arch::global_asm!(
     ".balign 4",
     ".type return_from_signal, %function",
     "return_from_signal:",
-    "mov r7, #119",
-    "svc #0"
+    "mov r7, #{nr}",
+    "svc #0",
+    nr = const SIGRETURN,
 );
 
 // 32-bit SPARC has two kinds of signal frame. A handler that takes no siginfo finds the older, which `sigreturn` alone undoes.
@@ -76,8 +75,20 @@ core::arch::global_asm!(
     "return_from_signal:",
     "nop",
     "nop",
+    "mov {nr}, %g1",
     #[cfg(target_arch = "sparc64")]
-    "mov 101, %g1; ta 0x6d",
+    "ta 0x6d",
     #[cfg(target_arch = "sparc")]
-    "mov 216, %g1; ta 0x10",
+    "ta 0x10",
+    #[cfg(target_arch = "sparc64")]
+    nr = const crate::system::nr::RT_SIGRETURN,
+    #[cfg(target_arch = "sparc")]
+    nr = const SIGRETURN,
 );
+
+/// What undoes the older kind of signal frame, which a handler that takes no siginfo finds.
+#[cfg(any(target_arch = "arm", target_arch = "sparc"))]
+const SIGRETURN: usize = match crate::system::nr::SIGRETURN {
+    Some(nr) => nr,
+    None => panic!("a machine with such a frame has the call"),
+};

@@ -10,6 +10,7 @@ pub use machine::run;
 #[cfg(target_arch = "aarch64")]
 mod machine {
     use crate::conformance::registers::Widened;
+    use crate::system::nr;
     use barepoll::arch::syscall1;
 
     #[target_feature(enable = "sve")]
@@ -19,11 +20,10 @@ mod machine {
 
     /// Runs the victim, where the machine has SVE in a function that may use it.
     pub fn run(victim: Widened<'_>) -> bool {
-        const PRCTL: usize = 167;
         /// An error where there is no SVE.
         const PR_SVE_GET_VL: usize = 51;
         // SAFETY: no pointer.
-        let has_sve = unsafe { syscall1::<PRCTL>(PR_SVE_GET_VL) } > 0;
+        let has_sve = unsafe { syscall1::<{ nr::PRCTL }>(PR_SVE_GET_VL) } > 0;
         if !has_sve {
             return victim.run();
         }
