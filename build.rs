@@ -18,6 +18,7 @@ fn main() {
     let port = match (&*arch, &*var("CARGO_CFG_TARGET_POINTER_WIDTH").unwrap_or_default()) {
         ("x86_64", "32") => "x32",
         ("aarch64", "32") => refuse("has an ABI (ILP32) that no released Linux has"),
+        ("mips64" | "mips64r6", "32") => refuse("has an ABI (n32) of numbers that no port has"),
         ("wasm32", _) => refuse("makes its calls by imports, and barepoll has only ports that trap"),
         ("mips32r6", _) => "mips",
         ("mips64r6", _) => "mips64",

@@ -116,10 +116,13 @@ impl Epoll {
     /// # Errors
     ///
     /// - `EEXIST`: registered already.
-    /// - `EINVAL`: `source` is this epoll; or [`EventFlags::EXCLUSIVE`] with a flag it does not go with, or on an epoll.
+    /// - `EINVAL`: `source` is this epoll; or [`EventFlags::EXCLUSIVE`] with a flag it does not go with, or on an epoll; or this was made
+    ///   `From` a descriptor that is no epoll's.
     /// - `ELOOP`: epolls would watch each other in a circle, or nest too deep.
     /// - `EPERM`: a regular file, a directory or `/dev/null`, which is always ready and cannot be watched.
-    /// - `ENOSPC`: this user watches as many as `/proc/sys/fs/epoll/max_user_watches` allows. `ENOMEM`: no memory.
+    /// - `ENOSPC`: this user watches as many as `/proc/sys/fs/epoll/max_user_watches` allows. `ENOMEM`: the kernel has no memory for one
+    ///   more.
+    /// - `EBADF`: `source` was opened with `O_PATH`, or what this was made from.
     ///
     /// See [`epoll_ctl(2)`](https://man7.org/linux/man-pages/man2/epoll_ctl.2.html).
     #[doc(alias = "epoll_ctl")]
@@ -144,8 +147,10 @@ impl Epoll {
     /// # Errors
     ///
     /// - `ENOENT`: not registered.
-    /// - `EINVAL`: `source` is this epoll; or [`EventFlags::EXCLUSIVE`] is asked for or was before: it cannot be changed.
-    /// - `EPERM`: a regular file, a directory or `/dev/null`. `ENOMEM`: no memory.
+    /// - `EINVAL`: `source` is this epoll; or [`EventFlags::EXCLUSIVE`] is asked for or was before: it cannot be changed; or this was made
+    ///   `From` a descriptor that is no epoll's.
+    /// - `EPERM`: a regular file, a directory or `/dev/null`. `ENOMEM`: the kernel has no memory for the change.
+    /// - `EBADF`: `source` was opened with `O_PATH`, or what this was made from.
     ///
     /// See [`epoll_ctl(2)`](https://man7.org/linux/man-pages/man2/epoll_ctl.2.html).
     #[doc(alias = "epoll_ctl")]
@@ -170,7 +175,9 @@ impl Epoll {
     /// # Errors
     ///
     /// - `ENOENT`: not registered.
-    /// - `EINVAL`: `source` is this epoll. `EPERM`: a regular file, a directory or `/dev/null`.
+    /// - `EINVAL`: `source` is this epoll, or this was made `From` a descriptor that is no epoll's. `EPERM`: a regular file, a directory or
+    ///   `/dev/null`.
+    /// - `EBADF`: `source` was opened with `O_PATH`, or what this was made from.
     ///
     /// See [`epoll_ctl(2)`](https://man7.org/linux/man-pages/man2/epoll_ctl.2.html).
     #[doc(alias = "epoll_ctl")]
@@ -217,7 +224,8 @@ impl Epoll {
     /// # Errors
     ///
     /// - `EINTR`: a signal handler ran. [`wait_uninterrupted`](Self::wait_uninterrupted) goes on instead.
-    /// - `EINVAL`: `events` is empty.
+    /// - `EINVAL`: `events` is empty, or this was made `From` a descriptor that is no epoll's; `EBADF`: from one that was opened with
+    ///   `O_PATH`.
     ///
     /// See [`epoll_wait(2)`](https://man7.org/linux/man-pages/man2/epoll_wait.2.html).
     #[doc(alias = "epoll_wait")]
@@ -278,7 +286,7 @@ impl Epoll {
     ///
     /// # Errors
     ///
-    /// `EINVAL`: `events` is empty. Where a sandbox forbids `clock_gettime`, its error.
+    /// As [`wait`](Self::wait), but no `EINTR`. Where a sandbox forbids `clock_gettime`, its error.
     ///
     /// See [`epoll_wait(2)`](https://man7.org/linux/man-pages/man2/epoll_wait.2.html).
     #[doc(alias = "epoll_wait")]
@@ -291,6 +299,7 @@ impl Epoll {
     ) -> Result<&'b mut [Event]> {
         let mut left = Timeout::new(timeout);
         let deadline = match timeout {
+            _ if events.is_empty() => None, // an error without a call
             None | Some(Duration::ZERO) => None,
             Some(timeout) => Some(Timespec::from(timeout).after(fallback::monotonic_time()?)),
         };
@@ -391,7 +400,8 @@ impl Epoll {
     ///
     /// # Errors
     ///
-    /// - `ENOTTY`: the kernel is older than 6.9. `EINVAL` or `EOPNOTSUPP`: it was built without busy polling.
+    /// - `ENOTTY`: the kernel is older than 6.9, or this was made `From` a descriptor that is no epoll's. `EINVAL` or `EOPNOTSUPP`: the
+    ///   kernel was built without busy polling.
     ///   `ENOSYS`: an emulator that does not know the request.
     ///
     /// See [`ioctl_eventpoll(2)`](https://man7.org/linux/man-pages/man2/ioctl_eventpoll.2.html).
@@ -425,7 +435,8 @@ impl Epoll {
     /// # Errors
     ///
     /// - `EINVAL`: `busy_poll_usecs` is above `i32::MAX`. `EPERM`: a budget above 64 without `CAP_NET_ADMIN`.
-    /// - `ENOTTY`: the kernel is older than 6.9. `EINVAL` or `EOPNOTSUPP`: it was built without busy polling.
+    /// - `ENOTTY`: the kernel is older than 6.9, or this was made `From` a descriptor that is no epoll's. `EINVAL` or `EOPNOTSUPP`: the
+    ///   kernel was built without busy polling.
     ///   `ENOSYS`: an emulator that does not know the request.
     ///
     /// See [`ioctl_eventpoll(2)`](https://man7.org/linux/man-pages/man2/ioctl_eventpoll.2.html).

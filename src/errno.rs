@@ -19,8 +19,8 @@ pub type Result<T, E = Errno> = core::result::Result<T, E>;
 
 /// An error number of the kernel: a name where this crate knows one, and any value from 1 to 4095.
 ///
-/// `EWOULDBLOCK` is `EAGAIN`, and `ENOTSUP` is `EOPNOTSUPP`. Values differ between architectures (`ENOSYS` is 38, 89 on MIPS, 90 on SPARC), so compare with the constants.
-/// A `Result<(), Errno>` is two bytes.
+/// `EWOULDBLOCK` is `EAGAIN`, and `ENOTSUP` is `EOPNOTSUPP`. Values differ between architectures (`ENOSYS` is 38, 89 on MIPS, 90 on
+/// SPARC), so compare with the constants. A `Result<(), Errno>` is two bytes.
 ///
 /// See [`errno(3)`](https://man7.org/linux/man-pages/man3/errno.3.html).
 ///

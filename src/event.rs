@@ -270,7 +270,7 @@ const _: () = {
     };
     let mut i = 0;
     while i < 4 {
-        // SAFETY: `events` and `data` are eleven initialised bytes and one; these are four of each.
+        // SAFETY: `events` and `data` are initialised; these are bytes of the two.
         unsafe { assert!(event[i].assume_init() == i as u8 + 1 && event[arch::EVENT_DATA + i].assume_init() == !0) };
         // SAFETY: these are the last four bytes of `data`.
         unsafe { assert!(event[arch::EVENT_DATA + 4 + i].assume_init() == !0) };

@@ -44,7 +44,7 @@ impl EventFd {
     ///
     /// - `EINVAL`: an unknown flag.
     /// - `EMFILE`: this process has no descriptor left. `ENFILE`: the system has no file left.
-    /// - `ENODEV`: the kernel could not mount its anonymous inodes. `ENOMEM`: no memory.
+    /// - `ENODEV`: the kernel could not mount its anonymous inodes. `ENOMEM`: it has no memory for the counter.
     ///
     /// See [`eventfd2(2)`](https://man7.org/linux/man-pages/man2/eventfd.2.html).
     #[doc(alias = "eventfd")]

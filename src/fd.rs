@@ -25,21 +25,72 @@ mod bare {
     use core::mem;
 
     /// A descriptor's number.
+    ///
+    /// ```
+    /// use barepoll::fd::{AsRawFd, RawFd};
+    /// use barepoll::Epoll;
+    ///
+    /// let epoll = Epoll::new()?;
+    /// let number: RawFd = epoll.as_raw_fd();
+    /// drop(epoll);
+    /// println!("{number} is nothing's now, and soon another file's");
+    /// # Ok::<(), barepoll::Errno>(())
+    /// ```
     pub type RawFd = i32;
 
     /// Something with a descriptor that can be lent. For the standard library's sockets and files, switch on feature `std`.
+    ///
+    /// ```
+    /// use barepoll::fd::{AsFd, BorrowedFd};
+    /// use barepoll::{Epoll, EventData, EventFd, EventFdFlags, EventFlags};
+    ///
+    /// struct Queue {
+    ///     filled: EventFd,
+    /// }
+    ///
+    /// impl AsFd for Queue {
+    ///     fn as_fd(&self) -> BorrowedFd<'_> {
+    ///         self.filled.as_fd()
+    ///     }
+    /// }
+    ///
+    /// let queue = Queue { filled: EventFd::new(0, EventFdFlags::CLOEXEC)? };
+    /// Epoll::new()?.add(&queue, EventData::new_u64(1), EventFlags::IN)?;
+    /// # Ok::<(), barepoll::Errno>(())
+    /// ```
     pub trait AsFd {
         /// Lends the descriptor.
         fn as_fd(&self) -> BorrowedFd<'_>;
     }
 
     /// Something with a descriptor's number.
+    ///
+    /// ```
+    /// use barepoll::fd::AsRawFd;
+    /// use barepoll::{Epoll, EventData, EventFd, EventFdFlags, EventFlags};
+    ///
+    /// let (epoll, eventfd) = (Epoll::new()?, EventFd::new(0, EventFdFlags::CLOEXEC)?);
+    /// // Its events will say which descriptor they are of.
+    /// epoll.add(&eventfd, EventData::new_fd(eventfd.as_raw_fd()), EventFlags::IN)?;
+    /// # Ok::<(), barepoll::Errno>(())
+    /// ```
     pub trait AsRawFd {
         /// The number, for as long as the descriptor stays open.
         fn as_raw_fd(&self) -> RawFd;
     }
 
     /// Something made from a descriptor's number.
+    ///
+    /// ```
+    /// use barepoll::fd::FromRawFd;
+    /// use barepoll::{raw, EventFd};
+    ///
+    /// let fd = raw::eventfd2(3, raw::EFD_CLOEXEC)?;
+    /// // SAFETY: the call has just made it, and nobody else knows of it.
+    /// let eventfd = unsafe { EventFd::from_raw_fd(fd) };
+    /// assert_eq!(eventfd.read()?, 3);
+    /// # Ok::<(), barepoll::Errno>(())
+    /// ```
     pub trait FromRawFd {
         /// Takes the descriptor over.
         ///
@@ -50,12 +101,37 @@ mod bare {
     }
 
     /// Something that gives its descriptor up.
+    ///
+    /// ```
+    /// use barepoll::fd::IntoRawFd;
+    /// use barepoll::{raw, Epoll};
+    ///
+    /// let fd = Epoll::new()?.into_raw_fd(); // which stays open
+    /// // SAFETY: it is this program's own now.
+    /// unsafe { raw::close(fd)? };
+    /// # Ok::<(), barepoll::Errno>(())
+    /// ```
     pub trait IntoRawFd {
         /// The number of a descriptor that is now the caller's to close.
         fn into_raw_fd(self) -> RawFd;
     }
 
     /// A descriptor that somebody else keeps open for `'fd`.
+    ///
+    /// ```
+    /// use barepoll::fd::{AsFd, BorrowedFd};
+    /// use barepoll::{Epoll, Errno, EventData, EventFd, EventFdFlags, EventFlags};
+    ///
+    /// fn watch(epoll: &Epoll, source: BorrowedFd<'_>) -> barepoll::Result<()> {
+    ///     epoll.add(source, EventData::new_u64(1), EventFlags::IN)
+    /// }
+    ///
+    /// let (epoll, eventfd) = (Epoll::new()?, EventFd::new(0, EventFdFlags::CLOEXEC)?);
+    /// let lent = eventfd.as_fd();
+    /// watch(&epoll, lent)?; // a copy: nothing is closed
+    /// assert_eq!(watch(&epoll, lent), Err(Errno::EEXIST));
+    /// # Ok::<(), Errno>(())
+    /// ```
     #[derive(Copy, Clone)]
     #[repr(transparent)]
     pub struct BorrowedFd<'fd> {
@@ -91,6 +167,18 @@ mod bare {
 
     /// A descriptor that is closed when this is dropped. What the close says is ignored: on Linux the descriptor is gone all
     /// the same.
+    ///
+    /// ```
+    /// use barepoll::fd::OwnedFd;
+    /// use barepoll::{EventFd, EventFdFlags};
+    ///
+    /// let owned: OwnedFd = EventFd::new(2, EventFdFlags::CLOEXEC)?.into();
+    /// let eventfd = EventFd::from(owned); // the same descriptor, and no call
+    /// assert_eq!(eventfd.read()?, 2);
+    /// # Ok::<(), barepoll::Errno>(())
+    /// ```
+    ///
+    /// See [`close(2)`](https://man7.org/linux/man-pages/man2/close.2.html).
     #[repr(transparent)]
     pub struct OwnedFd {
         fd: RawFd,

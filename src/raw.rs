@@ -172,7 +172,8 @@ pub(crate) fn create_epoll<T: FromRawFd>(flags: u32) -> Result<T> {
 /// - `EINVAL`: `epfd` is no epoll, or is `fd`; an unknown `op`; a use of [`EPOLLEXCLUSIVE`] that is not allowed.
 /// - `ELOOP`: epolls would watch each other in a circle, or nest more than five deep.
 /// - `ENOENT`: change or removal of a descriptor that is not registered.
-/// - `ENOMEM`; `ENOSPC`: this user watches as many as `/proc/sys/fs/epoll/max_user_watches` allows.
+/// - `ENOMEM`: the kernel has no memory for it. `ENOSPC`: this user watches as many as
+///   `/proc/sys/fs/epoll/max_user_watches` allows.
 /// - `EPERM`: `fd` is a file that is always ready (a regular file, a directory, `/dev/null`).
 /// - `EFAULT`: `event` is not readable.
 ///
@@ -338,7 +339,7 @@ pub unsafe fn epoll_pwait2(
 ///
 /// - `EINVAL`: an unknown flag.
 /// - `EMFILE`: this process has no descriptor left. `ENFILE`: the system has no file left.
-/// - `ENODEV`: the kernel could not mount its anonymous inodes. `ENOMEM`: no memory.
+/// - `ENODEV`: the kernel could not mount its anonymous inodes. `ENOMEM`: it has no memory for the counter.
 #[inline]
 pub fn eventfd2(initval: u32, flags: u32) -> Result<RawFd> {
     create_eventfd(initval, flags)
@@ -395,7 +396,12 @@ pub unsafe fn close(fd: RawFd) -> Result<()> {
 ///
 /// # Errors
 ///
-/// `EAGAIN` (nonblocking, nothing there), `EBADF`, `EFAULT`, `EINTR`, `EINVAL`, `EIO`, and what the descriptor's kind adds.
+/// - `EAGAIN`: nothing is there, and the descriptor is nonblocking.
+/// - `EBADF`: `fd` is not open, or not for reading. `EFAULT`: `buf` is not writable.
+/// - `EINTR`: a signal handler ran before anything was read.
+/// - `EINVAL`: an eventfd with a `len` below eight, or a kind that cannot be read, as an epoll.
+/// - `EIO`: the device failed, or it is a terminal, and this process is in the background and ignores `SIGTTIN`.
+/// - What the descriptor's kind adds: a socket, that its peer has reset the connection.
 ///
 /// # Safety
 ///
@@ -437,8 +443,14 @@ pub(crate) unsafe fn read_exact(fd: RawFd, buf: *mut u8, len: usize) -> Result<(
 ///
 /// # Errors
 ///
-/// `EAGAIN` (nonblocking, no room), `EBADF`, `EFAULT`, `EINTR`, `EINVAL`, `EIO`, `ENOSPC`, `EPIPE`, and what the
-/// descriptor's kind adds.
+/// - `EAGAIN`: there is no room, and the descriptor is nonblocking.
+/// - `EBADF`: `fd` is not open, or not for writing. `EFAULT`: `buf` is not readable.
+/// - `EINTR`: a signal handler ran before anything was written.
+/// - `EINVAL`: an eventfd with a `len` below eight (since Linux 6.9: other than eight) or the value `u64::MAX`; or a kind that cannot be
+///   written, as an epoll.
+/// - `EIO`: the device failed. `ENOSPC`: it is full. `EDQUOT`: this user's share of it is.
+/// - `EPIPE`: nobody reads the other end. `SIGPIPE` comes with it, and ends a program that does not ignore it.
+/// - What the descriptor's kind adds: a socket, that its peer has reset the connection.
 ///
 /// # Safety
 ///
@@ -466,7 +478,10 @@ pub unsafe fn write(fd: RawFd, buf: *const u8, len: usize) -> Result<usize> {
 ///
 /// # Errors
 ///
-/// `ENOTTY`: the descriptor does not know `request`. `EBADF`, `EFAULT`, `EINVAL`, and what the request adds.
+/// - `ENOTTY`: the descriptor's kind knows no such request. `EINVAL`: it is not valid with this `arg`; so says an epoll too of a request
+///   that it does not know.
+/// - `EBADF`: `fd` is not open. `EFAULT`: what `arg` points to is not readable or writable.
+/// - What the request adds; for an epoll's two, [`Epoll::set_busy_poll`](crate::Epoll::set_busy_poll) says what.
 ///
 /// # Safety
 ///

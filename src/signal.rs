@@ -44,7 +44,7 @@ impl SigSet {
     }
 
     /// Every signal. `SIGKILL` and `SIGSTOP` cannot be masked all the same. libc's own are among them: while a thread waits with this
-    /// mask, another's `setuid` or `pthread_cancel` waits for it.
+    /// mask, another's `setuid` waits for it, and a `pthread_cancel` takes effect only then.
     ///
     /// ```
     /// assert!(barepoll::SigSet::full().contains(15));

@@ -70,7 +70,7 @@ impl Waker {
     ///
     /// # Errors
     ///
-    /// As [`EventFd::new`] and [`Epoll::add`]: `EMFILE`, `ENFILE`, `ENODEV`, `ENOMEM`, `ENOSPC`.
+    /// As [`EventFd::new`] (`EMFILE`, `ENFILE`, `ENODEV`, `ENOMEM`) and [`Epoll::add`] (`ENOSPC`, `ENOMEM`), which say what each means.
     ///
     /// See [`eventfd(2)`](https://man7.org/linux/man-pages/man2/eventfd.2.html) and
     /// [`epoll_ctl(2)`](https://man7.org/linux/man-pages/man2/epoll_ctl.2.html).
@@ -100,8 +100,8 @@ impl Waker {
     /// # Errors
     ///
     /// Only where something forbids the write, as a seccomp filter (`EPERM`), or where unsafe code has closed the descriptor
-    /// (`EBADF`): elsewhere, whoever cannot return an error may `expect` none. The waker is as before then, and another call tries
-    /// again; a call of another thread's that took this one for under way gave `Ok`, and is lost with it. A full counter is no error, but emptied.
+    /// (`EBADF`): elsewhere, whoever cannot return an error may `expect` none. Another call tries again then. A `wake` of another thread
+    /// that returned `Ok` because this one was under way is lost with it. A full counter is no error: it is emptied.
     ///
     /// See [`write(2)`](https://man7.org/linux/man-pages/man2/write.2.html).
     #[doc(alias = "eventfd_write")]

@@ -1,7 +1,8 @@
 //! csky: `trap 0`.
 //!
 //! The number goes in r7, arguments in r0–r5 (a0–a3, then r4, r5); the result comes back in r0, a failure as −errno. The kernel
-//! keeps everything else (`arch/csky/kernel/entry.S`). rustc refuses r7 as an operand: it is saved by hand.
+//! keeps everything else (`arch/csky/kernel/entry.S`). rustc refuses r7 as an operand: it is saved by hand,
+//! by shifts of nothing, as `mov16` takes r0–r15 alone.
 
 pub use crate::arch::generic::*;
 
@@ -11,7 +12,7 @@ trap! {
             let ret: usize;
             // SAFETY: the caller vouches for the call; r7 is put back, and nothing else but r0 changes.
             unsafe {
-                core::arch::asm!("mov16 {r7}, r7", "mov16 r7, {nr}", "trap32 0", "mov16 r7, {r7}", nr = in(reg) NR, r7 = out(reg) _,
+                core::arch::asm!("lsli32 {r7}, r7, 0", "movi32 r7, {nr}", "trap32 0", "lsli32 r7, {r7}, 0", nr = const NR, r7 = out(reg) _,
                     inlateout("r0") $a => ret, $(in($reg) $arg,)* options(nostack));
             }
             ret as isize

@@ -25,6 +25,11 @@ pub struct Options {
 const BY_HAND: &str = "_by_hand";
 /// Words that no function here may contain: nothing panics, and no buffer is cleared.
 const FORBIDDEN: &[&str] = &["panic", "memset", "memcpy", "bzero", "unwrap_failed", "slice_index"];
+/// How the compiler's functions are called that divide 64 bits in a loop. Nothing may call one, inlined or not.
+const DIVISIONS: &[&str] = &["divdi3", "moddi3", "ldivmod"];
+
+/// What has no like by hand: that it has no forbidden word, and does not grow, is all.
+const WITHOUT_TWIN: &str = "wait_given";
 
 /// Where the straight path is longer, and by how much: on mips64 before release 6, of the same comparison LLVM makes conditional
 /// moves by hand, and a branch here, for which it keeps the 8 in a register of its caller's.
@@ -82,12 +87,17 @@ fn compare(progress: &Progress, cache: &Cache, targets: &[&'static Target], show
     let (mut counts, mut wrong) = (Counts::new(), Vec::new());
     for target in targets {
         job.at(target.name);
-        let functions = compile(cache, target)?;
+        let text = cross::emit(cache, target, "codegen", "asm")?;
+        let mut functions = functions(&text);
+        // A trap out of line stands where it was used first.
+        functions.extend(traps(&cross::emit(cache, target, "barepoll", "asm")?));
         let target = target.name;
-        for (name, code) in functions.iter().filter(|(name, _)| !name.ends_with(BY_HAND)) {
-            let none = Vec::new();
-            let by_hand = functions.get(&format!("{name}{BY_HAND}")).unwrap_or(&none);
-            let (ours, limit) = (straight(code), straight(by_hand));
+        let divisions = text.lines().filter(|line| DIVISIONS.iter().any(|word| line.contains(word)));
+        wrong.extend(divisions.map(|line| format!("{target}: 64 bits are divided: {}", line.trim())));
+        for (name, code) in functions.iter().filter(|(name, _)| !name.ends_with(BY_HAND) && !is_trap(name)) {
+            let by_hand = functions.get(&format!("{name}{BY_HAND}")).map_or(&[][..], Vec::as_slice);
+            let ours = straight(code, &functions);
+            let limit = if name == WITHOUT_TWIN { ours } else { straight(by_hand, &functions) };
             counts.entry(target).or_default().insert(name.clone(), (ours, limit));
             let more = ALLOWANCES.iter().find(|(cpu, call, _)| target.starts_with(cpu) && call == name);
             let allowed = limit + more.map_or(0, |(_, _, more)| *more);
@@ -132,28 +142,39 @@ fn table(counts: &Counts) -> String {
     report::markdown(&header, rows)
 }
 
-/// How many instructions lead straight to the first return: what a call that succeeds executes.
-fn straight(code: &[String]) -> usize {
+/// How many instructions lead straight to the first return: what a call that succeeds executes, in a trap out of line too.
+fn straight(code: &[String], functions: &Functions) -> usize {
     let is_return = |line: &String| {
         let mut words = line.split_whitespace();
         let (name, operands) = (words.next().unwrap_or_default(), words.collect::<String>());
         RETURNS.contains(&name) || RETURNS_BY_OPERAND.iter().any(|end| operands.ends_with(end))
     };
-    code.iter().position(is_return).map_or(code.len(), |at| at + 1)
+    let own = code.iter().position(is_return).map_or(code.len(), |at| at + 1);
+    let is_called = |name: &str| is_trap(name) && code[..own].iter().any(|line| line.contains(name));
+    let called = functions.iter().filter(|(name, _)| is_called(name));
+    own + called.map(|(_, trap)| straight(trap, &Functions::new())).sum::<usize>()
 }
 
-/// The instructions of each function of the `codegen` package, compiled for a target.
-fn compile(cache: &Cache, target: &Target) -> Result<BTreeMap<String, Vec<String>>, String> {
-    Ok(functions(&cross::emit(cache, target, "codegen", "asm")?))
+/// The instructions of each function, by its name.
+type Functions = BTreeMap<String, Vec<String>>;
+
+/// Whether this is what the compiler calls a port's function that traps.
+fn is_trap(name: &str) -> bool {
+    name.contains("port") && name.contains("syscall")
 }
 
-/// Splits assembly into the functions with plain names and their instructions.
-fn functions(text: &str) -> BTreeMap<String, Vec<String>> {
-    let mut functions: BTreeMap<String, Vec<String>> = BTreeMap::new();
+/// The traps out of line among the functions of assembly.
+fn traps(text: &str) -> Functions {
+    functions(text).into_iter().filter(|(name, _)| is_trap(name)).collect()
+}
+
+/// Splits assembly into the functions with plain names, and the traps, and their instructions.
+fn functions(text: &str) -> Functions {
+    let mut functions = Functions::new();
     let mut current = None;
     for line in text.lines() {
         if let Some(label) = line.strip_suffix(':') {
-            if label.starts_with(|c: char| c.is_ascii_lowercase()) {
+            if label.starts_with(|c: char| c.is_ascii_lowercase()) || is_trap(label) {
                 current = Some(label.to_string());
                 functions.insert(label.to_string(), Vec::new());
             } else if label.starts_with(".Lfunc_end") || label.starts_with("_ZN") || label.starts_with("_R") {

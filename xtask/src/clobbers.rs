@@ -178,7 +178,8 @@ impl Trap<'_> {
             let operands = |line: &&str| {
                 let (_, operands) = line.split_once(' ')?;
                 let (to, from) = operands.split_once(',')?;
-                Some((to.trim().to_string(), from.trim().to_string()))
+                // A shift by nothing moves any of csky's registers.
+                Some((to.trim().to_string(), from.trim().trim_end_matches(", 0").to_string()))
             };
             lines.iter().filter_map(operands).collect::<Vec<_>>()
         };

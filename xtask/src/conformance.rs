@@ -40,6 +40,9 @@ pub struct Known {
     pub why: &'static str,
 }
 
+/// What is said of a program that ended too soon.
+pub const NO_END: &str = "printed no closing count";
+
 impl Run {
     /// Reads the lines that a program printed. An error where they do not end in a closing count that is theirs.
     pub fn read(target: &str, on: &str, output: &str, seconds: f32, known: &'static [Known]) -> Result<Self, String> {
@@ -74,7 +77,7 @@ impl Run {
         match closing {
             Some(closing) if closing == counted && passed > 0 => Ok(run),
             Some(closing) => Err(format!("{target} on {on} says {closing}, and its lines say {counted}")),
-            None => Err(format!("{target} on {on} printed no closing count; its last lines:\n{}", last(output))),
+            None => Err(format!("{target} on {on} {NO_END}; its last lines:\n{}", last(output))),
         }
     }
 
@@ -93,10 +96,13 @@ impl Run {
 
     /// What failed and nobody but the crate is to blame for.
     pub fn failures(&self) -> Vec<String> {
-        let failed = self.checks.iter().filter(|check| check.known.is_none()).filter_map(|check| {
-            Some(format!("{} on {}: {}: {}", self.target, self.on, check.name, check.failure.as_deref()?))
-        });
-        failed.collect()
+        self.failed().map(|(name, why)| format!("{} on {}: {name}: {why}", self.target, self.on)).collect()
+    }
+
+    /// The names of those, and why they failed.
+    pub fn failed(&self) -> impl Iterator<Item = (&str, &str)> {
+        let unknown = self.checks.iter().filter(|check| check.known.is_none());
+        unknown.filter_map(|check| Some((check.name.as_str(), check.failure.as_deref()?)))
     }
 
     /// `200`, or `199 + 1 known`.

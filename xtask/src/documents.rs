@@ -1,13 +1,14 @@
-//! The commands of cargo's that documents name: each is run as it stands there, or is one that another command of this project runs;
-//! and the tables in documents that come from this project's own.
+//! The commands of cargo's that documents name: each is run as it stands there, or is one that another command of this project runs; this
+//! project's own are steps of a full test, or are run. And the tables in documents that come from this project's own.
 
 use crate::cross;
 use crate::debian::Cache;
 use crate::progress::Progress;
-use crate::shell::{cargo, cargo_of, root, run};
+use crate::shell::{both, capture, cargo, cargo_of, root, run};
 use crate::tables::{Document, TESTING};
 use crate::{kernels, report, toolchain, Arguments};
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
@@ -85,6 +86,58 @@ const COMMANDS: &[(&str, Proof)] = &[
     ("cargo publish", Proof::By("package")),
 ];
 
+/// What shows that a command of this project's own works.
+enum Own {
+    /// A full test calls this function, which is the command or does the same for a shorter time.
+    In(&'static str),
+    /// Run with these words, it prints that, however it ends.
+    Prints(&'static str, &'static str),
+    /// Nothing: it measures for minutes, and has no shorter form. Whoever writes its table runs it.
+    Measures,
+}
+
+/// Every command of this project's own, by the words that it begins with; the longer before the shorter.
+const OWN: &[(&str, Own)] = &[
+    ("", Own::Prints("", "The project's own commands")),
+    ("test --list", Own::Prints("test --list", "qemu-s390x")),
+    ("test --kernel", Own::In("kernels::run_all")),
+    ("test --target", Own::In("emulated::run_all")),
+    ("test", Own::In("native::tests")),
+    ("table", Own::In("README.check")),
+    ("asm", Own::In("asm::run_checks")),
+    ("headers", Own::In("headers::run_checks")),
+    ("clobbers", Own::In("clobbers::check")),
+    ("symbols", Own::In("symbols::check")),
+    ("broken", Own::In("broken::run_checks")),
+    ("memory", Own::In("memory::run_checks")),
+    ("coverage", Own::In("coverage::run_checks")),
+    ("mutants", Own::In("mutants::run_checks")),
+    ("fuzz", Own::In("fuzz::run_checks")),
+    ("soak", Own::In("soak::run_checks")),
+    // By its own tests, which are xtask's.
+    ("new-port", Own::In("native::test")),
+    // What is missing on this machine is no fault of a document's.
+    ("doctor", Own::Prints("doctor", "rustup")),
+    ("bench instructions", Own::In("bench::instructions")),
+    ("bench build", Own::Measures),
+    ("bench size", Own::Measures),
+    ("bench", Own::In("wall::run_checks")),
+    ("proof", Own::Prints("proof model --cases 10", "random histories")),
+    ("cat", Own::In("cat::run_checks")),
+    ("serve", Own::In("serve::run_checks")),
+    ("minimum", Own::In("minimum::run_checks")),
+    ("everywhere", Own::In("everywhere::run_checks")),
+    ("std", Own::In("std_emulated::run_checks")),
+    ("c", Own::In("drop_in::run_checks")),
+    ("musl", Own::In("musl::run_checks")),
+    ("package", Own::In("package::run_checks")),
+    ("supply", Own::In("supply::run_checks")),
+    ("documents", Own::In("documents::run_checks")),
+];
+
+/// What a full test does.
+const FULL_TEST: &str = include_str!("test.rs");
+
 /// The boards of real kernels, in the guide to testing.
 const BOARDS: (Document, &str) = (TESTING, "boards");
 
@@ -130,6 +183,15 @@ fn all(cache: &Cache, at: impl Fn(&str)) -> Result<usize, String> {
         at(command);
         prove(cache, command, proof).map_err(|why| format!("`{command}`: {why}"))?;
     }
+    for command in Arguments::command().get_subcommands() {
+        shown(command.get_name())?;
+    }
+    for (command, proof) in OWN {
+        if let Own::Prints(words, _) = proof {
+            at(format!("cargo xtask {words}").trim_end());
+        }
+        prove_own(proof).map_err(|why| format!("`cargo xtask {command}`: {why}"))?;
+    }
     Ok(tables + named.len())
 }
 
@@ -163,14 +225,41 @@ fn known(command: &str) -> Result<(), String> {
     let Some(words) = command.strip_prefix("cargo xtask") else {
         return Err("nothing is known to run it (see xtask/src/documents.rs)".into());
     };
-    parse(words)
+    known_of_own(words.trim())
 }
 
-/// Whether these are words that this program takes. Those that ask for help are.
-fn parse(words: &str) -> Result<(), String> {
+/// These are words that this program takes, and something shows that it does what they say. Without any it prints what there is.
+fn known_of_own(words: &str) -> Result<(), String> {
     match Arguments::try_parse_from(["xtask"].into_iter().chain(words.split_whitespace())) {
-        Err(error) if error.use_stderr() && words.trim() != "bench" => Err(error.to_string()),
-        _ => Ok(()),
+        Err(_) if words.is_empty() => shown(words),
+        Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            Err("it does nothing but say what may follow".into())
+        }
+        Err(error) if error.use_stderr() => Err(error.to_string()),
+        _ => shown(words),
+    }
+}
+
+fn shown(words: &str) -> Result<(), String> {
+    let is_meant = |name: &str| words.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
+    match OWN.iter().any(|(name, _)| is_meant(name)) {
+        true => Ok(()),
+        false => Err(format!("nothing is known to run `cargo xtask {words}` (see xtask/src/documents.rs)")),
+    }
+}
+
+fn prove_own(proof: &Own) -> Result<(), String> {
+    match proof {
+        Own::Measures => Ok(()),
+        Own::In(function) if FULL_TEST.contains(&format!("{function}(")) => Ok(()),
+        Own::In(function) => Err(format!("a full test does not call {function} any more")),
+        Own::Prints(words, output) => {
+            let printed = both(&capture(cargo().arg("xtask").args(words.split_whitespace()))?);
+            match printed.contains(output) {
+                true => Ok(()),
+                false => Err(format!("it printed {printed:?} and not {output:?}")),
+            }
+        }
     }
 }
 
@@ -180,7 +269,7 @@ fn prove(cache: &Cache, command: &str, proof: &Proof) -> Result<(), String> {
     let words = words.join(" ");
     let words = words.split(" [").next().unwrap_or_default().split(' ');
     match proof {
-        Proof::By(xtask) => parse(xtask),
+        Proof::By(xtask) => known_of_own(xtask),
         Proof::EndsWell => {
             let mut cargo = cargo_of("nightly");
             cargo.args(words).current_dir(root().join("examples/bare-cat"));

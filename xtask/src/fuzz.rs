@@ -86,8 +86,11 @@ fn check(progress: &Progress, cache: &Cache, options: &Options) -> Result<usize,
         let (run, missed) = coverage::sum(&lines?);
         rows.push(["lines of `src/` that these inputs reach".into(), format!("{run} of {}", run + missed)]);
     }
-    let minutes = ["minutes of each".into(), format!("{:.1}", options.minutes)];
-    let table = report::markdown(&["fuzz", "figure"], [minutes].into_iter().chain(rows).map(Vec::from));
+    let how = [
+        ["command".into(), format!("`cargo xtask fuzz --minutes {} --write`", options.minutes)],
+        ["minutes of each".into(), format!("{:.1}", options.minutes)],
+    ];
+    let table = report::markdown(&["fuzz", "figure"], how.into_iter().chain(rows).map(Vec::from));
     println!("\n{table}\n");
     if options.write {
         PROOF.write("fuzz", &table)?;

@@ -2,6 +2,7 @@
 
 mod asm;
 mod bench;
+mod broken;
 mod cat;
 mod chart;
 mod clobbers;
@@ -18,6 +19,7 @@ mod everywhere;
 mod fuzz;
 mod headers;
 mod kernels;
+mod memory;
 mod minimum;
 mod musl;
 mod mutants;
@@ -71,10 +73,14 @@ enum Command {
     Clobbers(clobbers::Options),
     /// Link every public function into a program that does not link if one can panic, for every target of stable Rust
     Symbols(symbols::Options),
+    /// Run tests under valgrind, which sees bytes that are read and nobody wrote
+    Memory,
     /// Count the lines of `src/` that the native tests run
     Coverage(coverage::Options),
     /// Change `src/` in one place at a time, and see that a test fails
     Mutants(mutants::Options),
+    /// Make ports wrong in a copy, and see that a check fails
+    Broken(broken::Options),
     /// Let libFuzzer think of histories: against the model of the kernel, and against libc
     Fuzz(fuzz::Options),
     /// Keep the echo server busy for a long time, and see that it stays as it was
@@ -121,8 +127,10 @@ fn main() -> ExitCode {
         Command::Headers => headers::run_alone(),
         Command::Clobbers(options) => clobbers::run_alone(&options),
         Command::Symbols(options) => symbols::run_alone(&options),
+        Command::Memory => memory::run_alone(),
         Command::Coverage(options) => coverage::run_alone(&options),
         Command::Mutants(options) => mutants::run_alone(&options),
+        Command::Broken(options) => broken::run_alone(&options),
         Command::Fuzz(options) => fuzz::run_alone(&options),
         Command::Soak(options) => soak::run_alone(&options),
         Command::NewPort(options) => new_port::run_alone(&options),

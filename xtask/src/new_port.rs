@@ -35,13 +35,14 @@ src/arch/{arch}.rs is there, with the kernel headers' numbers, a line for it in 
 and a row in xtask/src/targets.rs. What is left:
 
 1. src/arch/{arch}.rs: the calling convention in prose, and the instruction, its registers and clobbers in the one macro.
-2. If rustc's `asm!` is unstable there: `{arch}` in build.rs, and `nightly(` for `stable(` in the row of xtask/src/targets.rs.
+2. xtask/src/targets.rs: in the row, why it is here. If rustc's `asm!` is unstable there: `nightly(` for `stable(`, and `{arch}` in build.rs.
 3. tests/bare/numbers.txt: a column `{arch}`. tests/bare/src/start.rs: its `_start`, if the compiler's own function will not do.
-4. xtask/src/clobbers.rs: a rule, from musl's and glibc's lists.
-5. `cargo xtask headers`, `cargo xtask asm --target {arch}`, `cargo xtask clobbers --target {arch}`, `cargo xtask test --target {arch}`.
-6. CHANGELOG.md, and `cargo xtask table` after a full test.
+4. xtask/src/clobbers.rs: a rule, from musl's and glibc's lists. xtask/src/kernels.rs: a row, if Debian has a kernel.
+5. In this order: `cargo xtask headers`; `clobbers`, `asm`, `symbols` and `test`, each with `--target {arch}`; `cargo xtask asm --write`.
+6. README.md and src/lib.rs: the line of Rust versions. CHANGELOG.md: the port.
+7. `cargo xtask test`, all of it, and `cargo xtask table` after it.
 
-docs/porting.md says more of each."
+docs/porting.md says more of each, and CONTRIBUTING.md walks through them with a port that is there."
     );
     Ok(())
 }
@@ -61,8 +62,8 @@ fn write(root: &Path, arch: &str, abi: &str) -> Result<(), String> {
         ("tests/support/ports.rs", "        }\n    };\n}\n", format!("            {arch}: \"{abi}\";\n")),
         (
             "xtask/src/targets.rs",
-            "];\n\n/// What `--quick` runs",
-            format!("    stable(\"{arch}-unknown-linux-gnu\", &[\"qemu-{arch}\"], \"why it is here\"),\n"),
+            "\n];\n",
+            format!("\n    stable(\"{arch}-unknown-linux-gnu\", &[\"qemu-{arch}\"], \"why it is here\"),"),
         ),
     ] {
         let path = root.join(name);
@@ -195,7 +196,8 @@ mod tests {
         assert!(!port.contains("mod errno"));
         assert!(read("src/arch/mod.rs").contains("path = \"loongarch32.rs\")]\nmod port;"));
         assert!(read("tests/support/ports.rs").contains("loongarch32: \"loongarch32\";\n        }"));
-        assert!(read("xtask/src/targets.rs").contains("stable(\"loongarch32-unknown-linux-gnu\""));
+        assert!(read("xtask/src/targets.rs")
+            .contains("stable(\"loongarch32-unknown-linux-gnu\", &[\"qemu-loongarch32\"], \"why it is here\"),\n];"));
     }
 
     #[test]

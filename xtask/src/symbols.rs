@@ -19,16 +19,18 @@ pub struct Options {
 }
 
 const LEVELS: [&str; 5] = ["1", "2", "3", "s", "z"];
-/// At these even what formats an error or an event cannot panic. At the others `core`'s own formatting can, as far as the compiler sees.
-const FORMATTING_TOO: [&str; 2] = ["2", "3"];
-
 /// What is compiled at each level; `core` is at 3, as it comes.
 const PACKAGES: [&str; 4] = ["symbols", "barepoll", "bitflags", "sc"];
 
-/// What may be asked for: what the compiler itself may call for anybody, and brings. Those are the memory functions, and, by a name
-/// that begins with two underscores, the arithmetic and the atomics that a machine lacks; PowerPC's `.TOC.` is the linker's.
+/// What may be asked for: what the compiler itself may call for anybody, and brings.
+const MEMORY: [&str; 5] = ["memcpy", "memmove", "memset", "memcmp", "bcmp"];
+/// How the names begin of what a machine lacks: division, and what ARM's tables say of unwinding, which nothing calls
+/// (`__aeabi_unwind_cpp_pr0`); atomics, AArch64's out of line and those of ARM that its kernel does.
+const LACKING: [&str; 5] = ["__aeabi_", "__udiv", "__umod", "__aarch64_", "__sync_"];
+
 fn is_the_compilers(name: &str) -> bool {
-    ["memcpy", "memmove", "memset", "memcmp", "bcmp"].contains(&name) || name.starts_with("__") || name == ".TOC."
+    // The last is 64-bit PowerPC's, and its linker's.
+    MEMORY.contains(&name) || LACKING.iter().any(|start| name.starts_with(start)) || name == ".TOC."
 }
 
 pub fn run_alone(options: &Options) -> Result<(), String> {
@@ -73,9 +75,6 @@ fn link(cache: &Cache, target: &Target, level: &str) -> Result<BTreeSet<String>,
     for package in PACKAGES {
         let level = if level.parse::<u8>().is_ok() { level.into() } else { format!("{level:?}") };
         cargo.arg("--config").arg(format!("profile.release.package.{package}.opt-level={level}"));
-    }
-    if FORMATTING_TOO.contains(&level) {
-        cargo.args(["--features", "formatting"]);
     }
     run(cargo.args(["-p", "symbols", "--bin", "symbols", "--", "--emit"]).arg(format!("link,obj={}", file.display())))?;
     let bytes = std::fs::read(&file).map_err(|error| format!("the compiler wrote no object file: {error}"))?;

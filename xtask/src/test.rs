@@ -1,15 +1,18 @@
 //! `cargo xtask test`: everything that decides whether a change is right.
 
-use crate::conformance::Run;
+use crate::conformance::{self, Run};
 use crate::debian::Cache;
 use crate::emulated::{self, Answer};
 use crate::progress::Progress;
 use crate::shell::root;
 use crate::tables::{architectures, README};
 use crate::targets::{select, Target, QUICK, TARGETS};
-use crate::{asm, bench, cat, clobbers, cross, documents, drop_in, everywhere, fuzz, headers, kernels};
-use crate::{minimum, musl, mutants, native, package, report, serve, soak, std_emulated, supply, symbols, toolchain};
+use crate::{
+    asm, bench, broken, cat, clobbers, coverage, cross, documents, drop_in, everywhere, fuzz, headers, kernels, memory,
+    minimum, musl, mutants, native, package, report, serve, soak, std_emulated, supply, symbols, toolchain, wall,
+};
 use clap::Args;
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -46,23 +49,28 @@ pub fn run(options: &Options) -> Result<(), String> {
     let targets = select(&if options.quick { QUICK.map(String::from).to_vec() } else { options.target.clone() })?;
     let kernels = kernels::select(&options.kernel)?;
 
-    let (progress, mut summary) = (Progress::new(), Summary::default());
+    let (start, progress, mut summary) = (Instant::now(), Progress::new(), Summary::default());
     if everything || options.quick {
-        summary.step("native", || native::test(&progress, "native", &[]));
-        summary.step("native, feature std", || native::test(&progress, "native, std", &["--features", "std"]));
+        summary.tests("native", || native::tests(&progress, "native", &[]));
+        summary.tests("native, feature std", || native::tests(&progress, "native, std", &["--features", "std"]));
     }
     if everything {
         summary.step("the waker's model", || native::test(&progress, "model", &["--release", "-p", "model"]));
         summary.step("soak, a short one", || soak::run_checks(&progress));
         summary.step("xtask's own", || native::test(&progress, "xtask", &["--profile", "xtask", "-p", "xtask"]));
         summary.step("oldest compiler", || minimum::run_checks(&progress));
+        summary.step("memory, by valgrind", || memory::run_checks(&progress));
+        summary.step("lines that tests run", || coverage::run_checks(&progress));
+        summary.step("benches, a short run", || wall::run_checks(&progress));
         summary.step("instructions a call", || bench::instructions(&progress));
     }
     match prepare(&progress, &targets) {
         Err(why) => summary.failures.push(why),
         Ok((cache, emulators)) => {
             if !only_kernels {
-                summary.emulated(&emulators, emulated::run_all(&progress, &cache, &emulators, &targets));
+                let start = Instant::now();
+                let answers = emulated::run_all(&progress, &cache, &emulators, &targets);
+                summary.emulated(&emulators, answers, start);
             }
             if everything {
                 summary.step("the kernel's headers", || headers::run_checks(&progress, &cache));
@@ -71,6 +79,7 @@ pub fn run(options: &Options) -> Result<(), String> {
                 summary.step("no panic, no libc", || symbols::check(&progress, &cache, &targets));
                 summary.step("bare-cat", || cat::run_checks(&progress, &cache));
                 summary.step("fuzz, a short one", || fuzz::run_checks(&progress, &cache));
+                summary.step("broken on purpose", || broken::run_checks(&progress));
                 summary.step("mutants, of one file", || mutants::run_checks(&progress, &cache));
                 summary.step("executor, under load", || serve::run_checks(&progress, &cache));
                 summary.step("static musl", || musl::run_checks(&progress, &cache));
@@ -82,19 +91,21 @@ pub fn run(options: &Options) -> Result<(), String> {
                 summary.step("other Linux targets", || everywhere::run_checks(&progress, &cache));
             }
             if !some_targets {
-                summary.booted(kernels::run_all(&progress, &cache, &kernels));
+                let start = Instant::now();
+                summary.booted(kernels::run_all(&progress, &cache, &kernels), start);
             }
         }
     }
     if everything && summary.failures.is_empty() {
-        summary.failures.extend(keep(&last_run(), &summary.runs).err());
+        summary.failures.extend(keep(&last_run(), &summary).err());
         let table = architectures(&summary.runs);
         summary.step("README's table", || README.check(TABLE, &table, "cargo xtask table"));
     }
     if let Some(file) = &options.json {
-        summary.failures.extend(keep(file, &summary.runs).err());
+        summary.failures.extend(keep(file, &summary).err());
     }
-    report::print(&["what", "result", "seconds"], summary.rows);
+    let all = vec!["all".into(), String::new(), format!("{:.1}", start.elapsed().as_secs_f32())];
+    report::print(&["what", "result", "seconds"], summary.steps.iter().map(Step::row).chain([all]));
     match summary.failures.as_slice() {
         [] => Ok(()),
         failures => Err(failures.join("\n\n")),
@@ -109,8 +120,8 @@ fn last_run() -> PathBuf {
     root().join("target/last-run.json")
 }
 
-fn keep(file: &Path, runs: &[Run]) -> Result<(), String> {
-    let text = serde_json::to_string_pretty(runs).map_err(|error| format!("cannot write JSON: {error}"))?;
+fn keep(file: &Path, summary: &Summary) -> Result<(), String> {
+    let text = serde_json::to_string_pretty(summary).map_err(|error| format!("cannot write JSON: {error}"))?;
     std::fs::write(file, text).map_err(|error| format!("cannot write {}: {error}", file.display()))
 }
 
@@ -122,9 +133,9 @@ pub fn table(from: &[PathBuf]) -> Result<(), String> {
     for file in from {
         let text = std::fs::read_to_string(file)
             .map_err(|_| format!("there is no {}: `cargo xtask test --json {0}` writes it", file.display()))?;
-        let read: Vec<Run> =
+        let read: Summary =
             serde_json::from_str(&text).map_err(|error| format!("{} holds no runs: {error}", file.display()))?;
-        runs.extend(read);
+        runs.extend(read.runs);
     }
     let changed = README.write(TABLE, &architectures(&runs))?;
     println!("README.md: the table of architectures {}", if changed { "is new" } else { "was right" });
@@ -152,25 +163,73 @@ fn prepare(progress: &Progress, targets: &[&Target]) -> Result<(Cache, Vec<emula
     answer
 }
 
-/// What the run came to so far.
-#[derive(Default)]
-struct Summary {
-    rows: Vec<Vec<String>>,
+/// What the run came to so far; `--json` writes it.
+#[derive(Default, Deserialize, Serialize)]
+pub struct Summary {
+    steps: Vec<Step>,
     failures: Vec<String>,
-    /// Every run of the conformance program.
+    /// Every run of the conformance program, with its checks.
     runs: Vec<Run>,
 }
 
+/// A row of the closing table.
+#[derive(Deserialize, Serialize)]
+struct Step {
+    what: String,
+    /// How many checks passed; none of a step that failed.
+    passed: Option<usize>,
+    /// The names of tests that passed, where they are not in `runs`.
+    tests: Vec<String>,
+    seconds: f32,
+}
+
+impl Step {
+    fn row(&self) -> Vec<String> {
+        let result = self.passed.map_or("FAILED".into(), |passed| format!("{passed} passed"));
+        vec![self.what.clone(), result, format!("{:.1}", self.seconds)]
+    }
+}
+
 impl Summary {
+    /// How many checks failed that nobody but the crate is to blame for, and what the first of those said whose names start so.
+    pub fn failed(&self, start: &str) -> (usize, Option<String>) {
+        let failed = || self.runs.iter().flat_map(Run::failed);
+        let first = failed().find(|(name, _)| name.starts_with(start));
+        (failed().count(), first.map(|(name, why)| format!("`{name}`: {why}")))
+    }
+
+    /// Of a program that did not come to its end: the first check of its last lines that failed, or the last that did not.
+    pub fn end_of_the_dead(&self) -> Option<String> {
+        let text = self.failures.iter().find(|failure| failure.contains(conformance::NO_END))?;
+        let failed = text.lines().find_map(|line| line.strip_prefix("FAILED ")?.split_once(": "));
+        let last = || text.lines().rev().find_map(|line| line.strip_prefix("ok "));
+        Some(match failed {
+            Some((name, why)) => format!("`{name}`: {why}"),
+            None => format!("nothing after `{}`", last().unwrap_or("its start")),
+        })
+    }
+
     fn step(&mut self, name: &str, work: impl FnOnce() -> Result<usize, String>) {
         let start = Instant::now();
         let outcome = work();
-        let result = match &outcome {
-            Ok(passed) => format!("{passed} passed"),
-            Err(_) => "FAILED".into(),
-        };
-        self.rows.push(vec![name.into(), result, format!("{:.1}", start.elapsed().as_secs_f32())]);
+        self.end(name, outcome.as_ref().ok().copied(), Vec::new(), start);
         self.failures.extend(outcome.err());
+    }
+
+    /// A step of tests that have names.
+    fn tests(&mut self, name: &str, work: impl FnOnce() -> Result<(usize, Vec<String>), String>) {
+        let start = Instant::now();
+        match work() {
+            Ok((passed, tests)) => self.end(name, Some(passed), tests, start),
+            Err(why) => {
+                self.end(name, None, Vec::new(), start);
+                self.failures.push(why);
+            }
+        }
+    }
+
+    fn end(&mut self, what: &str, passed: Option<usize>, tests: Vec<String>, start: Instant) {
+        self.steps.push(Step { what: what.into(), passed, tests, seconds: start.elapsed().as_secs_f32() });
     }
 
     /// Takes runs up, and whatever is wrong with them.
@@ -198,7 +257,7 @@ impl Summary {
     }
 
     /// The table of targets under emulators.
-    fn emulated(&mut self, emulators: &[emulated::Emulator], answers: Vec<(&'static Target, Answer)>) {
+    fn emulated(&mut self, emulators: &[emulated::Emulator], answers: Vec<(&'static Target, Answer)>, start: Instant) {
         let (count, before) = (answers.len(), self.failures.len());
         let mut rows = Vec::new();
         for (target, answer) in answers {
@@ -221,11 +280,11 @@ impl Summary {
         let [old, old_for_loongarch, new] = names[..] else { return };
         let old = format!("{old}, for loongarch64 {old_for_loongarch}");
         report::print(&["target", "machine", "Rust", &old, new, "seconds"], rows);
-        self.close("targets", count, before);
+        self.close("targets", count, before, start);
     }
 
     /// The table of kernels.
-    fn booted(&mut self, answers: Vec<(String, Result<Run, String>)>) {
+    fn booted(&mut self, answers: Vec<(String, Result<Run, String>)>, start: Instant) {
         let (count, before) = (answers.len(), self.failures.len());
         let mut rows = Vec::new();
         for (name, answer) in answers {
@@ -248,12 +307,11 @@ impl Summary {
             ]);
         }
         report::print(&["kernel and program", "machine", "release", "page", "CPUs", "checks", "seconds"], rows);
-        self.close("kernels", count, before);
+        self.close("kernels", count, before, start);
     }
 
-    fn close(&mut self, what: &str, count: usize, failures_before: usize) {
+    fn close(&mut self, what: &str, count: usize, failures_before: usize, start: Instant) {
         let failed = self.failures.len() > failures_before;
-        let result = if failed { "FAILED".into() } else { format!("{count} passed") };
-        self.rows.push(vec![what.into(), result, String::new()]);
+        self.end(what, if failed { None } else { Some(count) }, Vec::new(), start);
     }
 }

@@ -9,8 +9,16 @@ const KEPT_SOURCE: &str = "../shared/rust-src-1.97.1.tar.xz";
 
 /// Makes sure that `-Zbuild-std` works.
 pub fn ensure_nightly_with_source() -> Result<(), String> {
-    let sysroot = capture(Command::new("rustup").args(["run", "nightly", "rustc", "--print", "sysroot"]))
-        .map_err(|why| format!("{why}; get it from https://rustup.rs"))?;
+    let rustup = |arguments: &[&str]| {
+        capture(Command::new("rustup").args(arguments)).map_err(|why| format!("{why}; get it from https://rustup.rs"))
+    };
+    let ask = || rustup(&["run", "nightly", "rustc", "--print", "sysroot"]);
+    let mut sysroot = ask()?;
+    if !sysroot.status.success() {
+        // What this and the command below say matters only if what they get is not there afterwards.
+        rustup(&["toolchain", "install", "nightly", "--profile", "minimal"])?;
+        sysroot = ask()?;
+    }
     if !sysroot.status.success() {
         return Err("there is no nightly toolchain: `rustup toolchain install nightly` gets it".into());
     }
@@ -23,8 +31,7 @@ pub fn ensure_nightly_with_source() -> Result<(), String> {
     if kept.exists() {
         unpack(&kept, &sources)?;
     } else {
-        // What it says matters only if the source is not there afterwards.
-        let _ = capture(Command::new("rustup").args(["component", "add", "rust-src", "--toolchain", "nightly"]));
+        rustup(&["component", "add", "rust-src", "--toolchain", "nightly"])?;
     }
     if have() {
         return Ok(());

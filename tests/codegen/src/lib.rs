@@ -34,6 +34,12 @@ pub fn wait_for_ever_by_hand(epoll: &Epoll, buffer: &mut Buffer) -> usize {
     wait_by_hand::<-1>(epoll, buffer)
 }
 
+/// It alone has no twin: by hand, milliseconds come from where they are known.
+#[no_mangle]
+pub fn wait_given(epoll: &Epoll, buffer: &mut Buffer, timeout: Duration) -> usize {
+    epoll.wait(buffer, Some(timeout)).map_or(FAILED, |ready| ready.len())
+}
+
 #[no_mangle]
 pub fn wait_five_ms(epoll: &Epoll, buffer: &mut Buffer) -> usize {
     epoll.wait(buffer, Some(Duration::from_millis(5))).map_or(FAILED, |ready| ready.len())

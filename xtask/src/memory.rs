@@ -1,0 +1,56 @@
+//! `cargo xtask memory`: tests under valgrind, which knows of every byte whether it was written. It sees one that the kernel is given and
+//! nobody wrote, as well as one that is looked at and the kernel left as it was.
+
+use crate::bench::ensure_valgrind;
+use crate::native::passed;
+use crate::progress::Progress;
+use crate::shell::{both, capture, cargo, run};
+use std::process::Command;
+
+/// What is tested: the conformance list, and what needs no other thread or process.
+const FILES: [&str; 5] = ["native", "properties", "interest_set", "shown", "without_std"];
+
+/// In the names of checks that give the kernel an address that is nobody's, to see it refused.
+const WILD: [&str; 2] = ["bad_address", "more_bytes_than_i32_max"];
+/// What valgrind says of those.
+const SEEN: &str = "points to unaddressable byte(s)";
+
+pub fn run_alone() -> Result<(), String> {
+    let passed = run_checks(&Progress::new())?;
+    println!("{passed} passed");
+    Ok(())
+}
+
+/// How many tests passed of which valgrind had nothing to say.
+pub fn run_checks(progress: &Progress) -> Result<usize, String> {
+    let job = progress.job("memory");
+    job.at("valgrind");
+    let answer = ensure_valgrind().and_then(|()| {
+        job.at("building and running");
+        let others = WILD.iter().flat_map(|name| ["--skip", name]);
+        let output = run(under_valgrind(&FILES).arg("--").args(others))?;
+        // That it looks at the calls at all shows where it must find something.
+        let wild = both(&capture(under_valgrind(&FILES[..1]).args(["--", WILD[0]]))?);
+        if wild.contains(SEEN) {
+            Ok(passed(&output))
+        } else {
+            Err(format!("valgrind saw no address that is nobody's:\n{wild}"))
+        }
+    });
+    job.done(&answer.as_ref().map_or("FAILED".into(), |passed| format!("{passed} passed")));
+    answer.map_err(|why| format!("memory: {why}"))
+}
+
+fn under_valgrind(files: &[&str]) -> Command {
+    let mut cargo = cargo();
+    cargo.args([
+        "test",
+        "--locked",
+        "--config",
+        "target.'cfg(all())'.runner=['valgrind', '--quiet', '--error-exitcode=9']",
+    ]);
+    cargo.args(files.iter().flat_map(|file| ["--test", file]));
+    // A program runs some thirty times slower.
+    cargo.env("PROPTEST_CASES", "256");
+    cargo
+}
