@@ -59,13 +59,30 @@ fn readme_and_crate_promise_the_same() {
     assert_eq!(promises(&read("README.md")), promises(&crate_documentation()));
 }
 
+/// What a document links to in the repository.
+fn relative_links(document: &str) -> Vec<String> {
+    let text = read(document);
+    let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    links.filter(|link| !link.contains("://")).map(String::from).collect()
+}
+
+/// What a link calls a heading by.
+fn anchor(heading: &str) -> String {
+    let words = heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+    words.chars().filter(|c| c.is_alphanumeric() || *c == '-').collect()
+}
+
 #[test]
 fn every_relative_link_leads_somewhere() {
     for document in DOCUMENTS {
         let folder = Path::new(document).parent().expect("a document is in a folder");
-        for link in read(document).split("](").skip(1).filter_map(|rest| rest.split(')').next().map(String::from)) {
-            let there = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(&link);
-            assert!(link.contains("://") || there.exists(), "{document} links to {link}, which is not there");
+        for link in relative_links(document) {
+            let (path, place) = link.split_once('#').unwrap_or((&link, ""));
+            let path = if path.is_empty() { Path::new(document).into() } else { folder.join(path) };
+            let there = Path::new(env!("CARGO_MANIFEST_DIR")).join(&path).exists();
+            let path = path.to_str().expect("a path is text");
+            let has_place = || read(path).lines().any(|line| line.starts_with('#') && anchor(line) == place);
+            assert!(there && (place.is_empty() || has_place()), "{document} links to {link}, which is not there");
         }
     }
 }
@@ -108,6 +125,8 @@ fn the_guide_includes_every_guide() {
     let is_guide = |document: &&&str| document.starts_with("docs/") && !FIGURES.contains(*document);
     for document in DOCUMENTS.iter().filter(is_guide) {
         assert!(guide.contains(&format!("include_str!(\"../{document}\")")), "{document} is not in it");
+        // Where the crate's documentation is, there is no file of the repository.
+        assert_eq!(relative_links(document), Vec::<String>::new(), "{document} links to a file");
     }
     let files = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")).expect("there is a docs folder");
     for file in files.map(|file| file.expect("it can be read").file_name()) {
@@ -118,7 +137,7 @@ fn the_guide_includes_every_guide() {
 }
 
 #[test]
-fn every_public_function_has_an_example() {
+fn every_public_function_type_and_trait_has_an_example() {
     let mut without = Vec::new();
     for file in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).expect("there is a src folder") {
         let path = file.expect("it can be read").path();
@@ -130,9 +149,10 @@ fn every_public_function_has_an_example() {
             if line.starts_with("///") {
                 has_example |= line.starts_with("/// ```");
             } else if !line.starts_with("#[") && !line.starts_with("//") {
-                let is_function =
-                    line.starts_with("pub ") && line.split('(').next().is_some_and(|start| start.contains(" fn "));
-                if is_function && !has_example {
+                let is_function = line.split('(').next().is_some_and(|start| start.contains(" fn "));
+                let kind = line.split(' ').nth(1).unwrap_or_default();
+                let is_type = ["enum", "struct", "trait", "type", "union"].contains(&kind);
+                if line.starts_with("pub ") && (is_function || is_type) && !has_example {
                     without.push(format!("{}: {line}", path.display()));
                 }
                 has_example = false;
