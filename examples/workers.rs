@@ -166,8 +166,9 @@ fn work(
                     }
                 },
                 fd => {
-                    let Some(connection) = connections.get_mut(&fd) else { continue }; // closed since
-                                                                                       // An error is a reset, or as good as one: the end of this connection and of nothing else.
+                    // It may have been closed since.
+                    let Some(connection) = connections.get_mut(&fd) else { continue };
+                    // An error is a reset, or as good as one: the end of this connection and of nothing else.
                     if connection.turn(&mut chunk, &mut bytes).unwrap_or(false) {
                         connection.tell(&mut interests)?;
                     } else {

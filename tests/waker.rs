@@ -1,7 +1,8 @@
 //! The waker between threads that share its flag, and from a signal handler: what needs more than one process without libc has.
 
-use barepoll::{Epoll, Event, EventData, Waker};
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use barepoll::{Epoll, Errno, Event, EventData, Waker};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 use std::{ptr, thread};
@@ -67,57 +68,161 @@ fn each_of_many_single_wake_ups_arrives() {
     });
 }
 
-static IN_HANDLER: AtomicPtr<Waker> = AtomicPtr::new(ptr::null_mut());
-static FROM_HANDLER: AtomicU64 = AtomicU64::new(0);
+/// Tells the other threads to stop once this one's part ends, by a panic too.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A waker that a signal's handler wakes, and how often it did.
+struct Handled {
+    epoll: Epoll,
+    waker: Waker,
+    handled: AtomicU64,
+}
+
+thread_local! {
+    /// What a signal wakes that meets this thread.
+    static HANDLED: Cell<Option<&'static Handled>> = const { Cell::new(None) };
+}
 
 extern "C" fn wake(_signal: i32) {
-    FROM_HANDLER.fetch_add(1, Ordering::Relaxed);
-    // SAFETY: the test that sets the handler sets the pointer first, and its waker is never dropped.
-    unsafe { (*IN_HANDLER.load(Ordering::Acquire)).wake() }.expect("a wake-up in a handler");
+    let signalled = HANDLED.with(Cell::get).expect("only a thread that has one is sent signals");
+    signalled.handled.fetch_add(1, Ordering::Relaxed);
+    signalled.waker.wake().expect("a wake-up in a handler");
+}
+
+/// A thread that lives as long as it is sent signals.
+#[derive(Copy, Clone)]
+struct Thread(libc::pthread_t);
+
+// SAFETY: a thread's name may be used from every thread.
+unsafe impl Send for Thread {}
+
+impl Thread {
+    fn signal(self) {
+        // SAFETY: the thread lives.
+        assert_eq!(unsafe { libc::pthread_kill(self.0, libc::SIGUSR1) }, 0);
+    }
+}
+
+impl Handled {
+    /// It is never dropped: a signal may come late.
+    fn new() -> &'static Self {
+        // SAFETY: all zero is an action, and the handler touches nothing but atomics, a descriptor, and a place that is its thread's.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = wake as extern "C" fn(i32) as usize;
+            assert_eq!(libc::sigaction(libc::SIGUSR1, &action, ptr::null_mut()), 0);
+        }
+        let epoll = Epoll::new().unwrap();
+        let waker = Waker::new(&epoll, WAKER).unwrap();
+        Box::leak(Box::new(Self { epoll, waker, handled: AtomicU64::new(0) }))
+    }
+
+    /// From now on this thread may be sent signals.
+    fn is_this_threads(&'static self) -> Thread {
+        HANDLED.with(|place| place.set(Some(self)));
+        // SAFETY: no argument, and no error.
+        Thread(unsafe { libc::pthread_self() })
+    }
+
+    fn handled(&self) -> u64 {
+        self.handled.load(Ordering::Relaxed)
+    }
 }
 
 /// The signals meet a thread that itself wakes without a pause: between its flag and its write, too.
 #[test]
 fn a_signal_handler_wakes_a_thread_that_wakes_loses_none() {
     const SIGNALS: u64 = 20_000;
-    let (epoll, work) = (Epoll::new().unwrap(), AtomicU64::new(0));
-    let waker: &'static Waker = Box::leak(Box::new(Waker::new(&epoll, WAKER).unwrap()));
-    IN_HANDLER.store(ptr::from_ref(waker).cast_mut(), Ordering::Release);
-    // SAFETY: all zero is an action, and the handler touches nothing but atomics and a descriptor.
-    unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = wake as extern "C" fn(i32) as usize;
-        assert_eq!(libc::sigaction(libc::SIGUSR1, &action, ptr::null_mut()), 0);
-    }
-    let (stop, own) = (AtomicU64::new(0), AtomicU64::new(0));
+    let (wakes, work) = (Handled::new(), AtomicU64::new(0));
+    let (stop, own) = (AtomicBool::new(false), AtomicU64::new(0));
     let (tell, told) = channel();
     thread::scope(|scope| {
         let busy = scope.spawn(|| {
-            // SAFETY: no argument, and no error.
-            tell.send(unsafe { libc::pthread_self() }).unwrap();
-            while stop.load(Ordering::Relaxed) == 0 {
+            tell.send(wakes.is_this_threads()).unwrap();
+            while !stop.load(Ordering::Relaxed) {
                 work.fetch_add(1, Ordering::Relaxed);
                 own.fetch_add(1, Ordering::Relaxed);
-                waker.wake().unwrap();
+                wakes.waker.wake().unwrap();
             }
         });
+        let end = Stop(&stop);
         let thread = told.recv().unwrap();
         let (mut buffer, mut done) = (Event::buffer::<2>(), 0);
-        while FROM_HANDLER.load(Ordering::Relaxed) < SIGNALS {
-            // SAFETY: the thread lives until it is told to stop, below.
-            unsafe { libc::pthread_kill(thread, libc::SIGUSR1) };
-            assert_eq!(epoll.wait_uninterrupted(&mut buffer, Some(FORGOTTEN)).unwrap().len(), 1);
-            waker.acknowledge();
+        while wakes.handled() < SIGNALS {
+            thread.signal();
+            assert_eq!(wakes.epoll.wait_uninterrupted(&mut buffer, Some(FORGOTTEN)).unwrap().len(), 1);
+            wakes.waker.acknowledge();
             done += work.swap(0, Ordering::Relaxed);
         }
-        stop.store(1, Ordering::Relaxed);
+        drop(end);
         busy.join().unwrap();
         let until = Instant::now() + FORGOTTEN;
         while done < own.load(Ordering::Relaxed) && Instant::now() < until {
-            epoll.wait_uninterrupted(&mut buffer, Some(FORGOTTEN)).unwrap();
-            waker.acknowledge();
+            wakes.epoll.wait_uninterrupted(&mut buffer, Some(FORGOTTEN)).unwrap();
+            wakes.waker.acknowledge();
             done += work.swap(0, Ordering::Relaxed);
         }
         assert_eq!(done, own.load(Ordering::Relaxed));
     });
+}
+
+/// The signals meet a thread that sleeps.
+#[test]
+fn each_wake_up_that_only_a_signal_handler_made_arrives() {
+    const SIGNALS: u64 = 20_000;
+    let (wakes, stop) = (Handled::new(), AtomicBool::new(false));
+    let (tell, told) = channel();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            tell.send(wakes.is_this_threads()).unwrap();
+            while !stop.load(Ordering::Relaxed) {
+                thread::sleep(Duration::from_millis(10));
+            }
+        });
+        let _end = Stop(&stop);
+        let (thread, mut buffer) = (told.recv().unwrap(), Event::buffer::<2>());
+        for number in 1..=SIGNALS {
+            thread.signal();
+            assert_eq!(wakes.epoll.wait_uninterrupted(&mut buffer, Some(FORGOTTEN)).unwrap().len(), 1);
+            wakes.waker.acknowledge();
+            assert_eq!(wakes.handled(), number);
+        }
+    });
+}
+
+/// The signals meet the thread that waits, inside the wait or beside it.
+#[test]
+fn a_signal_handler_wakes_its_own_thread_whose_wait_is_interrupted_and_finds_the_event() {
+    const EVENTS: u64 = 5_000;
+    let (wakes, stop) = (Handled::new(), AtomicBool::new(false));
+    let (thread, mut interrupted) = (wakes.is_this_threads(), 0);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                thread.signal();
+                thread::sleep(Duration::from_micros(50));
+            }
+        });
+        let _end = Stop(&stop);
+        let mut buffer = Event::buffer::<2>();
+        for number in 0..EVENTS {
+            let ready = match wakes.epoll.wait(&mut buffer, Some(FORGOTTEN)) {
+                Err(errno) => {
+                    assert_eq!(errno, Errno::EINTR);
+                    interrupted += 1;
+                    wakes.epoll.wait(&mut buffer, Some(Duration::ZERO))
+                }
+                ready => ready,
+            };
+            assert_eq!(ready.unwrap().len(), 1, "event {number}, {interrupted} interruptions");
+            wakes.waker.acknowledge();
+        }
+    });
+    assert!(interrupted > 0 && wakes.handled() >= EVENTS);
 }

@@ -1,4 +1,4 @@
-//! Busy polling, where the kernel has it: Linux 6.9, built with it.
+//! Busy polling, where the kernel has it: Linux 6.9, built with it. That Debian's have it is `machine.rs`'s.
 
 use super::{counter, nowhere};
 use barepoll::fd::{AsRawFd, OwnedFd};

@@ -1,4 +1,5 @@
-//! Faults: calls that are refused or missing, signals without end, descriptors that run out or go away.
+//! Faults: calls that are refused or missing, or more than there should be, signals without end, descriptors that run out or go
+//! away.
 //!
 //! Each check runs in a child of this process, so that what cannot be undone ends with it: a filter, a limit, what the crate
 //! remembers of the kernel. Limits of the whole system, watches among them, are `conformance/machine.rs`'s, on kernels of their
@@ -10,6 +11,7 @@ mod child;
 mod descriptors;
 #[path = "../support/figures.rs"]
 mod figures;
+mod flushes;
 mod missing;
 mod processes;
 mod refusals;
@@ -39,6 +41,7 @@ fn main() {
     let subjects = [
         ("refusals", refusals::checks()),
         ("missing", missing::checks()),
+        ("flushes", flushes::checks()),
         ("descriptors", descriptors::checks()),
         ("processes", processes::checks()),
         ("storm", storm::checks()),

@@ -320,7 +320,7 @@ fn a_wake_up_to_a_full_counter_that_cannot_be_emptied_says_so_and_goes_out_at_th
 }
 
 /// What is watched for, and the data.
-type Interest = (EventFlags, u64);
+pub type Interest = (EventFlags, u64);
 
 /// The kernel's interest list.
 fn registered(epoll: &Epoll) -> BTreeMap<RawFd, Interest> {
@@ -480,7 +480,7 @@ fn follow(sources: &[EventFd], rounds: Vec<Round>, answers: &Mutex<Vec<Option<us
     Ok(())
 }
 
-fn tell(interests: &mut InterestSet<'_>, source: &EventFd, interest: Option<Interest>) {
+pub fn tell(interests: &mut InterestSet<'_>, source: &EventFd, interest: Option<Interest>) {
     let answer = match interest {
         Some((flags, data)) => interests.set(source, EventData::new_u64(data), flags),
         None => interests.remove(source),

@@ -23,6 +23,16 @@ const MS: Duration = Duration::from_millis(1);
 /// 10,000 a second.
 const INTERVAL: Duration = Duration::from_micros(100);
 
+/// So many signals a second and thread are a storm. A timer's next one waits until the last was caught, so that a thread without a
+/// processor gets fewer: little is asked of a short run, which shares the machine with whatever else is tested.
+const fn least(seconds: u32) -> f64 {
+    if seconds < 60 {
+        250.0
+    } else {
+        9000.0
+    }
+}
+
 /// Signals that were caught.
 static CAUGHT: AtomicU64 = AtomicU64::new(0);
 
@@ -72,13 +82,13 @@ impl Drop for Timer {
 #[derive(Default)]
 struct Waits {
     late: Vec<Duration>,
-    asked: Duration,
+    took: Duration,
 }
 
 impl Waits {
     fn join(mut self, other: Self) -> Self {
         self.late.extend(other.late);
-        self.asked += other.asked;
+        self.took += other.took;
         self
     }
 
@@ -92,8 +102,7 @@ impl Waits {
     fn tell(&mut self, which: &str) -> [Duration; 5] {
         let quartiles = self.quartiles();
         let us = quartiles.map(|late| late.as_nanos() as f64 / 1000.0);
-        let (n, seconds) = (self.late.len(), self.asked.as_secs_f64());
-        figures::add(&json!({ "what": "lateness", "which": which, "waits": n, "seconds_waited": seconds, "us": us }));
+        figures::add(&json!({ "what": "lateness", "which": which, "us": us }));
         quartiles
     }
 }
@@ -116,7 +125,7 @@ fn waits(until: Instant, is_fine: bool) -> Waits {
         assert!(events.is_empty());
         assert!(took >= timeout, "early: {took:?} of {timeout:?}");
         waits.late.push(took - timeout);
-        waits.asked += timeout;
+        waits.took += took;
     }
     waits
 }
@@ -152,11 +161,12 @@ fn uninterrupted_waits_in_a_storm_of_signals_end_on_time() {
             joined.fold(Waits::default(), Waits::join)
         })
     });
-    let (caught, took) = (CAUGHT.load(Relaxed), start.elapsed());
+    let caught = CAUGHT.load(Relaxed);
+    let rate = caught as f64 / start.elapsed().as_secs_f64() / THREADS as f64;
+    let disturbed = results.iter().zip(kinds).filter(|(_, (.., is_disturbed))| *is_disturbed);
     figures::count("signals received", caught);
-    figures::add(
-        &json!({ "what": "signals a second and thread", "n": caught as f64 / took.as_secs_f64() / THREADS as f64 }),
-    );
+    figures::add(&json!({ "what": "signals a second and thread", "n": rate }));
+    figures::count("seconds waited, disturbed", disturbed.map(|(waits, _)| waits.took).sum::<Duration>().as_secs());
 
     let bound = MS.max(tick());
     let quartiles: Vec<_> = results
@@ -175,6 +185,5 @@ fn uninterrupted_waits_in_a_storm_of_signals_end_on_time() {
             );
         }
     }
-    // A timer's next signal waits until the last was caught, so that a thread without a processor gets fewer.
-    assert!(caught >= 1000 * u64::from(seconds), "{caught} signals are no storm");
+    assert!(rate >= least(seconds), "{rate:.0} signals a second and thread are no storm");
 }

@@ -59,9 +59,14 @@ impl Kernel {
     }
 }
 
-/// So many threads, each of which has so much work for one loop: all of it is done in the end, or else the loop waits for ever.
+/// So many threads, each with so much work. What loses a wake-up must lose it at a size at which the crate's flag loses none.
+type Size = (usize, usize);
+const ONE_THREAD: Size = (1, 3);
+const TWO_THREADS: Size = (2, 1);
+
+/// Threads have work for one loop: all of it is done in the end, or else the loop waits for ever.
 /// Nothing but the flag orders the work's own memory. A thread's first write may be refused.
-fn all_work_is_done<F: Flag>(threads: usize, work_each: usize, first_is_refused: bool) {
+fn all_work_is_done<F: Flag>((threads, work_each): Size, first_is_refused: bool) {
     loom::model(move || {
         let shared = Arc::new((F::new(), Kernel::new(), AtomicUsize::new(0)));
         let handles: Vec<_> = (0..threads)
@@ -90,17 +95,17 @@ fn all_work_is_done<F: Flag>(threads: usize, work_each: usize, first_is_refused:
 
 #[test]
 fn no_wake_up_of_one_thread_is_lost() {
-    all_work_is_done::<Pending>(1, 3, false);
+    all_work_is_done::<Pending>(ONE_THREAD, false);
 }
 
 #[test]
 fn no_wake_up_of_two_threads_is_lost() {
-    all_work_is_done::<Pending>(2, 1, false);
+    all_work_is_done::<Pending>(TWO_THREADS, false);
 }
 
 #[test]
 fn no_wake_up_is_lost_where_a_write_was_refused() {
-    all_work_is_done::<Pending>(1, 2, true);
+    all_work_is_done::<Pending>((1, 2), true);
 }
 
 /// Clears the flag by a plain store.
@@ -123,8 +128,14 @@ impl Flag for Storing {
 
 #[test]
 #[should_panic(expected = "deadlock")]
-fn a_plain_store_loses_a_wake_up() {
-    all_work_is_done::<Storing>(2, 2, false);
+fn a_plain_store_loses_a_wake_up_of_one_thread() {
+    all_work_is_done::<Storing>(ONE_THREAD, false);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn a_plain_store_loses_a_wake_up_of_two_threads() {
+    all_work_is_done::<Storing>(TWO_THREADS, false);
 }
 
 /// Looks at the flag by a plain load before it sets it.
@@ -147,6 +158,12 @@ impl Flag for Loading {
 
 #[test]
 #[should_panic(expected = "deadlock")]
-fn a_plain_load_loses_a_wake_up() {
-    all_work_is_done::<Loading>(2, 2, false);
+fn a_plain_load_loses_a_wake_up_of_one_thread() {
+    all_work_is_done::<Loading>(ONE_THREAD, false);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn a_plain_load_loses_a_wake_up_of_two_threads() {
+    all_work_is_done::<Loading>(TWO_THREADS, false);
 }

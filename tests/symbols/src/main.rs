@@ -10,6 +10,7 @@ use barepoll::{
     InterestSet, SigSet, Slot, Waker,
 };
 use core::fmt::{self, Write};
+use core::hash::{Hash, Hasher};
 use core::hint::black_box;
 use core::mem::MaybeUninit;
 use core::time::Duration;
@@ -37,6 +38,38 @@ extern "C" fn _start() -> ! {
 #[no_mangle]
 extern "C" fn __start() -> ! {
     _start()
+}
+
+/// Takes whatever is written or hashed.
+struct Nowhere;
+
+impl Write for Nowhere {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        black_box(text);
+        Ok(())
+    }
+}
+
+impl Hasher for Nowhere {
+    fn write(&mut self, bytes: &[u8]) {
+        black_box(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        any(0)
+    }
+}
+
+/// `Debug`, in a line and in several. An `InterestSet` has none here: core's `DebugMap` asserts that keys and values take turns.
+fn show(what: impl fmt::Debug) {
+    let _ = black_box(write!(Nowhere, "{what:?} {what:#?}"));
+}
+
+/// What is told apart, hashed and shown.
+fn compare<T: Copy + Eq + Hash + fmt::Debug>(what: T) {
+    black_box(any(what) == any(what));
+    any(what).hash(&mut Nowhere);
+    show(any(what));
 }
 
 /// A value that could be any.
@@ -73,9 +106,11 @@ fn safe_layer() -> Result<(), Errno> {
     let waker = Waker::new(&epoll, data)?;
     black_box(waker.wake()?);
     waker.acknowledge();
-    black_box((waker.as_fd().as_raw_fd(), waker.as_raw_fd()));
+    black_box((lent(&waker), waker.as_raw_fd()));
+    show(&waker);
 
     let mut slots = [Slot::EMPTY; 8];
+    show(any(Slot::EMPTY));
     let mut interests = InterestSet::new(slots.get_mut(..any(8)).unwrap_or(&mut []));
     black_box(interests.set(&eventfd, data, interest)?);
     black_box(interests.remove(&eventfd)?);
@@ -86,16 +121,28 @@ fn safe_layer() -> Result<(), Errno> {
     Ok(())
 }
 
-fn descriptors(epoll: Epoll, eventfd: EventFd) {
-    let owned = OwnedFd::from(eventfd);
+fn lent(source: impl AsFd) -> RawFd {
+    source.as_fd().as_raw_fd()
+}
+
+/// Owners become each other, and numbers, and are made of those.
+fn descriptors(mut epoll: Epoll, eventfd: EventFd) {
+    show((&epoll, &eventfd));
+    black_box((lent(&epoll), lent(&mut epoll), lent(&eventfd), epoll.as_raw_fd(), eventfd.as_raw_fd()));
+    // SAFETY: each number was just given up.
+    let (epoll, eventfd) =
+        unsafe { (Epoll::from_raw_fd(any(epoll.into_raw_fd())), EventFd::from_raw_fd(any(eventfd.into_raw_fd()))) };
+    let (first, second) = (OwnedFd::from(epoll), OwnedFd::from(eventfd));
     // SAFETY: the number is its owner's, which lives.
-    let borrowed = unsafe { BorrowedFd::borrow_raw(any(owned.as_raw_fd())) };
-    black_box((borrowed.as_fd().as_raw_fd(), owned.as_fd().as_raw_fd()));
+    let borrowed = unsafe { BorrowedFd::borrow_raw(any(first.as_raw_fd())) };
+    black_box((lent(borrowed), borrowed.as_raw_fd(), lent(&first)));
+    show((borrowed, &first));
     // SAFETY: the number was just given up.
-    let owned = unsafe { OwnedFd::from_raw_fd(any(owned.into_raw_fd())) };
-    black_box(EventFd::from(owned));
-    // SAFETY: the number was just given up.
-    black_box(unsafe { Epoll::from_raw_fd(any(epoll.into_raw_fd())) });
+    let first = unsafe { OwnedFd::from_raw_fd(any(first.into_raw_fd())) };
+    black_box((Epoll::from(first), EventFd::from(second)));
+    // SAFETY: a number owns nothing.
+    let number = unsafe { RawFd::from_raw_fd(any(3)) };
+    black_box((number.as_raw_fd(), number.into_raw_fd()));
 }
 
 fn raw_calls() -> Result<(), Errno> {
@@ -107,6 +154,7 @@ fn raw_calls() -> Result<(), Errno> {
     black_box(raw::epoll_create1(any(0))?);
     black_box(raw::eventfd2(any(0), any(0))?);
     let timeout = Timespec::from(any(Duration::ZERO));
+    compare(timeout);
     // SAFETY: this is never run; where it were, each pointer has room for what it says.
     unsafe {
         black_box(raw::epoll_ctl(fd, any(1), any(4), &mut event)?);
@@ -121,32 +169,56 @@ fn raw_calls() -> Result<(), Errno> {
     Ok(())
 }
 
+/// What `bitflags` gives each kind of flags.
+macro_rules! flags {
+    ($Flags:ident) => {
+        let (mut one, other) = (any($Flags::all()), any($Flags::from_bits_truncate(any(1))));
+        black_box(($Flags::default(), $Flags::empty(), $Flags::from_bits(any(1)), $Flags::from_bits_retain(any(1))));
+        black_box(($Flags::from_name(any("CLOEXEC")), one.bits(), one.is_empty(), one.is_all()));
+        black_box((
+            one.contains(other),
+            one.intersects(other),
+            one | other,
+            one & other,
+            one ^ other,
+            one - other,
+            !one,
+        ));
+        one.insert(other);
+        one.remove(other);
+        one.toggle(other);
+        one.set(other, any(true));
+        one |= other;
+        one &= other;
+        one ^= other;
+        one -= other;
+        one.extend([other]);
+        for (flag, (name, named)) in one.iter().zip(one.iter_names()) {
+            black_box((flag, name, named));
+        }
+        black_box(one.iter().collect::<$Flags>());
+        let _ = black_box(write!(Nowhere, "{one:b} {one:o} {one:x} {one:X}"));
+        compare(one);
+    };
+}
+
 fn values() {
     let event = any(Event::new(EventFlags::IN, EventData::new_fd(1)));
     black_box((event.flags(), event.data().u64(), event.data().u32(), event.data().fd(), event.data().ptr()));
     black_box(EventData::new_ptr(any(core::ptr::null_mut())));
-    let errno = Errno::from_raw(any(1));
-    black_box((errno, errno.map(Errno::raw), errno.and_then(Errno::name)));
-    let mut signals = any(SigSet::empty());
+    show((event, event.data()));
+    let mut signals = any(SigSet::default());
     let _ = black_box((signals.insert(any(1)), signals.remove(any(1)), signals.contains(any(1))));
-    black_box(any(EventFlags::IN) | any(EventFlags::OUT) & !any(EventFlags::ET));
-    black_box((any(EventFlags::IN).contains(any(EventFlags::OUT)), EventFlags::from_bits_truncate(any(1))));
-    if cfg!(feature = "formatting") {
-        formatted(event, errno);
+    compare(signals);
+    compare(BusyPoll::default());
+    if let Some(errno) = Errno::from_raw(any(1)) {
+        black_box((errno.raw(), errno.name()));
+        compare(errno);
+        let error = FlushError { fd: any(1), errno };
+        compare(error);
+        let _ = black_box(write!(Nowhere, "{errno} {error}"));
     }
-}
-
-/// `Debug` and `Display`, into nothing.
-fn formatted(event: Event, errno: Option<Errno>) {
-    struct Nowhere;
-    impl Write for Nowhere {
-        fn write_str(&mut self, text: &str) -> fmt::Result {
-            black_box(text);
-            Ok(())
-        }
-    }
-    let _ = black_box(write!(Nowhere, "{event:?} {errno:?} {:?}", any(EventFlags::IN)));
-    if let Some(errno) = errno {
-        let _ = black_box(write!(Nowhere, "{errno} {}", FlushError { fd: any(1), errno }));
-    }
+    flags!(EventFlags);
+    flags!(CreateFlags);
+    flags!(EventFdFlags);
 }
