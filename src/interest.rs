@@ -326,11 +326,26 @@ fn slot(slots: &mut [Slot], fd: RawFd) -> Option<&mut Slot> {
     slots.get_mut(fd as usize)
 }
 
+/// As an entry of a map shows itself: core's `DebugMap` asserts that keys and values take turns, and a panic would stay.
+struct Watched {
+    fd: usize,
+    wanted: Event,
+}
+
+impl fmt::Debug for Watched {
+    #[inline]
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fd.fmt(f)?;
+        f.write_str(": ")?;
+        self.wanted.fmt(f)
+    }
+}
+
 impl fmt::Debug for InterestSet<'_> {
     #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let watched = self.slots.iter().enumerate().filter(|(_, slot)| slot.is_wanted);
-        f.debug_map().entries(watched.map(|(fd, slot)| (fd, slot.wanted))).finish()
+        f.debug_set().entries(watched.map(|(fd, slot)| Watched { fd, wanted: slot.wanted })).finish()
     }
 }
 

@@ -60,7 +60,7 @@ impl Hasher for Nowhere {
     }
 }
 
-/// `Debug`, in a line and in several. An `InterestSet` has none here: core's `DebugMap` asserts that keys and values take turns.
+/// `Debug`, in a line and in several.
 fn show(what: impl fmt::Debug) {
     let _ = black_box(write!(Nowhere, "{what:?} {what:#?}"));
 }
@@ -115,6 +115,7 @@ fn safe_layer() -> Result<(), Errno> {
     black_box(interests.set(&eventfd, data, interest)?);
     black_box(interests.remove(&eventfd)?);
     interests.closed(any(3));
+    show(&interests);
     let flushed: Result<(), FlushError> = interests.flush(&epoll);
     black_box(flushed.map_err(|error| error.errno)?);
     descriptors(epoll, eventfd);
