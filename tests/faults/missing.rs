@@ -27,6 +27,7 @@ pub fn checks() -> Vec<Check> {
         a_fine_timeout_is_killed_where_epoll_pwait2_kills,
         a_clock_that_is_refused_once_is_asked_again,
         a_clock_that_is_refused_after_an_interruption_says_so,
+        no_clock_is_asked_where_there_is_no_room_for_an_event,
         an_interrupted_wait_of_whole_milliseconds_asks_for_what_is_left,
         an_interrupted_fine_wait_asks_for_what_is_left,
     ];
@@ -245,6 +246,13 @@ fn a_clock_that_is_refused_once_is_asked_again() {
         });
         assert_eq!((answers, asked), ([Err(errno), Ok(0)], 2));
     }
+}
+
+fn no_clock_is_asked_where_there_is_no_room_for_an_event() {
+    let refuse = |_: &Call| Some(Errno::EPERM);
+    let answer =
+        intercepted(&[libc::SYS_clock_gettime], refuse, || watching(0).0.wait_uninterrupted(&mut [], Some(MS)).err());
+    assert_eq!(answer, Some(Errno::EINVAL));
 }
 
 fn a_clock_that_is_refused_after_an_interruption_says_so() {

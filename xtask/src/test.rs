@@ -202,10 +202,11 @@ impl Summary {
     pub fn end_of_the_dead(&self) -> Option<String> {
         let text = self.failures.iter().find(|failure| failure.contains(conformance::NO_END))?;
         let failed = text.lines().find_map(|line| line.strip_prefix("FAILED ")?.split_once(": "));
-        let last = || text.lines().rev().find_map(|line| line.strip_prefix("ok "));
-        Some(match failed {
-            Some((name, why)) => format!("`{name}`: {why}"),
-            None => format!("nothing after `{}`", last().unwrap_or("its start")),
+        let last = text.lines().rev().find_map(|line| line.strip_prefix("ok "));
+        Some(match (failed, last) {
+            (Some((name, why)), _) => format!("`{name}`: {why}"),
+            (None, Some(name)) => format!("nothing after `{name}`"),
+            (None, None) => "nothing at all".into(),
         })
     }
 
