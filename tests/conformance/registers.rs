@@ -69,8 +69,9 @@ fn nothing_ready_by_timespec(epoll: &Epoll, buffer: &mut Buffer) -> bool {
 /// No eventfd knows it.
 #[inline(always)]
 fn asking_nothing(counter: RawFd) -> bool {
-    // SAFETY: the request is refused before its argument is looked at.
-    unsafe { raw::ioctl(counter, raw::EPIOCGPARAMS, ptr::null_mut()).is_err() }
+    let mut params = [0_u64];
+    // SAFETY: the request, were it granted, would write eight bytes.
+    unsafe { raw::ioctl(counter, raw::EPIOCGPARAMS, params.as_mut_ptr().cast()).is_err() }
 }
 
 /// An eventfd takes eight bytes and no fewer.
