@@ -52,17 +52,20 @@ fn check(progress: &Progress, cache: &Cache, options: &Options) -> Result<usize,
     let job = progress.job("mutants");
     let is_asked = |with_std| options.file.is_empty() || options.file.iter().any(|file| (file == WITH_STD) == with_std);
     let mut seen = Seen::default();
-    for with_std in [false, true].into_iter().filter(|with_std| is_asked(*with_std)) {
+    let ended = [false, true].into_iter().filter(|with_std| is_asked(*with_std)).try_for_each(|with_std| {
         let files = options.file.iter().map(String::as_str).filter(|file| (*file == WITH_STD) == with_std);
         let (files, more): (Vec<&str>, &[&str]) = match with_std {
             false => (files.collect(), &["--exclude", WITH_STD]),
             true => (vec![WITH_STD], &["--no-config", "--features", "std", "--cargo-test-arg=--test=with_std"]),
         };
         job.at(&format!("changing and testing{}", if with_std { ", with feature std" } else { "" }));
-        change(cache, &files, more, &mut seen)?;
-    }
-    job.done(if seen.missed.is_empty() { "all were seen" } else { "FAILED" });
+        change(cache, &files, more, &mut seen)
+    });
+    job.done(if ended.is_ok() && seen.missed.is_empty() { "all were seen" } else { "FAILED" });
+    ended?;
+    let files = if options.file.is_empty() { "all".into() } else { options.file.join(", ") };
     let rows = [
+        ["files", &files],
         ["tests failed", &seen.caught.to_string()],
         ["tests did not end", &seen.timeout.to_string()],
         ["did not compile", &seen.unviable.to_string()],
