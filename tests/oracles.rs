@@ -446,6 +446,18 @@ fn the_numbers_of_the_program_without_libc_are_those_of_libc() {
         ("capset", libc::SYS_capset as u64),
         ("prctl", libc::SYS_prctl as u64),
         ("rt_sigreturn", libc::SYS_rt_sigreturn as u64),
+        #[cfg(any(
+            target_arch = "arm",
+            target_arch = "m68k",
+            target_arch = "mips",
+            target_arch = "powerpc",
+            target_arch = "powerpc64",
+            target_arch = "s390x",
+            target_arch = "sparc",
+            target_arch = "sparc64",
+            target_arch = "x86"
+        ))]
+        ("sigreturn", libc::SYS_sigreturn as u64),
         ("SIG_BLOCK", libc::SIG_BLOCK as u64),
         ("SIG_UNBLOCK", libc::SIG_UNBLOCK as u64),
         ("SIGCHLD", libc::SIGCHLD as u64),
