@@ -4,6 +4,7 @@ mod cold;
 mod instructions;
 mod measured;
 
+pub use cold::run_checks as cold_build;
 pub use instructions::run_checks as instructions;
 pub use measured::{Goal, Measured, Table};
 

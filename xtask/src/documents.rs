@@ -92,8 +92,6 @@ enum Own {
     In(&'static str),
     /// Run with these words, it prints that, however it ends.
     Prints(&'static str, &'static str),
-    /// Nothing: it measures for minutes, and has no shorter form. Whoever writes its table runs it.
-    Measures,
 }
 
 /// Every command of this project's own, by the words that it begins with; the longer before the shorter.
@@ -119,8 +117,8 @@ const OWN: &[(&str, Own)] = &[
     // What is missing on this machine is no fault of a document's.
     ("doctor", Own::Prints("doctor", "rustup")),
     ("bench instructions", Own::In("bench::instructions")),
-    ("bench build", Own::Measures),
-    ("bench size", Own::Measures),
+    ("bench build", Own::In("bench::cold_build")),
+    ("bench size", Own::In("size::run_checks")),
     ("bench", Own::In("wall::run_checks")),
     ("proof", Own::Prints("proof model --cases 10", "random histories")),
     ("cat", Own::In("cat::run_checks")),
@@ -250,7 +248,6 @@ fn shown(words: &str) -> Result<(), String> {
 
 fn prove_own(proof: &Own) -> Result<(), String> {
     match proof {
-        Own::Measures => Ok(()),
         Own::In(function) if FULL_TEST.contains(&format!("{function}(")) => Ok(()),
         Own::In(function) => Err(format!("a full test does not call {function} any more")),
         Own::Prints(words, output) => {

@@ -9,7 +9,7 @@ use crate::tables::{architectures, README};
 use crate::targets::{select, Target, QUICK, TARGETS};
 use crate::{
     asm, bench, broken, cat, clobbers, coverage, cross, documents, drop_in, everywhere, fuzz, headers, kernels, memory,
-    minimum, musl, mutants, native, package, report, serve, soak, std_emulated, supply, symbols, toolchain, wall,
+    minimum, musl, mutants, native, package, report, serve, size, soak, std_emulated, supply, symbols, toolchain, wall,
 };
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -62,6 +62,8 @@ pub fn run(options: &Options) -> Result<(), String> {
         summary.step("memory, by valgrind", || memory::run_checks(&progress));
         summary.step("lines that tests run", || coverage::run_checks(&progress));
         summary.step("benches, a short run", || wall::run_checks(&progress));
+        summary.step("size, beside rustix's", || size::run_checks(&progress));
+        summary.step("a cold build", || bench::cold_build(&progress));
         summary.step("instructions a call", || bench::instructions(&progress));
     }
     match prepare(&progress, &targets) {

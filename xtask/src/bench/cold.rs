@@ -56,7 +56,7 @@ pub fn measure(progress: &Progress, measured: &mut Measured) -> Result<(), Strin
     let mut built = Vec::new();
     for (name, line) in BUILT {
         job.at(name);
-        built.push(build(name, line).map_err(|why| format!("the cold build with {name}: {why}"))?);
+        built.push(build(name, line, BUILDS)?);
     }
     job.done("measured");
     let header = ["cold release build", "crates brought", "build scripts", "CPU s, least", "CPU s, median"];
@@ -71,8 +71,25 @@ pub fn measure(progress: &Progress, measured: &mut Measured) -> Result<(), Strin
     Ok(())
 }
 
-/// Builds a package that has this in its manifest, each time from nothing.
-fn build(name: &'static str, line: &str) -> Result<Cold, String> {
+/// For a full test: one build with barepoll, and how many crates it brings.
+pub fn run_checks(progress: &Progress) -> Result<usize, String> {
+    let job = progress.job("a cold build");
+    job.at(OURS);
+    let (name, line) = BUILT[1];
+    let built = build(name, line, 1).map(|cold| cold.crates).and_then(|crates| match crates as f64 <= MOST_CRATES {
+        true => Ok(crates),
+        false => Err(format!("{OURS} brings {crates} crates, not {MOST_CRATES}")),
+    });
+    job.done(&built.as_ref().map_or("FAILED".into(), |crates| format!("{crates} crates")));
+    built
+}
+
+/// Builds a package that has this in its manifest, so many times from nothing.
+fn build(name: &'static str, line: &str, times: usize) -> Result<Cold, String> {
+    from_nothing(name, line, times).map_err(|why| format!("the cold build with {name}: {why}"))
+}
+
+fn from_nothing(name: &'static str, line: &str, times: usize) -> Result<Cold, String> {
     let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
     let line = line.replace("ROOT", &root().to_string_lossy());
     let manifest =
@@ -90,7 +107,7 @@ fn build(name: &'static str, line: &str) -> Result<Cold, String> {
     }
     run(cargo().arg("fetch").current_dir(folder.path()))?;
     let mut cold = Cold { name, crates: 0, build_scripts: 0, seconds: Vec::new() };
-    for _ in 0..BUILDS {
+    for _ in 0..times {
         let _ = fs::remove_dir_all(folder.path().join("target"));
         let (seconds, output) = timed_build(&mut cargo(), folder.path())?;
         let lines = |wanted: &str| output.lines().filter(|line| line.trim_start().starts_with(wanted)).count();
