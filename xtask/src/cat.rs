@@ -46,11 +46,10 @@ const CHECKS: &[(&str, Check)] = &[
 
 /// Runs all checks here and for other machines, and gives how many passed.
 pub fn run_checks(progress: &Progress, cache: &Cache) -> Result<usize, String> {
-    let job = progress.job("bare-cat");
-    job.at("building and running");
-    let answer = all(cache);
-    job.done(&answer.as_ref().map_or("FAILED".into(), |passed| format!("{passed} passed")));
-    answer
+    progress.checks("bare-cat", |job| {
+        job.at("building and running");
+        all(cache)
+    })
 }
 
 pub fn run_alone() -> Result<(), String> {

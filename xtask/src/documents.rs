@@ -155,9 +155,7 @@ pub fn run_alone(options: &Options) -> Result<(), String> {
 
 /// How many commands and tables are right.
 pub fn run_checks(progress: &Progress, cache: &Cache) -> Result<usize, String> {
-    let job = progress.job("documents");
-    let answer = all(cache, |what| job.at(what));
-    job.done(&answer.as_ref().map_or("FAILED".into(), |passed| format!("{passed} passed")));
+    let answer = progress.checks("documents", |job| all(cache, |what| job.at(what)));
     answer.map_err(|why| format!("documents: {why}"))
 }
 

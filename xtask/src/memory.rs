@@ -23,9 +23,9 @@ pub fn run_alone() -> Result<(), String> {
 
 /// How many tests passed of which valgrind had nothing to say.
 pub fn run_checks(progress: &Progress) -> Result<usize, String> {
-    let job = progress.job("memory");
-    job.at("valgrind");
-    let answer = ensure_valgrind().and_then(|()| {
+    let answer = progress.checks("memory", |job| {
+        job.at("valgrind");
+        ensure_valgrind()?;
         job.at("building and running");
         let others = WILD.iter().flat_map(|name| ["--skip", name]);
         let output = run(under_valgrind(&FILES).arg("--").args(others))?;
@@ -37,7 +37,6 @@ pub fn run_checks(progress: &Progress) -> Result<usize, String> {
             Err(format!("valgrind saw no address that is nobody's:\n{wild}"))
         }
     });
-    job.done(&answer.as_ref().map_or("FAILED".into(), |passed| format!("{passed} passed")));
     answer.map_err(|why| format!("memory: {why}"))
 }
 

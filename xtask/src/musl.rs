@@ -36,9 +36,7 @@ pub fn run_alone() -> Result<(), String> {
 
 /// How many checks passed, of the programs when they ran and of their files.
 pub fn run_checks(progress: &Progress, cache: &Cache) -> Result<usize, String> {
-    let job = progress.job("static, with musl");
-    let answer = all(cache, |what| job.at(what));
-    job.done(&answer.as_ref().map_or("FAILED".into(), |passed| format!("{passed} passed")));
+    let answer = progress.checks("static, with musl", |job| all(cache, |what| job.at(what)));
     answer.map_err(|why| format!("musl: {why}"))
 }
 

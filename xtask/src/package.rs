@@ -55,9 +55,7 @@ pub fn run_alone() -> Result<(), String> {
 
 /// How many checks passed: the list of files, the links between them, the builds of the package, and those of its documentation.
 pub fn run_checks(progress: &Progress, cache: &Cache) -> Result<usize, String> {
-    let job = progress.job("package");
-    let answer = all(cache, |what| job.at(what));
-    job.done(&answer.as_ref().map_or("FAILED".into(), |passed| format!("{passed} passed")));
+    let answer = progress.checks("package", |job| all(cache, |what| job.at(what)));
     answer.map_err(|why| format!("package: {why}"))
 }
 

@@ -33,6 +33,18 @@ impl Progress {
         });
         Job { name, bar, start: Instant::now() }
     }
+
+    /// Does a job that gives how many checks passed; its line ends with that, or with its failure.
+    pub fn checks(
+        &self,
+        name: impl Into<String>,
+        work: impl FnOnce(&Job) -> Result<usize, String>,
+    ) -> Result<usize, String> {
+        let job = self.job(name);
+        let answer = work(&job);
+        job.done(&answer.as_ref().map_or("FAILED".into(), |passed| format!("{passed} passed")));
+        answer
+    }
 }
 
 impl Job {

@@ -148,14 +148,12 @@ fn beside_peers(progress: &Progress, cache: Option<&Cache>) -> Result<Vec<(&'sta
         measure(C_NOLIBC, with_nolibc(folder.path(), cache))?;
     }
     measure(RUSTIX, rust(folder.path(), "echo-rustix", KEPT_TABLES))?;
-    let Some(cache) = cache else {
-        job.done("measured");
-        return Ok(sizes);
-    };
-    measure("rustix, unwind tables discarded", rust(folder.path(), "echo-rustix", NO_TABLES))?;
-    measure("C, musl", with_musl(folder.path(), cache))?;
-    measure("C, glibc", compile_c(folder.path(), &LINK_LIBC, &[], &[]))?;
-    measure("Rust's std, glibc", rust_std(folder.path()))?;
+    if let Some(cache) = cache {
+        measure("rustix, unwind tables discarded", rust(folder.path(), "echo-rustix", NO_TABLES))?;
+        measure("C, musl", with_musl(folder.path(), cache))?;
+        measure("C, glibc", compile_c(folder.path(), &LINK_LIBC, &[], &[]))?;
+        measure("Rust's std, glibc", rust_std(folder.path()))?;
+    }
     job.done("measured");
     Ok(sizes)
 }

@@ -82,13 +82,12 @@ pub fn run_checks(progress: &Progress, cache: &Cache) -> Result<usize, String> {
 
 /// How many passed, of one target.
 fn test(progress: &Progress, cache: &Cache, target: &Target) -> Result<usize, String> {
-    let job = progress.job(format!("std, {}", target.name));
-    job.at("building and running");
-    let cargo = || cargo(cache, target, &["test", "-Zbuild-std"]);
-    let with = || run_files(cargo()?.args(["--features", "std"]), &[&FILES[..], &["with_std"]].concat());
-    let without = || run_files(&mut cargo()?, &FILES);
-    let answer = with().and_then(|with| Ok(with + without()?));
-    job.done(&answer.as_ref().map_or("FAILED".into(), |passed| format!("{passed} passed")));
+    let answer = progress.checks(format!("std, {}", target.name), |job| {
+        job.at("building and running");
+        let cargo = || cargo(cache, target, &["test", "-Zbuild-std"]);
+        let with = run_files(cargo()?.args(["--features", "std"]), &[&FILES[..], &["with_std"]].concat())?;
+        Ok(with + run_files(&mut cargo()?, &FILES)?)
+    });
     answer.map_err(|why| format!("std for {}: {why}", target.name))
 }
 

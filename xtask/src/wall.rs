@@ -2,7 +2,7 @@
 
 use crate::bench::{build_benches, Goal, Measured, Options, Table};
 use crate::chart::Bar;
-use crate::progress::Progress;
+use crate::progress::{Job, Progress};
 use crate::report;
 use crate::shell::{both, capture, ensure, run};
 use crate::tables::PERFORMANCE;
@@ -242,32 +242,32 @@ pub fn one(progress: &Progress, measured: &mut Measured, scenario: &Scenario) ->
 
 /// For a full test: every scenario works, has a figure for each of its ways and of what it is held against, and a place in the document.
 pub fn run_checks(progress: &Progress) -> Result<usize, String> {
-    let job = progress.job("scenarios");
-    job.at("building");
-    let benches = build_benches("release", &[])?;
-    let is_figure = |figure: f64| figure.is_finite() && figure > 0.0;
-    let mut figures = 0;
-    for scenario in all() {
-        let name = scenario.name();
-        job.at(&name);
-        PERFORMANCE.table(&name)?;
-        let measured: Vec<f64> = if name == TIMERS {
-            let timers: Vec<Timer> = said(&benches, "try", scenario)?;
-            scenario.goals(|bound| bound.of_timers(&timers))?;
-            timers.into_iter().flat_map(|timer| timer.given_us).collect()
-        } else {
-            let mut ways: Vec<Way> = said(&benches, "try", scenario)?;
-            ways.iter_mut().for_each(|way| way.calls = Some(0.0)); // which nobody has counted
-            scenario.goals(|bound| bound.of_ways(&ways))?;
-            ways.iter().flat_map(|way| [way.ns, way.ratio[1], way.ours.map_or(1.0, |ours| ours[1])]).collect()
-        };
-        if measured.is_empty() || !measured.iter().copied().all(is_figure) {
-            return Err(format!("{name} gives no figure for each way: {measured:?}"));
-        }
-        figures += measured.len();
+    progress.checks("scenarios", |job| {
+        job.at("building");
+        let benches = build_benches("release", &[])?;
+        all().map(|scenario| try_out(job, &benches, scenario)).sum()
+    })
+}
+
+/// Runs a scenario for a moment, and gives how many figures it has.
+fn try_out(job: &Job, benches: &Path, scenario: &Scenario) -> Result<usize, String> {
+    let name = scenario.name();
+    job.at(&name);
+    PERFORMANCE.table(&name)?;
+    let measured: Vec<f64> = if name == TIMERS {
+        let timers: Vec<Timer> = said(benches, "try", scenario)?;
+        scenario.goals(|bound| bound.of_timers(&timers))?;
+        timers.into_iter().flat_map(|timer| timer.given_us).collect()
+    } else {
+        let mut ways: Vec<Way> = said(benches, "try", scenario)?;
+        ways.iter_mut().for_each(|way| way.calls = Some(0.0)); // which nobody has counted
+        scenario.goals(|bound| bound.of_ways(&ways))?;
+        ways.iter().flat_map(|way| [way.ns, way.ratio[1], way.ours.map_or(1.0, |ours| ours[1])]).collect()
+    };
+    if measured.is_empty() || !measured.iter().all(|figure| figure.is_finite() && *figure > 0.0) {
+        return Err(format!("{name} gives no figure for each way: {measured:?}"));
     }
-    job.done(&format!("{figures} figures"));
-    Ok(figures)
+    Ok(measured.len())
 }
 
 /// What `benches` says of a scenario.

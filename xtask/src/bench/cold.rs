@@ -15,9 +15,10 @@ const RUSTIX: &str = "rustix";
 /// barepoll's own, of a package that has nothing else.
 const SCRIPT: &str = "barepoll's build.rs";
 /// Who is built, and the line of a manifest that asks for it.
+const BAREPOLL: (&str, &str) = (OURS, "barepoll = { path = \"ROOT\" }");
 const BUILT: [(&str, &str); 11] = [
     ("(nothing)", ""),
-    (OURS, "barepoll = { path = \"ROOT\" }"),
+    BAREPOLL,
     (SCRIPT, ""),
     ("bitflags", "bitflags = { version = \"2.4\", default-features = false }"),
     ("sc", "sc = \"0.2.7\""),
@@ -73,15 +74,14 @@ pub fn measure(progress: &Progress, measured: &mut Measured) -> Result<(), Strin
 
 /// For a full test: one build with barepoll, and how many crates it brings.
 pub fn run_checks(progress: &Progress) -> Result<usize, String> {
-    let job = progress.job("a cold build");
-    job.at(OURS);
-    let (name, line) = BUILT[1];
-    let built = build(name, line, 1).map(|cold| cold.crates).and_then(|crates| match crates as f64 <= MOST_CRATES {
-        true => Ok(crates),
-        false => Err(format!("{OURS} brings {crates} crates, not {MOST_CRATES}")),
-    });
-    job.done(&built.as_ref().map_or("FAILED".into(), |crates| format!("{crates} crates")));
-    built
+    progress.checks("a cold build", |job| {
+        let (name, line) = BAREPOLL;
+        job.at(name);
+        match build(name, line, 1)?.crates {
+            crates if crates as f64 <= MOST_CRATES => Ok(crates),
+            crates => Err(format!("{name} brings {crates} crates, not {MOST_CRATES}")),
+        }
+    })
 }
 
 /// Builds a package that has this in its manifest, so many times from nothing.
