@@ -116,6 +116,14 @@ enum Command {
     Documents(documents::Options),
 }
 
+/// How long a command is to go on, in minutes: from a second to a week.
+fn minutes(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(minutes) if (1.0 / 60.0..=7.0 * 24.0 * 60.0).contains(&minutes) => Ok(minutes),
+        _ => Err("a number of minutes, from 0.02 (a second) to 10080 (a week)".into()),
+    }
+}
+
 fn main() -> ExitCode {
     if let Err(error) = ctrlc::set_handler(shell::interrupt) {
         eprintln!("Ctrl-C will leave programs behind: {error}");

@@ -1,26 +1,35 @@
 //! `cargo xtask mutants`: `src/` changed in one place at a time, and the tests that should see it.
 
 use crate::debian::Cache;
-use crate::progress::Progress;
+use crate::progress::{Job, Progress};
 use crate::report;
-use crate::shell::{both, capture, root};
+use crate::shell::{root, run_watched, target};
 use crate::tables::PROOF;
 use crate::tools::CargoTool;
 use clap::Args;
+use serde::Deserialize;
 use std::fs;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::time::Duration;
 
 #[derive(Args)]
 pub struct Options {
     /// Only these files, as `src/timeout.rs`; may be given again
     #[arg(long)]
     file: Vec<String>,
+    /// How many at the same time; where tests wait for each other's processors, one may end too late for that reason alone
+    #[arg(long, default_value = "1")]
+    jobs: NonZeroUsize,
     /// Write the table into docs/proof.md too
-    #[arg(long)]
+    #[arg(long, conflicts_with = "file")]
     write: bool,
 }
 
 /// Its settings, with the mutants that change nothing and why: .cargo/mutants.toml.
 const CARGO_MUTANTS: CargoTool = CargoTool { name: "cargo-mutants", version: "27.1.0" };
+/// How long all of them may take.
+const LIMIT: Duration = Duration::from_secs(5 * 3600);
 
 pub fn run_alone(options: &Options) -> Result<(), String> {
     check(&Progress::new(), &Cache::open()?, options).map(drop)
@@ -28,19 +37,44 @@ pub fn run_alone(options: &Options) -> Result<(), String> {
 
 /// One file, for a full test: how many of its mutants were seen.
 pub fn run_checks(progress: &Progress, cache: &Cache) -> Result<usize, String> {
-    check(progress, cache, &Options { file: vec![WITH_STD.into()], write: false })
+    check(progress, cache, &Options { file: vec![WITH_STD.into()], jobs: NonZeroUsize::MIN, write: false })
 }
 
 /// The file that only feature `std` compiles, as that feature leaves out what stands in for it elsewhere.
 const WITH_STD: &str = "src/with_std.rs";
 
-/// What came of the mutants of some files.
-#[derive(Default)]
-struct Seen {
+/// What cargo-mutants writes as it goes.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Outcomes {
+    outcomes: Vec<Outcome>,
     caught: usize,
     timeout: usize,
     unviable: usize,
-    missed: Vec<String>,
+    missed: usize,
+}
+
+#[derive(Deserialize)]
+struct Outcome {
+    scenario: serde_json::Value,
+    summary: String,
+}
+
+impl Outcomes {
+    fn read(folder: &Path) -> Self {
+        let text = fs::read_to_string(folder.join("outcomes.json")).unwrap_or_default();
+        serde_json::from_str(&text).unwrap_or_default()
+    }
+
+    fn ended(&self) -> usize {
+        self.caught + self.timeout + self.unviable + self.missed
+    }
+
+    /// The changes that came to this.
+    fn names<'s>(&'s self, summary: &'s str) -> impl Iterator<Item = &'s str> {
+        let outcomes = self.outcomes.iter().filter(move |outcome| outcome.summary == summary);
+        outcomes.map(|outcome| outcome.scenario["Mutant"]["name"].as_str().unwrap_or("a mutant without a name"))
+    }
 }
 
 fn check(progress: &Progress, cache: &Cache, options: &Options) -> Result<usize, String> {
@@ -49,54 +83,96 @@ fn check(progress: &Progress, cache: &Cache, options: &Options) -> Result<usize,
             "there is no {missing}: a file is named from the top of the repository, as src/timeout.rs"
         ));
     }
-    let job = progress.job("mutants");
-    let is_asked = |with_std| options.file.is_empty() || options.file.iter().any(|file| (file == WITH_STD) == with_std);
-    let mut seen = Seen::default();
-    let ended = [false, true].into_iter().filter(|with_std| is_asked(*with_std)).try_for_each(|with_std| {
-        let files = options.file.iter().map(String::as_str).filter(|file| (*file == WITH_STD) == with_std);
-        let (files, more): (Vec<&str>, &[&str]) = match with_std {
-            false => (files.collect(), &["--exclude", WITH_STD]),
-            true => (vec![WITH_STD], &["--no-config", "--features", "std", "--cargo-test-arg=--test=with_std"]),
-        };
-        job.at(&format!("changing and testing{}", if with_std { ", with feature std" } else { "" }));
-        change(cache, &files, more, &mut seen)
-    });
-    job.done(if ended.is_ok() && seen.missed.is_empty() { "all were seen" } else { "FAILED" });
-    ended?;
-    let files = if options.file.is_empty() { "all".into() } else { options.file.join(", ") };
+    let (with_std, others): (Vec<&str>, Vec<&str>) =
+        options.file.iter().map(String::as_str).partition(|file| *file == WITH_STD);
+    let is_all = options.file.is_empty();
+    let others = if is_all { vec!["src/**/*.rs"] } else { others };
+    let mut outcomes = Vec::new();
+    if !others.is_empty() {
+        outcomes.push(change(progress, cache, options, "mutants", &others, &["--exclude", WITH_STD])?);
+    }
+    if is_all || !with_std.is_empty() {
+        let more = ["--no-config", "--features", "std", "--cargo-test-arg=--test=with_std"];
+        outcomes.push(change(progress, cache, options, "mutants with std", &[WITH_STD], &more)?);
+    }
+    let sum = |of: fn(&Outcomes) -> usize| outcomes.iter().map(of).sum::<usize>();
+    let files = if is_all { "all".into() } else { options.file.join(", ") };
+    let seen = sum(|outcomes| outcomes.caught + outcomes.timeout);
     let rows = [
         ["files", &files],
-        ["tests failed", &seen.caught.to_string()],
-        ["tests did not end", &seen.timeout.to_string()],
-        ["did not compile", &seen.unviable.to_string()],
-        ["not seen", &seen.missed.len().to_string()],
+        ["on", &report::machine()],
+        ["changes", &sum(Outcomes::ended).to_string()],
+        ["tests failed", &sum(|outcomes| outcomes.caught).to_string()],
+        ["tests did not end", &sum(|outcomes| outcomes.timeout).to_string()],
+        ["did not compile", &sum(|outcomes| outcomes.unviable).to_string()],
+        ["not seen", &sum(|outcomes| outcomes.missed).to_string()],
     ];
     let table = report::markdown(&["mutants", "figure"], rows.map(|row| row.map(String::from).to_vec()));
     println!("\n{table}\n");
+    let names =
+        |summary| outcomes.iter().flat_map(move |outcomes| outcomes.names(summary)).collect::<Vec<_>>().join("\n");
+    if sum(|outcomes| outcomes.timeout) > 0 {
+        println!("The tests did not end with these changes:\n{}\n", names("Timeout"));
+    }
+    if sum(|outcomes| outcomes.missed) > 0 {
+        return Err(format!("no test sees these changes:\n{}", names("MissedMutant")));
+    }
     if options.write {
         PROOF.write("mutants", &table)?;
     }
-    match seen.missed.as_slice() {
-        [] => Ok(seen.caught + seen.timeout),
-        missed => Err(format!("no test sees these changes:\n{}", missed.join("\n"))),
-    }
+    Ok(seen)
 }
 
-/// Runs cargo-mutants on these files (all, if there are none).
-fn change(cache: &Cache, files: &[&str], more: &[&str], seen: &mut Seen) -> Result<(), String> {
-    let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
+/// Runs cargo-mutants on these files. What each change was, and what the tests then said, stays in `target/`.
+fn change(
+    progress: &Progress,
+    cache: &Cache,
+    options: &Options,
+    name: &str,
+    files: &[&str],
+    more: &[&str],
+) -> Result<Outcomes, String> {
+    let job = progress.job(name);
+    let outcomes = try_change(&job, cache, options, &target().join(name.replace(' ', "-")), files, more);
+    job.done(match &outcomes {
+        Ok(outcomes) if outcomes.missed == 0 => "all were seen",
+        _ => "FAILED",
+    });
+    outcomes
+}
+
+fn try_change(
+    job: &Job,
+    cache: &Cache,
+    options: &Options,
+    output: &Path,
+    files: &[&str],
+    more: &[&str],
+) -> Result<Outcomes, String> {
+    job.at("cargo-mutants");
     let mut cargo = CARGO_MUTANTS.cargo(cache)?;
-    cargo.args(["mutants", "--no-shuffle", "--colors", "never", "--output"]).arg(folder.path()).args(more);
-    let output = capture(cargo.args(files.iter().flat_map(|file| ["--file", file])))?;
-    let listed = |list: &str| fs::read_to_string(folder.path().join("mutants.out").join(list)).unwrap_or_default();
-    let count = |list| listed(list).lines().count();
-    // It ends with 2 where tests missed some, with 3 where some did not end, which is seen too.
-    if !matches!(output.status.code(), Some(0 | 2 | 3)) || count("caught.txt") + count("timeout.txt") == 0 {
-        return Err(format!("cargo-mutants did not end well:\n{}", both(&output)));
+    // A test that fails needs no debugger here.
+    cargo.env("CARGO_PROFILE_DEV_DEBUG", "0");
+    cargo.args(["mutants", "--no-shuffle", "--colors", "never", "--jobs", &options.jobs.to_string(), "--output"]);
+    cargo.arg(output).args(more).args(files.iter().flat_map(|file| ["--file", file]));
+    let folder = output.join("mutants.out");
+    let _ = fs::remove_dir_all(&folder);
+    let all = || {
+        let text = fs::read_to_string(folder.join("mutants.json")).ok()?;
+        serde_json::from_str::<Vec<serde_json::Value>>(&text).ok().map(|mutants| mutants.len())
+    };
+    let mut said = None;
+    let text = run_watched(&mut cargo, LIMIT, || {
+        // A line for every tenth, and one at the start.
+        let now = all().map(|all| (Outcomes::read(&folder).ended() / 10 * 10, all));
+        if let Some((ended, all)) = now.filter(|_| now != said) {
+            job.at(&format!("{ended} of {all}"));
+        }
+        said = now;
+    })?;
+    let outcomes = Outcomes::read(&folder);
+    match all() {
+        Some(all) if all > 0 && outcomes.ended() == all => Ok(outcomes),
+        _ => Err(format!("cargo-mutants did not end well:\n{text}")),
     }
-    seen.caught += count("caught.txt");
-    seen.timeout += count("timeout.txt");
-    seen.unviable += count("unviable.txt");
-    seen.missed.extend(listed("missed.txt").lines().map(String::from));
-    Ok(())
 }

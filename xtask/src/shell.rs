@@ -135,14 +135,24 @@ pub fn interrupt() {
 
 /// Runs a program that may hang or crash, and gives what it printed; where it was killed after `limit` or failed, that stands last.
 pub fn run_within(command: &mut Command, limit: Duration) -> Result<String, String> {
+    run_watched(command, limit, || {})
+}
+
+/// The same, with a look at how far it is every second.
+pub fn run_watched(command: &mut Command, limit: Duration, mut look: impl FnMut()) -> Result<String, String> {
     let start = Instant::now();
     let shown = words(command);
     let mut output = tempfile::tempfile().map_err(|error| format!("no temporary file: {error}"))?;
     let streams = output.try_clone().and_then(|first| Ok((first, output.try_clone()?)));
     let (stdout, stderr) = streams.map_err(|error| format!("no temporary file: {error}"))?;
     let mut program = Background::start(command.stdin(Stdio::null()).stdout(stdout).stderr(stderr))?;
+    let mut seconds = 0;
     while start.elapsed() < limit && matches!(program.try_wait(), Ok(None)) {
         std::thread::sleep(Duration::from_millis(20));
+        if start.elapsed().as_secs() > seconds {
+            seconds = start.elapsed().as_secs();
+            look();
+        }
     }
     let ended = program.kill();
     let mut bytes = Vec::new();
