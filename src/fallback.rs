@@ -14,7 +14,7 @@ fn is_missing<T>(answer: &Result<T>) -> bool {
     matches!(answer, Err(Errno::ENOSYS | Errno::EPERM))
 }
 
-/// Waits by `epoll_pwait2`, or by `epoll_pwait` with the timeout rounded up to a millisecond (at most `i32::MAX` of them).
+/// Waits by `epoll_pwait2`, or by the call that a timeout of whole milliseconds uses, rounded up to one (at most `i32::MAX` of them).
 ///
 /// # Safety
 ///
@@ -37,8 +37,14 @@ pub(crate) unsafe fn fine_wait(
         }
         MISSING.store(true, Relaxed);
     }
+    let ms = ceil_ms(timeout);
     // SAFETY: the caller vouches for `events` and `mask`.
-    unsafe { raw::epoll_pwait(epfd, events, maxevents, ceil_ms(timeout), mask) }
+    unsafe {
+        match mask.is_null() {
+            true => raw::epoll_wait(epfd, events, maxevents, ms),
+            false => raw::epoll_pwait(epfd, events, maxevents, ms, mask),
+        }
+    }
 }
 
 /// The time since boot, or some other fixed moment; by the older call of a 32-bit machine where the newer is missing.

@@ -3,16 +3,19 @@
 
 use crate::child::{self, End};
 use crate::figures;
-use crate::refusals::{counter, SYS_WAIT};
+use crate::refusals::{counter, errnos, SYS_WAIT};
 use crate::seccomp::{intercepted, kill_at, Call, Number};
 use crate::storm::Timer;
 use crate::Check;
 use barepoll::raw::Timespec;
 use barepoll::{Epoll, Errno, Event, EventData, EventFd, EventFlags, SigSet};
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
 const PWAIT2: Number = libc::SYS_epoll_pwait2;
+/// What a fine wait asks for, and what serves instead, without a mask and with one.
+const SERVE: [Number; 3] = [PWAIT2, SYS_WAIT, libc::SYS_epoll_pwait];
 const MS: Duration = Duration::from_millis(1);
 /// Longer than any wait here should take, be the machine ever so slow.
 const LONG: Duration = Duration::from_secs(20);
@@ -135,6 +138,7 @@ fn a_timeout_that_only_epoll_pwait2_could_do_is_rounded_up_where_it_is_missing()
         if call.number == PWAIT2 {
             return Some(Errno::ENOSYS);
         }
+        // The fourth argument of both.
         asked.push(call.argument(3));
         Some(Errno::ECANCELED) // nobody waits for 24 days
     };
@@ -151,7 +155,7 @@ fn a_timeout_that_only_epoll_pwait2_could_do_is_rounded_up_where_it_is_missing()
             }
         }
     };
-    intercepted(&[PWAIT2, libc::SYS_epoll_pwait], refuse, run);
+    intercepted(&SERVE, refuse, run);
     let expected: Vec<i32> = cases.iter().flat_map(|(_, ms)| [*ms; WAITS.len()]).collect();
     assert_eq!(asked, expected);
 }
@@ -172,11 +176,18 @@ fn a_mask_is_in_force_where_epoll_pwait2_is_missing() {
 }
 
 fn an_error_of_what_serves_instead_comes_through() {
-    let refuse = |call: &Call| Some(if call.number == PWAIT2 { Errno::EPERM } else { Errno::ENOMEM });
-    let answer = intercepted(&[PWAIT2, libc::SYS_epoll_pwait], refuse, || {
-        (WAITS[0].run)(&watching(0).0, Some(Duration::from_micros(1500)))
+    let refusal = Mutex::new(None);
+    let refuse =
+        |call: &Call| if call.number == PWAIT2 { Some(Errno::EPERM) } else { *refusal.lock().expect("no panic") };
+    intercepted(&SERVE, refuse, || {
+        let (epoll, _eventfd) = watching(0);
+        for errno in errnos() {
+            *refusal.lock().expect("no panic") = Some(errno);
+            for wait in WAITS.iter().filter(|wait| errno != Errno::EINTR || !wait.goes_on) {
+                assert_eq!((wait.run)(&epoll, Some(Duration::from_micros(1500))), Err(errno), "{}", wait.name);
+            }
+        }
     });
-    assert_eq!(answer, Err(Errno::ENOMEM));
 }
 
 fn another_error_of_epoll_pwait2_is_not_taken_for_its_absence() {
@@ -256,7 +267,7 @@ fn no_clock_is_asked_where_there_is_no_room_for_an_event() {
 }
 
 fn a_clock_that_is_refused_after_an_interruption_says_so() {
-    for errno in [Errno::ENOSYS, Errno::EPERM, Errno::EINVAL] {
+    for errno in errnos() {
         let mut asked = 0;
         let refuse = |call: &Call| {
             if call.number == SYS_WAIT {
