@@ -36,7 +36,7 @@ use core::ptr;
 ///
 /// interests.set(&eventfd, EventData::new_u64(1), EventFlags::IN)?;
 /// interests.set(&eventfd, EventData::new_u64(1), EventFlags::IN | EventFlags::OUT)?;
-/// interests.flush(&epoll).map_err(|error| error.errno)?; // one call
+/// interests.flush(&epoll)?; // one call
 /// # Ok::<(), barepoll::Errno>(())
 /// ```
 ///
@@ -47,6 +47,8 @@ use core::ptr;
 ///
 /// - Say [`closed`](Self::closed) for a descriptor that was closed and not removed before, at the latest before its number is in
 ///   use again: the set would take what it was told of the old one for what the new one has.
+/// - Flush before something is registered with this epoll directly, a new [`Waker`](crate::Waker) too: it may have got the number of a
+///   descriptor that was removed and closed, and the flush would then change or end *its* registration.
 /// - A file that has duplicates (of this process, or of a fork's child) is *not* forgotten with one of them. Remove it and flush
 ///   before you close it; afterwards nobody can name it.
 ///
@@ -223,12 +225,12 @@ impl<'s> InterestSet<'s> {
     /// let mut interests = InterestSet::new(&mut slots);
     /// interests.set(&eventfd, EventData::new_u64(1), EventFlags::IN)?;
     /// interests.remove(&eventfd)?;
-    /// interests.flush(&epoll).map_err(|error| error.errno)?; // no call: nothing has changed
+    /// interests.flush(&epoll)?; // no call: nothing has changed
     /// # Ok::<(), barepoll::Errno>(())
     /// ```
     ///
     /// A descriptor without duplicates may be closed before the flush; its number may be in use again by then, and be
-    /// [set](Self::set).
+    /// [set](Self::set), but not be registered otherwise.
     ///
     /// # Errors
     ///
@@ -254,7 +256,7 @@ impl<'s> InterestSet<'s> {
     /// let mut slots = [Slot::EMPTY; 64];
     /// let mut interests = InterestSet::new(&mut slots);
     /// interests.set(&eventfd, EventData::new_u64(1), EventFlags::IN)?;
-    /// interests.flush(&epoll).map_err(|error| error.errno)?;
+    /// interests.flush(&epoll)?;
     ///
     /// let number = eventfd.as_raw_fd();
     /// drop(eventfd);
@@ -378,5 +380,13 @@ impl fmt::Display for FlushError {
     #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "descriptor {}: {}", self.fd, self.errno)
+    }
+}
+
+/// For `?` where an [`Errno`] is enough: it forgets the descriptor.
+impl From<FlushError> for Errno {
+    #[inline]
+    fn from(error: FlushError) -> Self {
+        error.errno
     }
 }

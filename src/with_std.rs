@@ -5,11 +5,7 @@ use crate::interest::FlushError;
 
 impl std::error::Error for Errno {}
 
-impl std::error::Error for FlushError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.errno)
-    }
-}
+impl std::error::Error for FlushError {}
 
 impl From<FlushError> for std::io::Error {
     fn from(error: FlushError) -> Self {

@@ -37,7 +37,7 @@ fn after(
 }
 
 fn flush(set: &mut InterestSet<'_>, epoll: &Epoll) -> Result<(), Errno> {
-    set.flush(epoll).map_err(|error| error.errno)
+    Ok(set.flush(epoll)?)
 }
 
 /// Whether a descriptor is registered.

@@ -117,7 +117,7 @@ fn safe_layer() -> Result<(), Errno> {
     interests.closed(any(3));
     show(&interests);
     let flushed: Result<(), FlushError> = interests.flush(&epoll);
-    black_box(flushed.map_err(|error| error.errno)?);
+    black_box(flushed?);
     descriptors(epoll, eventfd);
     Ok(())
 }
