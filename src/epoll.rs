@@ -118,7 +118,8 @@ impl Epoll {
     /// - `EEXIST`: registered already.
     /// - `EINVAL`: `source` is this epoll; or [`EventFlags::EXCLUSIVE`] with a flag it does not go with, or on an epoll; or this was made
     ///   `From` a descriptor that is no epoll's.
-    /// - `ELOOP`: epolls would watch each other in a circle, or nest too deep.
+    /// - `ELOOP`: epolls would watch each other in a circle, or nest too deep. `EINVAL`: so would epolls that watch this one; or more of
+    ///   them than the kernel follows (500 pairs) would come to `source`.
     /// - `EPERM`: a regular file, a directory or `/dev/null`, which is always ready and cannot be watched.
     /// - `ENOSPC`: this user watches as many as `/proc/sys/fs/epoll/max_user_watches` allows. `ENOMEM`: the kernel has no memory for one
     ///   more.
@@ -149,7 +150,7 @@ impl Epoll {
     /// - `ENOENT`: not registered.
     /// - `EINVAL`: `source` is this epoll; or [`EventFlags::EXCLUSIVE`] is asked for or was before: it cannot be changed; or this was made
     ///   `From` a descriptor that is no epoll's.
-    /// - `EPERM`: a regular file, a directory or `/dev/null`. `ENOMEM`: the kernel has no memory for the change.
+    /// - `EPERM`: a regular file, a directory or `/dev/null`.
     /// - `EBADF`: `source` was opened with `O_PATH`, or what this was made from.
     ///
     /// See [`epoll_ctl(2)`](https://man7.org/linux/man-pages/man2/epoll_ctl.2.html).
@@ -199,10 +200,11 @@ impl Epoll {
     /// One call, one trap. A timeout of whole milliseconds (up to `i32::MAX`) uses `epoll_wait`; a finer or longer one
     /// `epoll_pwait2`. A kernel without that (before Linux 5.11), or a sandbox that refuses it with `EPERM`, is remembered, and the
     /// timeout then rounds *up* to a millisecond, and is cut to `i32::MAX` of them: there, a wait of more than 24 days may end early
-    /// and empty.
+    /// and empty. (Before 2.6.37, timeouts beyond some half an hour had no end on some 32-bit machines.)
     ///
-    /// It ends no earlier, and later by the thread's timer slack (50 µs, unless `prctl` with `PR_SET_TIMERSLACK` says otherwise) and by what
-    /// the machine is busy with.
+    /// It ends no earlier, and later by what the machine is busy with and by the kernel's slack: the thread's own (50 µs, unless `prctl` with
+    /// `PR_SET_TIMERSLACK` says otherwise), or a thousandth of the timeout where that is more (a two-hundredth in a niced process), at most
+    /// 100 ms. Real-time threads have none.
     ///
     /// More events than `events` has room for come with the next wait. A buffer longer than the kernel takes (`i32::MAX`
     /// bytes) is used as far as it takes it. A `Vec` with capacity and no length has no room: pass
@@ -223,7 +225,8 @@ impl Epoll {
     ///
     /// # Errors
     ///
-    /// - `EINTR`: a signal handler ran. [`wait_uninterrupted`](Self::wait_uninterrupted) goes on instead.
+    /// - `EINTR`: a signal handler ran; or the process was stopped and went on (Ctrl-Z and `fg`), without any handler.
+    ///   [`wait_uninterrupted`](Self::wait_uninterrupted) goes on instead.
     /// - `EINVAL`: `events` is empty, or this was made `From` a descriptor that is no epoll's; `EBADF`: from one that was opened with
     ///   `O_PATH`.
     ///
@@ -252,7 +255,7 @@ impl Epoll {
     ///
     /// # Errors
     ///
-    /// As [`wait`](Self::wait).
+    /// As [`wait`](Self::wait). `ENOSYS`: ARM before Linux 2.6.32.
     ///
     /// See [`epoll_pwait(2)`](https://man7.org/linux/man-pages/man2/epoll_wait.2.html).
     #[doc(alias = "epoll_pwait")]
@@ -339,7 +342,7 @@ impl Epoll {
     ///
     /// # Errors
     ///
-    /// As [`wait`](Self::wait), at once.
+    /// As [`wait`](Self::wait), at once; but a handler that runs between two looks ends neither them nor the wait.
     ///
     /// See [`epoll_wait(2)`](https://man7.org/linux/man-pages/man2/epoll_wait.2.html).
     #[doc(alias = "epoll_wait")]
@@ -469,7 +472,7 @@ unsafe fn filled(events: &mut [MaybeUninit<Event>], ready: usize) -> &mut [Event
 
 /// How an epoll polls network devices (NAPI) itself while it waits, instead of waiting for their interrupts.
 ///
-/// Off by default: all zero.
+/// All zero by default: as the system-wide `/proc/sys/net/core/busy_poll` says, which is 0 (off) unless somebody changes it.
 ///
 /// ```
 /// use barepoll::{BusyPoll, Epoll};
@@ -485,7 +488,7 @@ unsafe fn filled(events: &mut [MaybeUninit<Event>], ready: usize) -> &mut [Event
 #[doc(alias = "epoll_params")]
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct BusyPoll {
-    /// How long to poll, in microseconds; 0 switches it off.
+    /// How long to poll, in microseconds; 0 leaves it to `/proc/sys/net/core/busy_poll`.
     pub busy_poll_usecs: u32,
     /// How many packets to handle in one go; 0 is the kernel's default, 8.
     pub busy_poll_budget: u16,

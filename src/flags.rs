@@ -140,7 +140,7 @@ pub struct EventFdFlags(u32);
 
 bitflags! {
     impl EventFdFlags: u32 {
-        /// `EFD_SEMAPHORE`: a read takes 1 from the counter, not all of it.
+        /// `EFD_SEMAPHORE`: a read takes 1 from the counter, not all of it (Linux 2.6.30; before it, `EINVAL`).
         #[doc(alias = "EFD_SEMAPHORE")]
         const SEMAPHORE = raw::EFD_SEMAPHORE;
         /// `EFD_NONBLOCK`: a read or write that would block says [`EAGAIN`](crate::Errno::EAGAIN).

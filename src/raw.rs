@@ -70,7 +70,7 @@ constants! {
     EPIOCSPARAMS = arch::EPIOCSPARAMS, "[`ioctl`] on an epoll: set `struct epoll_params` (Linux 6.9).";
     EPIOCGPARAMS = arch::EPIOCGPARAMS, "[`ioctl`] on an epoll: get `struct epoll_params` (Linux 6.9).";
 
-    EFD_SEMAPHORE = 1, "[`eventfd2`]: a read takes 1.";
+    EFD_SEMAPHORE = 1, "[`eventfd2`]: a read takes 1 (Linux 2.6.30).";
     EFD_NONBLOCK = arch::O_NONBLOCK, "[`eventfd2`]: do not block.";
     EFD_CLOEXEC = arch::O_CLOEXEC, "[`eventfd2`]: close on exec.";
 }
@@ -210,7 +210,7 @@ pub unsafe fn epoll_ctl(epfd: RawFd, op: u32, fd: RawFd, event: *mut Event) -> R
 /// - `EBADF`: `epfd` is not open. `EINVAL`: it is no epoll, or `maxevents` is not between 1 and
 ///   `i32::MAX / size_of::<Event>()`.
 /// - `EFAULT`: `events` is not writable.
-/// - `EINTR`: a signal handler ran.
+/// - `EINTR`: a signal handler ran; or the process was stopped and went on, without any handler.
 ///
 /// # Safety
 ///
@@ -248,7 +248,7 @@ pub unsafe fn epoll_wait(epfd: RawFd, events: *mut Event, maxevents: i32, timeou
 ///
 /// # Errors
 ///
-/// As [`epoll_wait`]; `EFAULT` too where `sigmask` is not readable.
+/// As [`epoll_wait`]; `EFAULT` too where `sigmask` is not readable. `ENOSYS`: ARM before Linux 2.6.32.
 ///
 /// # Safety
 ///

@@ -50,7 +50,8 @@ use pending::Pending;
 /// acknowledged silences the waker for good: every later `wake` takes it for one that is still on its way.
 ///
 /// Dropping it closes the eventfd, and the epoll forgets it. It lends its descriptor, to be
-/// [deleted](Epoll::delete) before that or watched by another epoll too; who writes to it wakes the loop without the flag.
+/// [deleted](Epoll::delete) before that, or watched by another epoll too, with [`ET`](EventFlags::ET): it stays readable, as nobody reads it.
+/// Who writes to it wakes the loop without the flag.
 #[doc(alias = "eventfd")]
 pub struct Waker {
     eventfd: EventFd,
