@@ -7,7 +7,7 @@ use barepoll::fd::{AsRawFd, FromRawFd, RawFd};
 use barepoll::{CreateFlags, Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags, Waker};
 use std::fs;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const IN: EventFlags = EventFlags::IN;
 
@@ -18,6 +18,7 @@ pub fn checks() -> Vec<Check> {
         what_a_parent_closes_stays_watched_while_a_child_has_it,
         a_waker_wakes_across_a_fork,
         close_on_exec_closes_and_its_absence_does_not,
+        a_process_that_is_stopped_and_goes_on_interrupts_a_wait_without_any_handler,
     ]
 }
 
@@ -123,6 +124,21 @@ pub fn is_another_program() -> bool {
     assert_eq!(eventfd.read(), Ok(3));
     assert!(is_silent(&epoll));
     true
+}
+
+fn a_process_that_is_stopped_and_goes_on_interrupts_a_wait_without_any_handler() {
+    let stopped_soon = || {
+        let shell = "sleep 0.2; kill -STOP $0; sleep 0.1; kill -CONT $0";
+        Command::new("sh").args(["-c", shell, &std::process::id().to_string()]).spawn().expect("a shell")
+    };
+    let (epoll, mut buffer) = (Epoll::new().expect("an epoll"), Event::buffer::<1>());
+    let mut shell = stopped_soon();
+    assert_eq!(epoll.wait(&mut buffer, Some(Duration::from_secs(20))).map(|events| events.len()), Err(Errno::EINTR));
+    assert!(shell.wait().expect("it ends").success());
+    let (mut shell, start, timeout) = (stopped_soon(), Instant::now(), Duration::from_millis(700));
+    assert!(epoll.wait_uninterrupted(&mut buffer, Some(timeout)).expect("no error").is_empty());
+    assert!(start.elapsed() >= timeout);
+    assert!(shell.wait().expect("it ends").success());
 }
 
 fn close_on_exec_closes_and_its_absence_does_not() {

@@ -229,6 +229,7 @@ pub fn checks() -> Vec<Check> {
         a_waker_that_cannot_be_registered_closes_its_eventfd_once,
         a_wake_up_that_was_refused_goes_out_at_the_next_try,
         a_wake_up_to_a_full_counter_that_cannot_be_emptied_says_so_and_goes_out_at_the_next_try,
+        a_wake_up_to_a_full_counter_whose_second_write_is_refused_says_so_and_goes_out_at_the_next_try,
         a_flush_names_the_refused_descriptor_and_tells_the_others,
         an_exclusive_one_whose_second_call_is_refused_is_not_watched,
         whatever_flushes_are_refused_the_next_one_brings_what_is_wanted,
@@ -317,6 +318,23 @@ fn a_wake_up_to_a_full_counter_that_cannot_be_emptied_says_so_and_goes_out_at_th
         }
     };
     intercepted(&[libc::SYS_read], |_| refusal.answer(), run);
+}
+
+fn a_wake_up_to_a_full_counter_whose_second_write_is_refused_says_so_and_goes_out_at_the_next_try() {
+    // The answers to come, the last first.
+    let answers = Mutex::new(Vec::new());
+    let epoll = Epoll::new().expect("an epoll");
+    let waker = Waker::new(&epoll, EventData::new_u64(7)).expect("a waker");
+    let run = || {
+        for errno in errnos() {
+            *answers.lock().expect("no panic") = vec![errno, Errno::EAGAIN];
+            assert_eq!(waker.wake(), Err(errno));
+            assert!(answers.lock().expect("no panic").is_empty() && ready(&epoll).is_empty());
+            assert_eq!((waker.wake(), ready(&epoll)), (Ok(()), vec![7]), "{errno}");
+            waker.acknowledge();
+        }
+    };
+    intercepted(&[libc::SYS_write], |_| answers.lock().expect("no panic").pop(), run);
 }
 
 /// What is watched for, and the data.

@@ -13,9 +13,12 @@ pub struct Options {
     /// Only these measurements
     #[arg(value_parser = MEASUREMENTS.map(|measurement| measurement.name))]
     names: Vec<String>,
-    /// Random cases of each, or seconds of the storm, instead of as many as take about a minute
-    #[arg(long)]
+    /// Random cases of each, instead of as many as take about a minute
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     cases: Option<u32>,
+    /// How long signals disturb waits, instead of a minute
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    seconds: Option<u32>,
     /// Write the tables into docs/proof.md too
     #[arg(long)]
     write: bool,
@@ -27,19 +30,29 @@ struct Measurement {
     name: &'static str,
     /// The test's file.
     test: &'static str,
-    cases: u32,
-    /// The variable that tells the test how many.
-    variable: &'static str,
+    amount: Amount,
 }
 
-const fn measurement(name: &'static str, test: &'static str, cases: u32) -> Measurement {
-    Measurement { name, test, cases, variable: "BAREPOLL_CASES" }
+/// How much of it there is, where nobody says.
+enum Amount {
+    Cases(u32),
+    Seconds(u32),
+}
+
+impl Amount {
+    /// The option that says how much, the variable that tells the test, and the number.
+    fn of(&self, options: &Options) -> (&'static str, &'static str, u32) {
+        match *self {
+            Self::Cases(usual) => ("--cases", "BAREPOLL_CASES", options.cases.unwrap_or(usual)),
+            Self::Seconds(usual) => ("--seconds", "BAREPOLL_STORM_SECONDS", options.seconds.unwrap_or(usual)),
+        }
+    }
 }
 
 const MEASUREMENTS: [Measurement; 3] = [
-    measurement("model", "histories", 40_000),
-    measurement("peers", "peers", 30_000),
-    Measurement { variable: "BAREPOLL_STORM_SECONDS", ..measurement("faults", "faults", 60) },
+    Measurement { name: "model", test: "histories", amount: Amount::Cases(40_000) },
+    Measurement { name: "peers", test: "peers", amount: Amount::Cases(30_000) },
+    Measurement { name: "faults", test: "faults", amount: Amount::Seconds(60) },
 ];
 
 /// A line that a test reports: a count, or quartiles.
@@ -51,16 +64,18 @@ struct Figure {
     /// Of what there is more than one.
     which: Option<String>,
     n: Option<f64>,
-    /// The least, the quartiles and the most, in microseconds.
-    us: Option<[f64; 5]>,
+    /// Of a hundred, how many are no more than this; not added up.
+    percentiles: Option<Vec<(u64, f64)>>,
 }
 
 pub fn run_alone(options: &Options) -> Result<(), String> {
     let progress = Progress::new();
     let is_asked = |name| options.names.is_empty() || options.names.iter().any(|asked| asked == name);
     for measurement in MEASUREMENTS.iter().filter(|measurement| is_asked(measurement.name)) {
-        let cases = options.cases.unwrap_or(measurement.cases);
-        let table = table(&measure(&progress, measurement, cases)?, &command(measurement, cases));
+        let (option, variable, amount) = measurement.amount.of(options);
+        let figures = measure(&progress, measurement, variable, amount)?;
+        let command = format!("`cargo xtask proof {} {option} {amount}`", measurement.name);
+        let table = table(&figures, &command);
         println!("\n{table}\n");
         if options.write {
             PROOF.write(measurement.name, &table)?;
@@ -69,17 +84,13 @@ pub fn run_alone(options: &Options) -> Result<(), String> {
     Ok(())
 }
 
-fn command(measurement: &Measurement, cases: u32) -> String {
-    format!("`cargo xtask proof {} --cases {cases}`", measurement.name)
-}
-
-fn measure(progress: &Progress, measurement: &Measurement, cases: u32) -> Result<Vec<Figure>, String> {
+fn measure(progress: &Progress, measurement: &Measurement, variable: &str, amount: u32) -> Result<Vec<Figure>, String> {
     let job = progress.job(measurement.name);
     job.at("building and running");
     let file = tempfile::NamedTempFile::new().map_err(|error| format!("no temporary file: {error}"))?;
     let mut test = cargo();
     test.args(["test", "--release", "--locked", "--test", measurement.test]);
-    test.env("BAREPOLL_FIGURES", file.path()).env(measurement.variable, cases.to_string());
+    test.env("BAREPOLL_FIGURES", file.path()).env(variable, amount.to_string());
     let outcome = run(&mut test);
     job.done(if outcome.is_ok() { "measured" } else { "FAILED" });
     outcome?;
@@ -93,25 +104,23 @@ fn measure(progress: &Progress, measurement: &Measurement, cases: u32) -> Result
     Ok(figures)
 }
 
-/// A row a figure, what is of the same name added up; the command stands in the first.
+/// A row a figure, what is of the same name added up; the command and the machine stand before.
 fn table(figures: &[Figure], command: &str) -> String {
     let mut rows: Vec<(String, f64, Option<String>)> = Vec::new();
     for figure in figures {
-        let quartiles = figure.us.map(|us| {
-            let ms = us[4] / 1000.0;
-            format!("{:.0} – {:.0} – {:.0} µs, {ms:.0} ms at most", us[1], us[2], us[3])
+        let several = figure.percentiles.as_ref().map(|percentiles| {
+            let each = percentiles.iter().map(|(percent, n)| format!("{percent} %: {}", grouped(*n as u64)));
+            each.collect::<Vec<_>>().join("; ")
         });
         let name = figure.which.as_ref().map_or(figure.what.clone(), |which| format!("{}: {which}", figure.what));
         match rows.iter_mut().find(|(row, _, text)| *row == name && text.is_none()) {
             Some((_, n, _)) => *n += figure.n.unwrap_or_default(),
-            None => rows.push((name, figure.n.unwrap_or_default(), quartiles)),
+            None => rows.push((name, figure.n.unwrap_or_default(), several)),
         }
     }
-    let rows = rows.into_iter().enumerate().map(|(place, (name, n, quartiles))| {
-        let command = if place == 0 { command } else { "" };
-        vec![name, quartiles.unwrap_or_else(|| grouped(n as u64)), command.into()]
-    });
-    report::markdown(&["what", "figure", "command"], rows)
+    let how = [vec!["command".into(), command.into()], vec!["on".into(), report::machine()]];
+    let figures = rows.into_iter().map(|(name, n, several)| vec![name, several.unwrap_or_else(|| grouped(n as u64))]);
+    report::markdown(&["what", "figure"], how.into_iter().chain(figures))
 }
 
 /// A number with a comma before each three digits.
