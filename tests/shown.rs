@@ -2,12 +2,25 @@
 
 use barepoll::fd::AsRawFd;
 use barepoll::{Epoll, Errno, EventData, EventFd, EventFdFlags, EventFlags, FlushError, InterestSet, Slot, Waker};
+use std::collections::BTreeSet;
 
 #[test]
 fn an_error_of_a_flush_names_its_descriptor_and_says_why() {
     let error = FlushError { fd: 7, errno: Errno::EPERM };
     assert_eq!(error.to_string(), format!("descriptor 7: {}", Errno::EPERM));
     assert_eq!(format!("{error:?}"), "FlushError { fd: 7, errno: EPERM }");
+}
+
+#[test]
+fn every_error_with_a_name_says_what_it_means() {
+    let mut meanings = BTreeSet::new();
+    for errno in (1..4096).filter_map(Errno::from_raw) {
+        let Some(name) = errno.name() else { continue };
+        let text = errno.to_string();
+        let meaning = text.strip_suffix(&format!(" ({name}, errno {})", errno.raw())).expect("the name stands behind");
+        assert!(!meaning.is_empty() && meanings.insert(meaning.to_string()), "{text}");
+    }
+    assert!(meanings.len() > 20);
 }
 
 #[test]

@@ -138,6 +138,36 @@ fn a_plain_store_loses_a_wake_up_of_two_threads() {
     all_work_is_done::<Storing>(TWO_THREADS, false);
 }
 
+/// Orders no other memory than its own.
+struct Relaxed(AtomicBool);
+
+impl Flag for Relaxed {
+    fn new() -> Self {
+        Self(AtomicBool::new(false))
+    }
+    fn wake(&self, write: impl FnOnce() -> Result<(), ()>) -> Result<(), ()> {
+        if self.0.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        write()
+    }
+    fn acknowledge(&self) {
+        self.0.swap(false, Ordering::Relaxed);
+    }
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn a_relaxed_swap_loses_a_wake_up_of_one_thread() {
+    all_work_is_done::<Relaxed>(ONE_THREAD, false);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn a_relaxed_swap_loses_a_wake_up_of_two_threads() {
+    all_work_is_done::<Relaxed>(TWO_THREADS, false);
+}
+
 /// Looks at the flag by a plain load before it sets it.
 struct Loading(AtomicBool);
 
