@@ -2,7 +2,7 @@
 //! back is compared, and the server's descriptors and memory are sampled and drawn.
 
 use crate::chart::{draw_lines, Line};
-use crate::progress::Progress;
+use crate::progress::{Job, Progress};
 use crate::report;
 use crate::shell::{cargo, run, target, Background};
 use crate::tables::PROOF;
@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::num::NonZeroUsize;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
@@ -21,16 +22,19 @@ use std::time::{Duration, Instant};
 #[derive(Args)]
 pub struct Options {
     /// How long, in minutes
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 1.0, value_parser = crate::minutes)]
     minutes: f64,
     /// Connections at a time
-    #[arg(long, default_value_t = 5000)]
-    connections: usize,
+    #[arg(long, default_value_t = CONNECTIONS)]
+    connections: NonZeroUsize,
     /// Write the table and the chart into docs/proof.md too
     #[arg(long)]
     write: bool,
 }
 
+const CONNECTIONS: NonZeroUsize = NonZeroUsize::new(5000).unwrap();
+/// In a full test.
+const FEWER: NonZeroUsize = NonZeroUsize::new(2000).unwrap();
 /// Threads that drive the connections.
 const DRIVERS: usize = 4;
 /// What a client sends at once, at most.
@@ -43,6 +47,9 @@ const WARM_UP: f64 = 0.2;
 /// How much more of either, of a hundred, the end may show than the middle: the allocator's own rounding, and connections whose end
 /// the server has not seen yet.
 const GROWTH: f64 = 5.0;
+
+/// How long the server may take to see the end of every client.
+const LAST: Duration = Duration::from_secs(20);
 
 /// What the clients did.
 #[derive(Default)]
@@ -69,47 +76,28 @@ pub fn run_alone(options: &Options) -> Result<(), String> {
 
 /// A short one, for a full test: how many bytes came back as they were sent.
 pub fn run_checks(progress: &Progress) -> Result<usize, String> {
-    check(progress, &Options { minutes: 0.2, connections: 2000, write: false })
+    check(progress, &Options { minutes: 0.2, connections: FEWER, write: false })
+}
+
+/// What the server was like: before the first client, with them, after the last.
+struct Seen {
+    before: Sample,
+    samples: Vec<Sample>,
+    after: Sample,
 }
 
 fn check(progress: &Progress, options: &Options) -> Result<usize, String> {
-    if options.minutes.is_nan() || options.minutes <= 0.0 || options.connections == 0 {
-        return Err("a soak takes more than 0 minutes and 1 connection or more".into());
-    }
     let job = progress.job("soak");
-    job.at("building");
-    run(cargo().args(["build", "--release", "--locked", "--features", "std", "--example", "echo"]))?;
-    allow_descriptors(options.connections)?;
-    let mut server = Server::start()?;
-    let (tally, length) = (Tally::default(), Duration::from_secs_f64(options.minutes * 60.0));
-    let mut samples = Vec::new();
-    job.at(&format!("{} connections for {:.1} minutes", options.connections, options.minutes));
-    let outcome = thread::scope(|scope| {
-        for number in 0..DRIVERS {
-            let (tally, address) = (&tally, server.address);
-            let connections = options.connections / DRIVERS + usize::from(number < options.connections % DRIVERS);
-            scope.spawn(move || drive(number as u64, address, connections, tally));
-        }
-        let start = Instant::now();
-        let outcome = loop {
-            if start.elapsed() >= length {
-                break Ok(());
-            }
-            thread::sleep(Duration::from_millis(500).min(length / 40));
-            match server.sample(start) {
-                Ok(sample) => samples.push(sample),
-                Err(why) => break Err(why),
-            }
-        };
-        tally.stop.store(true, Relaxed);
-        outcome
-    });
-    let outcome = outcome.and_then(|()| verdict(&tally, &samples, options));
-    job.done(if outcome.is_ok() { "flat" } else { "FAILED" });
-    outcome?;
-    let table = table(&tally, &samples, options);
+    let tally = Tally::default();
+    let seen = keep_busy(&job, &tally, options);
+    let verdict = seen.as_ref().map_err(String::clone).and_then(|seen| verdict(&tally, seen, options));
+    job.done(if verdict.is_ok() { "flat" } else { "FAILED" });
+    let seen = seen?;
+    let table = table(&tally, &seen, options);
     println!("\n{table}\n");
+    verdict?;
     if options.write {
+        let samples = &seen.samples;
         let lines = [
             Line {
                 name: "descriptors, hundreds",
@@ -122,6 +110,48 @@ fn check(progress: &Progress, options: &Options) -> Result<usize, String> {
             .write("soak", &format!("{table}\n\n![The echo server over time]({})", file.trim_start_matches("docs/")))?;
     }
     Ok(tally.compared.load(Relaxed) as usize)
+}
+
+/// Starts the server, and clients for as long as was asked for.
+fn keep_busy(job: &Job, tally: &Tally, options: &Options) -> Result<Seen, String> {
+    job.at("building");
+    run(cargo().args(["build", "--release", "--locked", "--features", "std", "--example", "echo"]))?;
+    let (all, length) = (options.connections.get(), Duration::from_secs_f64(options.minutes * 60.0));
+    allow_descriptors(all)?;
+    let mut server = Server::start()?;
+    let start = Instant::now();
+    let before = server.sample(start)?;
+    job.at(&format!("{all} connections for {:.1} minutes", options.minutes));
+    let samples = thread::scope(|scope| {
+        for number in 0..DRIVERS {
+            let address = server.address;
+            let connections = all / DRIVERS + usize::from(number < all % DRIVERS);
+            scope.spawn(move || drive(number as u64, address, connections, tally));
+        }
+        let mut samples = Vec::new();
+        let outcome = loop {
+            if start.elapsed() >= length {
+                break Ok(samples);
+            }
+            thread::sleep(Duration::from_millis(500).min(length / 40));
+            match server.sample(start) {
+                Ok(sample) => samples.push(sample),
+                Err(why) => break Err(why),
+            }
+        };
+        tally.stop.store(true, Relaxed);
+        outcome
+    })?;
+    job.at("the last connections end");
+    let last = Instant::now();
+    let after = loop {
+        let after = server.sample(start)?;
+        if after.descriptors <= before.descriptors || last.elapsed() > LAST {
+            break after;
+        }
+        thread::sleep(Duration::from_millis(20));
+    };
+    Ok(Seen { before, samples, after })
 }
 
 /// Clients are this process's descriptors, and the server may have as many as its parent.
@@ -154,7 +184,7 @@ fn largest(samples: &[Sample], of: fn(&Sample) -> f64) -> f64 {
     samples.iter().map(of).fold(0.0, f64::max)
 }
 
-fn verdict(tally: &Tally, samples: &[Sample], options: &Options) -> Result<(), String> {
+fn verdict(tally: &Tally, Seen { before, samples, after }: &Seen, options: &Options) -> Result<(), String> {
     let wrong = tally.wrong.load(Relaxed);
     if wrong > 0 {
         return Err(format!("{wrong} connections got bytes that they had not sent, or none where some were due"));
@@ -164,9 +194,13 @@ fn verdict(tally: &Tally, samples: &[Sample], options: &Options) -> Result<(), S
     }
     // Standard streams, the listener, two epolls at most, eventfds; and connections whose end the server has not seen yet.
     let most = largest(samples, |sample| sample.descriptors);
-    let connections = options.connections as f64;
+    let connections = options.connections.get() as f64;
     if !(0.9 * connections..=1.2 * connections + 32.0).contains(&most) {
         return Err(format!("the server had {most} descriptors for {connections} connections"));
+    }
+    if after.descriptors > before.descriptors {
+        let (before, after) = (before.descriptors, after.descriptors);
+        return Err(format!("the server has {after} descriptors without a client, and had {before} before the first"));
     }
     let (middle, end) = warm(samples).split_at(warm(samples).len() / 2);
     for (what, of) in READINGS {
@@ -179,15 +213,20 @@ fn verdict(tally: &Tally, samples: &[Sample], options: &Options) -> Result<(), S
     Ok(())
 }
 
-fn table(tally: &Tally, samples: &[Sample], options: &Options) -> String {
+fn table(tally: &Tally, Seen { before, samples, after }: &Seen, options: &Options) -> String {
     let range = |of: fn(&Sample) -> f64| {
         let least = warm(samples).iter().map(of).fold(f64::MAX, f64::min);
         format!("{least:.1} – {:.1}", largest(warm(samples), of))
     };
     let [descriptors, memory] = READINGS.map(|(_, of)| range(of));
     let count = |counter: &AtomicU64| counter.load(Relaxed).to_string();
+    let connections = match options.connections {
+        CONNECTIONS => String::new(),
+        other => format!(" --connections {other}"),
+    };
     let rows = [
-        ["command", &format!("`cargo xtask soak --minutes {} --write`", options.minutes)],
+        ["command", &format!("`cargo xtask soak --minutes {}{connections} --write`", options.minutes)],
+        ["on", &report::machine()],
         ["minutes", &format!("{:.1}", options.minutes)],
         ["connections at a time", &options.connections.to_string()],
         ["connections made", &count(&tally.made)],
@@ -197,6 +236,7 @@ fn table(tally: &Tally, samples: &[Sample], options: &Options) -> String {
         ["bytes compared", &count(&tally.compared)],
         ["bytes wrong or missing", &count(&tally.wrong)],
         ["the server's descriptors", &descriptors],
+        ["before the first client, after the last", &format!("{}, {}", before.descriptors, after.descriptors)],
         ["the server's memory, MB", &memory],
     ];
     report::markdown(&["soak", "figure"], rows.map(|row| row.map(String::from).to_vec()))
@@ -349,7 +389,9 @@ fn end(mut client: Client, numbers: &mut Numbers, tally: &Tally) {
                 client.stream.set_nonblocking(false)?;
                 client.stream.set_read_timeout(Some(Duration::from_secs(30)))?;
                 while !client.due.is_empty() {
-                    receive(&mut client, MOST, tally)?;
+                    if !receive(&mut client, MOST, tally)? {
+                        return Err(ErrorKind::TimedOut.into());
+                    }
                 }
                 Ok(client.stream.read(&mut [0])? == 0)
             });
