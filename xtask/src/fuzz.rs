@@ -3,12 +3,13 @@
 
 use crate::coverage;
 use crate::debian::Cache;
-use crate::progress::Progress;
+use crate::progress::{Job, Progress};
 use crate::report;
 use crate::shell::{capture, ensure, root, run, run_within};
 use crate::tables::PROOF;
 use crate::tools::CargoTool;
 use clap::Args;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,7 +19,7 @@ use std::time::Duration;
 #[derive(Args)]
 pub struct Options {
     /// How long, in minutes; all that is fuzzed runs at the same time
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 1.0, value_parser = crate::minutes)]
     minutes: f64,
     /// Keep the smallest inputs that reach all that was reached in fuzz/corpus, and write the table into docs/proof.md
     #[arg(long)]
@@ -51,31 +52,21 @@ pub fn run_checks(progress: &Progress, cache: &Cache) -> Result<usize, String> {
 }
 
 fn check(progress: &Progress, cache: &Cache, options: &Options) -> Result<usize, String> {
-    if options.minutes.is_nan() || options.minutes * 60.0 < 1.0 {
-        return Err("fuzzing takes a second at least: --minutes 0.1, or more".into());
-    }
     let job = progress.job("fuzz");
-    job.at("cargo-fuzz");
-    let is_there = || capture(Command::new("c++").arg("--version")).is_ok_and(|output| output.status.success());
-    ensure(is_there, &["g++"], "a C++ compiler, for libFuzzer,")?;
-    let outcomes = CARGO_FUZZ.cargo(cache).and_then(|mut cargo| {
-        job.at("building");
-        run(cargo.args(["fuzz", "build"]).args(HOW))?;
-        job.at(&format!("running for {:.1} minutes", options.minutes));
-        thread::scope(|scope| {
-            let threads = TARGETS.map(|(name, _)| scope.spawn(move || fuzz(cache, name, options.minutes)));
-            let ended =
-                threads.map(|thread| thread.join().unwrap_or_else(|_| Err("a thread of xtask's panicked".into())));
-            ended.into_iter().collect::<Result<Vec<Outcome>, String>>()
-        })
-    });
+    let outcomes = fuzz_all(&job, cache, options.minutes);
     job.done(if outcomes.is_ok() { "nothing found" } else { "FAILED" });
     let outcomes = outcomes?;
-    let mut rows: Vec<[String; 2]> = Vec::new();
+    let mut rows = vec![
+        ["command".into(), format!("`cargo xtask fuzz --minutes {} --write`", options.minutes)],
+        ["on".into(), report::machine()],
+        ["minutes of each".into(), format!("{:.1}", options.minutes)],
+    ];
     for ((name, _), outcome) in TARGETS.iter().zip(&outcomes) {
         rows.push([format!("{name}: executions"), outcome.runs.to_string()]);
         rows.push([format!("{name}: inputs that reach something new"), outcome.inputs.to_string()]);
     }
+    let table = |rows: Vec<[String; 2]>| report::markdown(&["fuzz", "figure"], rows.into_iter().map(Vec::from));
+    println!("\n{}\n", table(rows.clone()));
     if options.write {
         TARGETS.iter().try_for_each(|(name, _)| keep(cache, name))?;
         let job = progress.job("coverage");
@@ -84,18 +75,26 @@ fn check(progress: &Progress, cache: &Cache, options: &Options) -> Result<usize,
         let lines = coverage::measure(&job, &[[&["test"], &tests[..]].concat()], &["a_fuzzer"], Some(&found()));
         job.done(if lines.is_ok() { "counted" } else { "FAILED" });
         let (run, missed) = coverage::sum(&lines?);
-        rows.push(["lines of `src/` that these inputs reach".into(), format!("{run} of {}", run + missed)]);
-    }
-    let how = [
-        ["command".into(), format!("`cargo xtask fuzz --minutes {} --write`", options.minutes)],
-        ["minutes of each".into(), format!("{:.1}", options.minutes)],
-    ];
-    let table = report::markdown(&["fuzz", "figure"], how.into_iter().chain(rows).map(Vec::from));
-    println!("\n{table}\n");
-    if options.write {
-        PROOF.write("fuzz", &table)?;
+        let what = "lines of `src/` that these inputs reach, of those that the two programs contain";
+        rows.push([what.into(), format!("{run} of {}", run + missed)]);
+        PROOF.write("fuzz", &table(rows))?;
     }
     Ok(outcomes.iter().map(|outcome| outcome.runs as usize).sum())
+}
+
+fn fuzz_all(job: &Job, cache: &Cache, minutes: f64) -> Result<Vec<Outcome>, String> {
+    job.at("cargo-fuzz");
+    let is_there = || capture(Command::new("c++").arg("--version")).is_ok_and(|output| output.status.success());
+    ensure(is_there, &["g++"], "a C++ compiler, for libFuzzer,")?;
+    let mut cargo = CARGO_FUZZ.cargo(cache)?;
+    job.at("building");
+    run(cargo.args(["fuzz", "build"]).args(HOW))?;
+    job.at(&format!("running for {minutes:.1} minutes"));
+    thread::scope(|scope| {
+        let threads = TARGETS.map(|(name, _)| scope.spawn(move || fuzz(cache, name, minutes)));
+        let ended = threads.map(|thread| thread.join().unwrap_or_else(|_| Err("a thread of xtask's panicked".into())));
+        ended.into_iter().collect()
+    })
 }
 
 /// Where inputs that reach something new are kept.
@@ -141,10 +140,14 @@ fn keep(cache: &Cache, name: &str) -> Result<(), String> {
     let mut merge = CARGO_FUZZ.cargo(cache)?;
     merge.args(["fuzz", "run"]).args(HOW).arg(name).arg(&new).arg(found().join(name)).arg(&old);
     run(merge.args(["--", "-set_cover_merge=1", "-use_counters=0", LONGEST]))?;
-    fs::remove_dir_all(&old).and_then(|()| fs::create_dir(&old)).map_err(says)?;
-    for file in fs::read_dir(&new).map_err(says)? {
-        let file = file.map_err(says)?;
-        fs::copy(file.path(), old.join(file.file_name())).map_err(says)?;
+    let names = |folder: &Path| {
+        let files = fs::read_dir(folder).map_err(says)?;
+        files.map(|file| Ok(file.map_err(says)?.file_name())).collect::<Result<BTreeSet<_>, String>>()
+    };
+    let (had, has) = (names(&old)?, names(&new)?);
+    if has.is_empty() {
+        return Err(format!("libFuzzer kept no input of {name}; fuzz/corpus is as it was"));
     }
-    Ok(())
+    has.iter().try_for_each(|file| fs::copy(new.join(file), old.join(file)).map(drop)).map_err(says)?;
+    had.difference(&has).try_for_each(|file| fs::remove_file(old.join(file))).map_err(says)
 }
