@@ -1,7 +1,7 @@
 //! What the documents say twice, they say alike; and what they name is there.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const DOCUMENTS: [&str; 13] = [
     "README.md",
@@ -136,14 +136,34 @@ fn the_guide_includes_every_guide() {
     }
 }
 
+/// The files of the crate's modules, but for what they keep in folders, which is not public.
+fn sources() -> Vec<PathBuf> {
+    let files = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).expect("there is a src folder");
+    files.map(|file| file.expect("it can be read").path()).filter(|path| path.is_file()).collect()
+}
+
+#[test]
+fn the_proof_that_nothing_panics_uses_every_public_function() {
+    let proof = read("tests/symbols/src/main.rs");
+    let mut count = 0;
+    for path in sources() {
+        for line in fs::read_to_string(&path).expect("it can be read").lines().map(str::trim) {
+            let Some((start, rest)) = line.split_once("fn ").filter(|(start, _)| start.starts_with("pub ")) else {
+                continue;
+            };
+            let name = rest.split(['(', '<']).next().unwrap_or_default();
+            let is_used = proof.contains(&format!("{name}(")) || proof.contains(&format!("{name}::<"));
+            assert!(is_used, "tests/symbols does not use `{start}fn {name}` of {}", path.display());
+            count += 1;
+        }
+    }
+    assert!(count > 40, "there are {count} public functions");
+}
+
 #[test]
 fn every_public_function_type_and_trait_has_an_example() {
     let mut without = Vec::new();
-    for file in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).expect("there is a src folder") {
-        let path = file.expect("it can be read").path();
-        if !path.is_file() {
-            continue;
-        }
+    for path in sources() {
         let mut has_example = false;
         for line in fs::read_to_string(&path).expect("it can be read").lines().map(str::trim) {
             if line.starts_with("///") {

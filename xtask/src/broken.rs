@@ -32,7 +32,7 @@ struct Fault {
 }
 
 /// In a file, wherever it stands there.
-enum Change {
+pub enum Change {
     Replace(&'static str, &'static str, &'static str),
     /// Leaves out the operands of `asm!` that start so.
     Without(&'static str, &'static str),
@@ -120,7 +120,7 @@ const FAULTS: &[Fault] = &[
 
 impl Change {
     /// Makes it in a copy of the repository; an error where it changes nothing.
-    fn make(&self, root: &Path) -> Result<(), String> {
+    pub fn make(&self, root: &Path) -> Result<(), String> {
         let (Replace(file, from, _) | Without(file, from)) = self;
         let path = root.join(file);
         let text = fs::read_to_string(&path).map_err(|error| format!("cannot read {file}: {error}"))?;
@@ -204,7 +204,7 @@ fn try_out(fault: &Fault) -> Result<Vec<String>, String> {
 }
 
 /// The files of the repository, changed or not.
-fn copy(to: &Path) -> Result<(), String> {
+pub fn copy(to: &Path) -> Result<(), String> {
     let listed =
         run(Command::new("git").args(["ls-files", "--cached", "--others", "--exclude-standard"]).current_dir(root()))?;
     for file in listed.lines().filter(|file| root().join(file).is_file()) {

@@ -62,6 +62,7 @@ pub fn check(progress: &Progress, cache: &Cache, targets: &[&'static Target]) ->
     job.done(&if wrong.is_empty() { format!("{count} programs link") } else { "FAILED".into() });
     report::print(&[&["what it asks for, at opt-level"], &LEVELS[..]].concat(), rows);
     match wrong.as_slice() {
+        [] if count == 0 => Err("none of these targets is stable Rust's, and only those are linked".into()),
         [] => Ok(count),
         wrong => Err(format!("something can panic, or needs more than there is:\n{}", wrong.join("\n"))),
     }

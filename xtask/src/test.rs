@@ -114,6 +114,9 @@ pub fn run(options: &Options) -> Result<(), String> {
     }
 }
 
+/// What a kernel says where its first process dies.
+const KILLED: &str = "Attempted to kill init";
+
 /// The name of README's table of what was proved.
 const TABLE: &str = "architectures";
 
@@ -208,7 +211,11 @@ impl Summary {
         Some(match (failed, last) {
             (Some((name, why)), _) => format!("`{name}`: {why}"),
             (None, Some(name)) => format!("nothing after `{name}`"),
-            (None, None) => "nothing at all".into(),
+            // It was started, and died: an emulator or a kernel that did not start says so otherwise.
+            (None, None) => text.lines().find_map(|line| {
+                let end = line.find(KILLED).map(|at| &line[at..])?;
+                Some(format!("nothing, before the kernel says `{}`", end.trim_end_matches([' ', ']', '-'])))
+            })?,
         })
     }
 
