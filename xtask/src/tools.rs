@@ -18,7 +18,10 @@ impl CargoTool {
         let programs = root.join("bin");
         if !programs.join(self.name).exists() {
             let exact = format!("={}", self.version);
-            run(cargo().args(["install", "--locked", "--quiet", self.name, "--version", &exact, "--root"]).arg(&root))?;
+            let mut install = cargo();
+            // By one compiler: a crate's own `rust-toolchain.toml` would bring another, and what both compile does not link.
+            install.envs(env::var_os("RUSTUP_TOOLCHAIN").map(|toolchain| ("RUSTUP_TOOLCHAIN", toolchain)));
+            run(install.args(["install", "--locked", "--quiet", self.name, "--version", &exact, "--root"]).arg(&root))?;
         }
         let others = env::var_os("PATH").unwrap_or_default();
         let path = env::join_paths([programs].into_iter().chain(env::split_paths(&others)));
