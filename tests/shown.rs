@@ -9,6 +9,7 @@ fn an_error_of_a_flush_names_its_descriptor_and_says_why() {
     let error = FlushError { fd: 7, errno: Errno::EPERM };
     assert_eq!(error.to_string(), format!("descriptor 7: {}", Errno::EPERM));
     assert_eq!(format!("{error:?}"), "FlushError { fd: 7, errno: EPERM }");
+    assert_eq!(Errno::from(error), Errno::EPERM);
 }
 
 #[test]

@@ -115,7 +115,8 @@ impl Run {
     }
 }
 
+/// What of it is worth showing: as much as a kernel has to say of its first process' death, and a few lines before that.
 fn last(output: &str) -> String {
     let lines: Vec<&str> = output.lines().collect();
-    lines[lines.len().saturating_sub(12)..].join("\n")
+    lines[lines.len().saturating_sub(50)..].join("\n")
 }

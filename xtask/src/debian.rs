@@ -551,9 +551,10 @@ fn merge_usr(root: &Path) -> Result<()> {
 fn wrap_programs(root: &Path, home: &Path) -> Result<()> {
     let mut files = Vec::new();
     walk(root, &mut files)?;
-    let this = std::env::current_exe().ok().and_then(|path| elf_head(&path));
+    // By this link it is there even where cargo has replaced the file since.
+    let this = elf_head(Path::new("/proc/self/exe")).ok_or("this program cannot read itself by /proc/self/exe")?;
     // Firmware and the C library of a cross compiler are ELF files too, of another machine.
-    let ours = |head: &[u8]| this.as_ref().is_some_and(|this| head[4..6] == this[4..6] && head[18..20] == this[18..20]);
+    let ours = |head: &[u8]| head[4..6] == this[4..6] && head[18..20] == this[18..20];
     let is_loader = |path: &&PathBuf| file_name(path).starts_with("ld-linux") || file_name(path).starts_with("ld64.so");
     let loader = files.iter().filter(is_loader).find(|path| elf_head(path).is_some_and(|head| ours(&head)));
     // Nothing to wrap where no program was linked to a C library.

@@ -68,6 +68,8 @@ fn check(progress: &Progress, cache: &Cache, options: &Options) -> Result<usize,
     let table = |rows: Vec<[String; 2]>| report::markdown(&["fuzz", "figure"], rows.into_iter().map(Vec::from));
     println!("\n{}\n", table(rows.clone()));
     if options.write {
+        // What comes now may fail, and the figures are there.
+        PROOF.write("fuzz", &table(rows.clone()))?;
         TARGETS.iter().try_for_each(|(name, _)| keep(cache, name))?;
         let job = progress.job("coverage");
         let tests: Vec<&str> = TARGETS.iter().flat_map(|(_, test)| ["--test", test]).collect();
