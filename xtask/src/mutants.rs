@@ -37,7 +37,11 @@ pub fn run_alone(options: &Options) -> Result<(), String> {
 
 /// One file, for a full test: how many of its mutants were seen.
 pub fn run_checks(progress: &Progress, cache: &Cache) -> Result<usize, String> {
-    check(progress, cache, &Options { file: vec![WITH_STD.into()], jobs: NonZeroUsize::MIN, write: false })
+    let options = Options { file: vec!["src/waker/pending.rs".into()], jobs: NonZeroUsize::MIN, write: false };
+    match check(progress, cache, &options)? {
+        0 => Err("none of the changes compiled, so that no test had anything to see".into()),
+        seen => Ok(seen),
+    }
 }
 
 /// The file that only feature `std` compiles, as that feature leaves out what stands in for it elsewhere.
