@@ -26,6 +26,7 @@ pub fn checks() -> Vec<Check> {
         a_timeout_that_only_epoll_pwait2_could_do_is_rounded_up_where_it_is_missing,
         a_mask_is_in_force_where_epoll_pwait2_is_missing,
         an_error_of_what_serves_instead_comes_through,
+        a_fine_wait_without_a_mask_needs_no_call_that_a_whole_one_does_not,
         another_error_of_epoll_pwait2_is_not_taken_for_its_absence,
         a_fine_timeout_is_killed_where_epoll_pwait2_kills,
         a_clock_that_is_refused_once_is_asked_again,
@@ -188,6 +189,21 @@ fn an_error_of_what_serves_instead_comes_through() {
             }
         }
     });
+}
+
+fn a_fine_wait_without_a_mask_needs_no_call_that_a_whole_one_does_not() {
+    let newer: Vec<_> = [PWAIT2, libc::SYS_epoll_pwait].into_iter().filter(|number| *number != SYS_WAIT).collect();
+    intercepted(
+        &newer,
+        |_| Some(Errno::EPERM),
+        || {
+            let (epoll, _eventfd) = watching(0);
+            for wait in WAITS {
+                let expected = if wait.name == "wait_masked" && newer.len() == 2 { Err(Errno::EPERM) } else { Ok(0) };
+                assert_eq!((wait.run)(&epoll, Some(Duration::from_micros(1500))), expected, "{}", wait.name);
+            }
+        },
+    );
 }
 
 fn another_error_of_epoll_pwait2_is_not_taken_for_its_absence() {
