@@ -378,13 +378,11 @@ impl Epoll {
             _ => MOST as i32,
         };
         let (epfd, events) = (self.as_raw_fd(), events.as_mut_ptr().cast());
-        // SAFETY: `events` has that much room, and a mask that is there can be read.
+        // SAFETY: `events` has that much room.
         unsafe {
-            match (timeout, mask) {
-                (Timeout::Whole(ms), None) => raw::epoll_wait(epfd, events, room, ms),
-                (Timeout::Whole(ms), Some(mask)) => raw::epoll_pwait(epfd, events, room, ms, mask),
-                (Timeout::Fine(timeout), None) => fallback::fine_wait(epfd, events, room, timeout, ptr::null()),
-                (Timeout::Fine(timeout), Some(mask)) => fallback::fine_wait(epfd, events, room, timeout, mask),
+            match timeout {
+                Timeout::Whole(ms) => raw::wait(epfd, events, room, ms, mask),
+                Timeout::Fine(timeout) => fallback::fine_wait(epfd, events, room, timeout, mask),
             }
         }
     }

@@ -7,6 +7,7 @@ use crate::fd::RawFd;
 use crate::raw;
 use crate::signal::SigSet;
 use crate::timeout::{ceil_ms, Timespec};
+use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// Linux before 5.11 says `ENOSYS`; container runtimes of that age say `EPERM`, which is no error of either call.
@@ -18,7 +19,7 @@ fn is_missing<T>(answer: &Result<T>) -> bool {
 ///
 /// # Safety
 ///
-/// As [`raw::epoll_pwait`].
+/// As [`raw::epoll_wait`].
 #[cold]
 #[inline(never)]
 pub(crate) unsafe fn fine_wait(
@@ -26,25 +27,23 @@ pub(crate) unsafe fn fine_wait(
     events: *mut Event,
     maxevents: i32,
     timeout: Timespec,
-    mask: *const SigSet,
+    mask: Option<&SigSet>,
 ) -> Result<usize> {
     static MISSING: AtomicBool = AtomicBool::new(false);
     if !MISSING.load(Relaxed) {
-        // SAFETY: the caller vouches for `events` and `mask`, and the timeout outlives the call.
-        let answer = unsafe { raw::epoll_pwait2(epfd, events, maxevents, &timeout, mask) };
+        let pointer = match mask {
+            Some(mask) => mask,
+            None => ptr::null(),
+        };
+        // SAFETY: the caller vouches for `events`, and the timeout outlives the call.
+        let answer = unsafe { raw::epoll_pwait2(epfd, events, maxevents, &timeout, pointer) };
         if !is_missing(&answer) {
             return answer;
         }
         MISSING.store(true, Relaxed);
     }
-    let ms = ceil_ms(timeout);
-    // SAFETY: the caller vouches for `events` and `mask`.
-    unsafe {
-        match mask.is_null() {
-            true => raw::epoll_wait(epfd, events, maxevents, ms),
-            false => raw::epoll_pwait(epfd, events, maxevents, ms, mask),
-        }
-    }
+    // SAFETY: the caller vouches for `events`.
+    unsafe { raw::wait(epfd, events, maxevents, ceil_ms(timeout), mask) }
 }
 
 /// The time since boot, or some other fixed moment; by the older call of a 32-bit machine where the newer is missing.

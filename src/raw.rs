@@ -275,6 +275,28 @@ pub unsafe fn epoll_pwait(
     result(returned)
 }
 
+/// Waits whole milliseconds: by [`epoll_wait`], or with a mask by [`epoll_pwait`].
+///
+/// # Safety
+///
+/// As [`epoll_wait`].
+#[inline(always)]
+pub(crate) unsafe fn wait(
+    epfd: RawFd,
+    events: *mut Event,
+    maxevents: i32,
+    timeout_ms: i32,
+    mask: Option<&SigSet>,
+) -> Result<usize> {
+    // SAFETY: the caller vouches for `events`, and a mask that is there can be read.
+    unsafe {
+        match mask {
+            Some(mask) => epoll_pwait(epfd, events, maxevents, timeout_ms, mask),
+            None => epoll_wait(epfd, events, maxevents, timeout_ms),
+        }
+    }
+}
+
 /// [`epoll_pwait2(2)`](https://man7.org/linux/man-pages/man2/epoll_wait.2.html) (Linux 5.11): as [`epoll_pwait`], with a
 /// timeout in nanoseconds; null waits for ever.
 ///
