@@ -12,9 +12,10 @@ use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
 use pending::Pending;
+use std::marker::PhantomData;
 use std::sync::Arc; // what panics while a deadlock unwinds must not ask loom
 
-/// The flag of a waker: the crate's, or one that is wrong.
+/// The flag of a waker: the crate's, or one that is [`Wrong`].
 trait Flag: Send + Sync + 'static {
     fn new() -> Self;
     fn wake(&self, write: impl FnOnce() -> Result<(), ()>) -> Result<(), ()>;
@@ -108,92 +109,96 @@ fn no_wake_up_is_lost_where_a_write_was_refused() {
     all_work_is_done::<Pending>((1, 2), true);
 }
 
-/// Clears the flag by a plain store.
-struct Storing(AtomicBool);
+/// The same flag, but for what somebody does otherwise.
+trait Otherwise: Send + Sync + 'static {
+    /// Sets it, and says whether it was set.
+    fn set(flag: &AtomicBool) -> bool {
+        flag.swap(true, Ordering::AcqRel)
+    }
+    fn clear(flag: &AtomicBool) {
+        flag.swap(false, Ordering::AcqRel);
+    }
+}
 
-impl Flag for Storing {
+struct Wrong<O>(AtomicBool, PhantomData<O>);
+
+impl<O: Otherwise> Flag for Wrong<O> {
     fn new() -> Self {
-        Self(AtomicBool::new(false))
+        Self(AtomicBool::new(false), PhantomData)
     }
     fn wake(&self, write: impl FnOnce() -> Result<(), ()>) -> Result<(), ()> {
-        if self.0.swap(true, Ordering::AcqRel) {
+        if O::set(&self.0) {
             return Ok(());
         }
         write()
     }
     fn acknowledge(&self) {
-        self.0.store(false, Ordering::Release);
+        O::clear(&self.0);
+    }
+}
+
+/// Clears it by a plain store.
+struct Storing;
+
+impl Otherwise for Storing {
+    fn clear(flag: &AtomicBool) {
+        flag.store(false, Ordering::Release);
     }
 }
 
 #[test]
 #[should_panic(expected = "deadlock")]
 fn a_plain_store_loses_a_wake_up_of_one_thread() {
-    all_work_is_done::<Storing>(ONE_THREAD, false);
+    all_work_is_done::<Wrong<Storing>>(ONE_THREAD, false);
 }
 
 #[test]
 #[should_panic(expected = "deadlock")]
 fn a_plain_store_loses_a_wake_up_of_two_threads() {
-    all_work_is_done::<Storing>(TWO_THREADS, false);
+    all_work_is_done::<Wrong<Storing>>(TWO_THREADS, false);
 }
 
-/// Orders no other memory than its own.
-struct Relaxed(AtomicBool);
+/// Looks at it by a plain load before setting it.
+struct Loading;
 
-impl Flag for Relaxed {
-    fn new() -> Self {
-        Self(AtomicBool::new(false))
-    }
-    fn wake(&self, write: impl FnOnce() -> Result<(), ()>) -> Result<(), ()> {
-        if self.0.swap(true, Ordering::Relaxed) {
-            return Ok(());
-        }
-        write()
-    }
-    fn acknowledge(&self) {
-        self.0.swap(false, Ordering::Relaxed);
-    }
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn a_relaxed_swap_loses_a_wake_up_of_one_thread() {
-    all_work_is_done::<Relaxed>(ONE_THREAD, false);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn a_relaxed_swap_loses_a_wake_up_of_two_threads() {
-    all_work_is_done::<Relaxed>(TWO_THREADS, false);
-}
-
-/// Looks at the flag by a plain load before it sets it.
-struct Loading(AtomicBool);
-
-impl Flag for Loading {
-    fn new() -> Self {
-        Self(AtomicBool::new(false))
-    }
-    fn wake(&self, write: impl FnOnce() -> Result<(), ()>) -> Result<(), ()> {
-        if self.0.load(Ordering::Acquire) || self.0.swap(true, Ordering::AcqRel) {
-            return Ok(());
-        }
-        write()
-    }
-    fn acknowledge(&self) {
-        self.0.swap(false, Ordering::AcqRel);
+impl Otherwise for Loading {
+    fn set(flag: &AtomicBool) -> bool {
+        flag.load(Ordering::Acquire) || flag.swap(true, Ordering::AcqRel)
     }
 }
 
 #[test]
 #[should_panic(expected = "deadlock")]
 fn a_plain_load_loses_a_wake_up_of_one_thread() {
-    all_work_is_done::<Loading>(ONE_THREAD, false);
+    all_work_is_done::<Wrong<Loading>>(ONE_THREAD, false);
 }
 
 #[test]
 #[should_panic(expected = "deadlock")]
 fn a_plain_load_loses_a_wake_up_of_two_threads() {
-    all_work_is_done::<Loading>(TWO_THREADS, false);
+    all_work_is_done::<Wrong<Loading>>(TWO_THREADS, false);
+}
+
+/// Orders no other memory than the flag's own.
+struct Relaxed;
+
+impl Otherwise for Relaxed {
+    fn set(flag: &AtomicBool) -> bool {
+        flag.swap(true, Ordering::Relaxed)
+    }
+    fn clear(flag: &AtomicBool) {
+        flag.swap(false, Ordering::Relaxed);
+    }
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn a_relaxed_swap_loses_a_wake_up_of_one_thread() {
+    all_work_is_done::<Wrong<Relaxed>>(ONE_THREAD, false);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn a_relaxed_swap_loses_a_wake_up_of_two_threads() {
+    all_work_is_done::<Wrong<Relaxed>>(TWO_THREADS, false);
 }
