@@ -23,28 +23,28 @@ const MS: Duration = Duration::from_millis(1);
 /// 10,000 a second.
 const INTERVAL: Duration = Duration::from_micros(100);
 
-/// So many signals a second and thread are a storm. A timer's next one waits until the last was caught, so that a thread without a
-/// processor gets fewer: little is asked of a short run, which shares the machine with whatever else is tested.
-const fn least(seconds: u32) -> f64 {
-    if seconds < 60 {
-        250.0
-    } else {
-        9000.0
+/// What is asked of a run: little of a short one, which shares the machine with whatever else is tested.
+struct Asked {
+    /// So many signals a second and thread are a storm. A timer's next one waits until the last was caught, so that a thread without a
+    /// processor gets fewer.
+    signals: f64,
+    /// For how many of [`PERCENTS`] a disturbed wait may be later than an undisturbed one by no more than the bound.
+    percents: usize,
+}
+
+impl Asked {
+    const fn of(seconds: u32) -> Self {
+        if seconds < 60 {
+            Self { signals: 250.0, percents: 3 }
+        } else {
+            Self { signals: 9000.0, percents: 4 }
+        }
     }
 }
 
 /// What is said of how late waits are. The last is the scheduler's: a wait whose thread gets no processor is late by as much as that takes,
 /// disturbed or not.
 const PERCENTS: [usize; 5] = [25, 50, 75, 99, 100];
-
-/// For how many of those a disturbed wait must be as good as an undisturbed one, and the bound. A short run shares the machine.
-const fn compared(seconds: u32) -> usize {
-    if seconds < 60 {
-        3
-    } else {
-        4
-    }
-}
 
 /// Signals that were caught.
 static CAUGHT: AtomicU64 = AtomicU64::new(0);
@@ -181,7 +181,7 @@ fn uninterrupted_waits_in_a_storm_of_signals_end_on_time() {
     figures::add(&json!({ "what": "signals a second and thread", "n": rate }));
     figures::count("seconds waited, disturbed", disturbed.map(|(waits, _)| waits.took).sum::<Duration>().as_secs());
 
-    let bound = MS.max(tick());
+    let (asked, bound) = (Asked::of(seconds), MS.max(tick()));
     figures::add(&json!({ "what": "µs that a disturbed wait may be later", "n": bound.as_micros() }));
     let percentiles: Vec<_> = results
         .into_iter()
@@ -192,9 +192,9 @@ fn uninterrupted_waits_in_a_storm_of_signals_end_on_time() {
         .collect();
     for pair in percentiles.chunks(2) {
         let [disturbed, undisturbed] = pair else { unreachable!("two of a kind") };
-        for at in 0..compared(seconds) {
+        for at in 0..asked.percents {
             assert!(disturbed[at] <= undisturbed[at] + bound, "late by {disturbed:?}, beside {undisturbed:?}");
         }
     }
-    assert!(rate >= least(seconds), "{rate:.0} signals a second and thread are no storm");
+    assert!(rate >= asked.signals, "{rate:.0} signals a second and thread are no storm");
 }
