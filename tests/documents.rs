@@ -152,7 +152,11 @@ fn the_proof_that_nothing_panics_uses_every_public_function() {
                 continue;
             };
             let name = rest.split(['(', '<']).next().unwrap_or_default();
-            let is_used = proof.contains(&format!("{name}(")) || proof.contains(&format!("{name}::<"));
+            // A method, or a type's own; of `raw`, whose names others have too, by that.
+            let before: &[&str] = if path.ends_with("raw.rs") { &["raw::"] } else { &[".", "::"] };
+            let is_used = before
+                .iter()
+                .any(|before| ["(", "::<"].iter().any(|after| proof.contains(&format!("{before}{name}{after}"))));
             assert!(is_used, "tests/symbols does not use `{start}fn {name}` of {}", path.display());
             count += 1;
         }

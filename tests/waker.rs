@@ -11,7 +11,7 @@ const WAKER: EventData = EventData::new_u64(7);
 /// A loop that is not woken for so long was forgotten.
 const FORGOTTEN: Duration = Duration::from_secs(60);
 
-/// Waits for wake-ups until all work is done, each unit of which was announced by one; gives how many events there were.
+/// Waits for wake-ups until all work is done, each unit of which was announced by one.
 fn work_until_done(epoll: &Epoll, waker: &Waker, work: &AtomicU64, all: u64) {
     let (mut done, mut buffer) = (0, Event::buffer::<8>());
     while done < all {
