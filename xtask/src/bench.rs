@@ -82,23 +82,17 @@ fn everything(progress: &Progress, measured: &mut Measured) -> Result<(), String
 
 /// What the run was on.
 fn machine() -> Table {
-    let said = |program: &str, arguments: &[&str]| {
-        let output = capture(Command::new(program).args(arguments)).ok()?;
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_string())
-    };
-    let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
-    let info = read("/proc/cpuinfo");
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
     let rows = [
-        ("CPU", model.map(|(_, model)| model.trim().to_string())),
-        ("cores", std::thread::available_parallelism().ok().map(|cores| cores.to_string())),
-        ("kernel", Some(read("/proc/sys/kernel/osrelease").trim().to_string())),
-        ("compiler", said("rustc", &["--version"])),
-        ("C library", said("getconf", &["GNU_LIBC_VERSION"])),
-        ("valgrind", said("valgrind", &["--version"])),
-        ("day", said("date", &["--utc", "+%F"])),
+        ("CPU", model.map_or("unknown".into(), |(_, model)| model.trim().to_string())),
+        ("cores", report::processors()),
+        ("kernel", report::kernel()),
+        ("compiler", report::said("rustc", &["--version"])),
+        ("C library", report::said("getconf", &["GNU_LIBC_VERSION"])),
+        ("valgrind", report::said("valgrind", &["--version"])),
+        ("day", report::day()),
     ];
-    let rows = rows.map(|(name, value)| (name, value.unwrap_or_else(|| "unknown".into())));
     let text =
         report::markdown(&["this run", ""], rows.iter().map(|(name, value)| vec![name.to_string(), value.clone()]));
     let rows = rows.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();

@@ -11,6 +11,7 @@ use clap::Args;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use tempfile::TempDir;
 
 #[derive(Args)]
 pub struct Options {
@@ -120,7 +121,7 @@ const FAULTS: &[Fault] = &[
 
 impl Change {
     /// Makes it in a copy of the repository; an error where it changes nothing.
-    pub fn make(&self, root: &Path) -> Result<(), String> {
+    fn make(&self, root: &Path) -> Result<(), String> {
         let (Replace(file, from, _) | Without(file, from)) = self;
         let path = root.join(file);
         let text = fs::read_to_string(&path).map_err(|error| format!("cannot read {file}: {error}"))?;
@@ -176,9 +177,7 @@ fn check(progress: &Progress, emulated: bool) -> Result<(usize, String), String>
 
 /// Makes one port wrong, and gives a row of what its checks said.
 fn try_out(fault: &Fault) -> Result<Vec<String>, String> {
-    let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
-    copy(folder.path())?;
-    fault.changes.iter().try_for_each(|change| change.make(folder.path()))?;
+    let folder = changed(fault.changes)?;
     let results = folder.path().join("results.json");
     let this = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
     let on = match fault.on {
@@ -203,8 +202,16 @@ fn try_out(fault: &Fault) -> Result<Vec<String>, String> {
     Ok(vec![fault.what.into(), on, count, first.replace("bare/src/../../", "")])
 }
 
-/// The files of the repository, changed or not.
-pub fn copy(to: &Path) -> Result<(), String> {
+/// A copy of the repository with these changes.
+pub fn changed(changes: &[Change]) -> Result<TempDir, String> {
+    let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
+    copy(folder.path())?;
+    changes.iter().try_for_each(|change| change.make(folder.path()))?;
+    Ok(folder)
+}
+
+/// The files of the repository, committed or not.
+fn copy(to: &Path) -> Result<(), String> {
     let listed =
         run(Command::new("git").args(["ls-files", "--cached", "--others", "--exclude-standard"]).current_dir(root()))?;
     for file in listed.lines().filter(|file| root().join(file).is_file()) {

@@ -1,5 +1,6 @@
 //! What the bare conformance program prints, and where an emulator is known not to be a kernel.
 
+use crate::shell::last;
 use serde::{Deserialize, Serialize};
 
 /// One run of the program: on an emulator, or on a kernel.
@@ -40,6 +41,8 @@ pub struct Known {
     pub why: &'static str,
 }
 
+/// What of its output is shown then: as much as a kernel has to say of its first process' death, and a few lines before that.
+const LINES: usize = 50;
 /// What is said of a program that ended too soon.
 pub const NO_END: &str = "printed no closing count";
 
@@ -77,7 +80,7 @@ impl Run {
         match closing {
             Some(closing) if closing == counted && passed > 0 => Ok(run),
             Some(closing) => Err(format!("{target} on {on} says {closing}, and its lines say {counted}")),
-            None => Err(format!("{target} on {on} {NO_END}; its last lines:\n{}", last(output))),
+            None => Err(format!("{target} on {on} {NO_END}; its last lines:\n{}", last(output.lines(), LINES))),
         }
     }
 
@@ -113,10 +116,4 @@ impl Run {
             (passed, _, failed) => format!("{passed}, {failed} FAILED"),
         }
     }
-}
-
-/// What of it is worth showing: as much as a kernel has to say of its first process' death, and a few lines before that.
-fn last(output: &str) -> String {
-    let lines: Vec<&str> = output.lines().collect();
-    lines[lines.len().saturating_sub(50)..].join("\n")
 }

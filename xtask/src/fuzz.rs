@@ -5,7 +5,7 @@ use crate::coverage;
 use crate::debian::Cache;
 use crate::progress::{Job, Progress};
 use crate::report;
-use crate::shell::{capture, ensure, root, run, run_within};
+use crate::shell::{capture, ensure, last, root, run, run_within, LAST_LINES};
 use crate::tables::PROOF;
 use crate::tools::CargoTool;
 use clap::Args;
@@ -65,11 +65,11 @@ fn check(progress: &Progress, cache: &Cache, options: &Options) -> Result<usize,
         rows.push([format!("{name}: executions"), outcome.runs.to_string()]);
         rows.push([format!("{name}: inputs that reach something new"), outcome.inputs.to_string()]);
     }
-    let table = |rows: Vec<[String; 2]>| report::markdown(&["fuzz", "figure"], rows.into_iter().map(Vec::from));
-    println!("\n{}\n", table(rows.clone()));
+    let table = report::figures("fuzz", rows.clone());
+    println!("\n{table}\n");
     if options.write {
         // What comes now may fail, and the figures are there.
-        PROOF.write("fuzz", &table(rows.clone()))?;
+        PROOF.write("fuzz", &table)?;
         TARGETS.iter().try_for_each(|(name, _)| keep(cache, name))?;
         let job = progress.job("coverage");
         let tests: Vec<&str> = TARGETS.iter().flat_map(|(_, test)| ["--test", test]).collect();
@@ -79,7 +79,7 @@ fn check(progress: &Progress, cache: &Cache, options: &Options) -> Result<usize,
         let (run, missed) = coverage::sum(&lines?);
         let what = "lines of `src/` that these inputs reach, of those that the two programs contain";
         rows.push([what.into(), format!("{run} of {}", run + missed)]);
-        PROOF.write("fuzz", &table(rows))?;
+        PROOF.write("fuzz", &report::figures("fuzz", rows))?;
     }
     Ok(outcomes.iter().map(|outcome| outcome.runs as usize).sum())
 }
@@ -122,9 +122,8 @@ fn fuzz(cache: &Cache, name: &str, minutes: f64) -> Result<Outcome, String> {
     match runs.filter(|_| is_over) {
         Some(runs) => Ok(Outcome { runs, inputs: count(&corpus)? }),
         None => {
-            let lines: Vec<&str> = output.lines().filter(|line| !line.starts_with('#')).collect();
-            let shown = lines[lines.len().saturating_sub(60)..].join("\n");
-            Err(format!("fuzzing {name} did not end well:\n{shown}"))
+            let lines = output.lines().filter(|line| !line.starts_with('#'));
+            Err(format!("fuzzing {name} did not end well:\n{}", last(lines, LAST_LINES)))
         }
     }
 }

@@ -90,15 +90,25 @@ fn check(progress: &Progress, cache: &Cache, options: &Options) -> Result<usize,
     let (with_std, others): (Vec<&str>, Vec<&str>) =
         options.file.iter().map(String::as_str).partition(|file| *file == WITH_STD);
     let is_all = options.file.is_empty();
-    let others = if is_all { vec!["src/**/*.rs"] } else { others };
-    let mut outcomes = Vec::new();
-    if !others.is_empty() {
-        outcomes.push(change(progress, cache, options, "mutants", &others, &["--exclude", WITH_STD])?);
+    let mut parts = Vec::new();
+    if is_all || !others.is_empty() {
+        let files = if is_all { vec!["src/**/*.rs"] } else { others };
+        parts.push(Part { name: "mutants", files, more: &["--exclude", WITH_STD] });
     }
     if is_all || !with_std.is_empty() {
-        let more = ["--no-config", "--features", "std", "--cargo-test-arg=--test=with_std"];
-        outcomes.push(change(progress, cache, options, "mutants with std", &[WITH_STD], &more)?);
+        let more = &["--no-config", "--features", "std", "--cargo-test-arg=--test=with_std"];
+        parts.push(Part { name: "mutants-with-std", files: vec![WITH_STD], more });
     }
+    let run = |part: &Part| {
+        let job = progress.job(part.name);
+        let outcomes = part.run(&job, cache, options.jobs);
+        job.done(match &outcomes {
+            Ok(outcomes) if outcomes.missed == 0 => "all were seen",
+            _ => "FAILED",
+        });
+        outcomes
+    };
+    let outcomes = parts.iter().map(run).collect::<Result<Vec<_>, _>>()?;
     let sum = |of: fn(&Outcomes) -> usize| outcomes.iter().map(of).sum::<usize>();
     let files = if is_all { "all".into() } else { options.file.join(", ") };
     let seen = sum(|outcomes| outcomes.caught + outcomes.timeout);
@@ -111,7 +121,7 @@ fn check(progress: &Progress, cache: &Cache, options: &Options) -> Result<usize,
         ["did not compile", &sum(|outcomes| outcomes.unviable).to_string()],
         ["not seen", &sum(|outcomes| outcomes.missed).to_string()],
     ];
-    let table = report::markdown(&["mutants", "figure"], rows.map(|row| row.map(String::from).to_vec()));
+    let table = report::figures("mutants", rows);
     println!("\n{table}\n");
     let names =
         |summary| outcomes.iter().flat_map(move |outcomes| outcomes.names(summary)).collect::<Vec<_>>().join("\n");
@@ -127,56 +137,44 @@ fn check(progress: &Progress, cache: &Cache, options: &Options) -> Result<usize,
     Ok(seen)
 }
 
-/// Runs cargo-mutants on these files. What each change was, and what the tests then said, stays in `target/`.
-fn change(
-    progress: &Progress,
-    cache: &Cache,
-    options: &Options,
-    name: &str,
-    files: &[&str],
-    more: &[&str],
-) -> Result<Outcomes, String> {
-    let job = progress.job(name);
-    let outcomes = try_change(&job, cache, options, &target().join(name.replace(' ', "-")), files, more);
-    job.done(match &outcomes {
-        Ok(outcomes) if outcomes.missed == 0 => "all were seen",
-        _ => "FAILED",
-    });
-    outcomes
+/// Files that are changed and tested in the same way.
+struct Part<'f> {
+    /// The job's, and its folder's in `target/`: what each change was, and what the tests then said, stays there.
+    name: &'static str,
+    files: Vec<&'f str>,
+    /// For cargo-mutants.
+    more: &'static [&'static str],
 }
 
-fn try_change(
-    job: &Job,
-    cache: &Cache,
-    options: &Options,
-    output: &Path,
-    files: &[&str],
-    more: &[&str],
-) -> Result<Outcomes, String> {
-    job.at("cargo-mutants");
-    let mut cargo = CARGO_MUTANTS.cargo(cache)?;
-    // A test that fails needs no debugger here.
-    cargo.env("CARGO_PROFILE_DEV_DEBUG", "0");
-    cargo.args(["mutants", "--no-shuffle", "--colors", "never", "--jobs", &options.jobs.to_string(), "--output"]);
-    cargo.arg(output).args(more).args(files.iter().flat_map(|file| ["--file", file]));
-    let folder = output.join("mutants.out");
-    let _ = fs::remove_dir_all(&folder);
-    let all = || {
-        let text = fs::read_to_string(folder.join("mutants.json")).ok()?;
-        serde_json::from_str::<Vec<serde_json::Value>>(&text).ok().map(|mutants| mutants.len())
-    };
-    let mut said = None;
-    let text = run_watched(&mut cargo, LIMIT, || {
-        // A line for every tenth, and one at the start.
-        let now = all().map(|all| (Outcomes::read(&folder).ended() / 10 * 10, all));
-        if let Some((ended, all)) = now.filter(|_| now != said) {
-            job.at(&format!("{ended} of {all}"));
+impl Part<'_> {
+    fn run(&self, job: &Job, cache: &Cache, jobs: NonZeroUsize) -> Result<Outcomes, String> {
+        job.at("cargo-mutants");
+        let output = target().join(self.name);
+        let folder = output.join("mutants.out");
+        let _ = fs::remove_dir_all(&folder);
+        let mut cargo = CARGO_MUTANTS.cargo(cache)?;
+        // A test that fails needs no debugger here.
+        cargo.env("CARGO_PROFILE_DEV_DEBUG", "0");
+        cargo.args(["mutants", "--no-shuffle", "--colors", "never", "--jobs", &jobs.to_string(), "--output"]);
+        cargo.arg(output).args(self.more).args(self.files.iter().flat_map(|file| ["--file", file]));
+        let count = || {
+            let text = fs::read_to_string(folder.join("mutants.json")).ok()?;
+            serde_json::from_str::<Vec<serde_json::Value>>(&text).ok().map(|mutants| mutants.len())
+        };
+        let (mut all, mut said) = (None, None);
+        let text = run_watched(&mut cargo, LIMIT, || {
+            all = all.or_else(count);
+            // A line for every tenth, and one at the start.
+            let now = all.map(|all| (Outcomes::read(&folder).ended() / 10 * 10, all));
+            if let Some((ended, all)) = now.filter(|_| now != said) {
+                job.at(&format!("{ended} of {all}"));
+            }
+            said = now;
+        })?;
+        let outcomes = Outcomes::read(&folder);
+        match all.or_else(count) {
+            Some(all) if all > 0 && outcomes.ended() == all => Ok(outcomes),
+            _ => Err(format!("cargo-mutants did not end well:\n{text}")),
         }
-        said = now;
-    })?;
-    let outcomes = Outcomes::read(&folder);
-    match all() {
-        Some(all) if all > 0 && outcomes.ended() == all => Ok(outcomes),
-        _ => Err(format!("cargo-mutants did not end well:\n{text}")),
     }
 }

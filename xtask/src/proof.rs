@@ -55,7 +55,7 @@ const MEASUREMENTS: [Measurement; 3] = [
     Measurement { name: "faults", test: "faults", amount: Amount::Seconds(60) },
 ];
 
-/// A line that a test reports: a count, or quartiles.
+/// A line that a test reports: a count, or percentiles.
 #[derive(Deserialize)]
 struct Figure {
     /// Where a test has several.
@@ -118,9 +118,9 @@ fn table(figures: &[Figure], command: &str) -> String {
             None => rows.push((name, figure.n.unwrap_or_default(), several)),
         }
     }
-    let how = [vec!["command".into(), command.into()], vec!["on".into(), report::machine()]];
-    let figures = rows.into_iter().map(|(name, n, several)| vec![name, several.unwrap_or_else(|| grouped(n as u64))]);
-    report::markdown(&["what", "figure"], how.into_iter().chain(figures))
+    let how = [["command".into(), command.into()], ["on".into(), report::machine()]];
+    let figures = rows.into_iter().map(|(name, n, several)| [name, several.unwrap_or_else(|| grouped(n as u64))]);
+    report::figures("what", how.into_iter().chain(figures))
 }
 
 /// A number with a comma before each three digits.

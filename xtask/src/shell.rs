@@ -11,7 +11,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How much of a failed program's output is worth showing.
-const LAST_LINES: usize = 60;
+pub const LAST_LINES: usize = 60;
+
+/// The last so many lines.
+pub fn last<'t>(lines: impl Iterator<Item = &'t str>, count: usize) -> String {
+    let lines: Vec<&str> = lines.collect();
+    lines[lines.len().saturating_sub(count)..].join("\n")
+}
 
 /// Names a copy of the repository, for the commands that try a change out.
 pub const ROOT: &str = "BAREPOLL_ROOT";
@@ -61,8 +67,7 @@ pub fn run(command: &mut Command) -> Result<String, String> {
     if output.status.success() {
         return Ok(text);
     }
-    let lines: Vec<&str> = text.lines().collect();
-    let shown = lines[lines.len().saturating_sub(LAST_LINES)..].join("\n");
+    let shown = last(text.lines(), LAST_LINES);
     Err(format!("`{}` failed ({}):\n{shown}", words(command), output.status))
 }
 
@@ -138,19 +143,20 @@ pub fn run_within(command: &mut Command, limit: Duration) -> Result<String, Stri
     run_watched(command, limit, || {})
 }
 
-/// The same, with a look at how far it is every second.
+/// The same, with a look at how far it is every ten seconds.
 pub fn run_watched(command: &mut Command, limit: Duration, mut look: impl FnMut()) -> Result<String, String> {
+    const BETWEEN: Duration = Duration::from_secs(10);
     let start = Instant::now();
     let shown = words(command);
     let mut output = tempfile::tempfile().map_err(|error| format!("no temporary file: {error}"))?;
     let streams = output.try_clone().and_then(|first| Ok((first, output.try_clone()?)));
     let (stdout, stderr) = streams.map_err(|error| format!("no temporary file: {error}"))?;
     let mut program = Background::start(command.stdin(Stdio::null()).stdout(stdout).stderr(stderr))?;
-    let mut seconds = 0;
+    let mut next = BETWEEN;
     while start.elapsed() < limit && matches!(program.try_wait(), Ok(None)) {
         std::thread::sleep(Duration::from_millis(20));
-        if start.elapsed().as_secs() > seconds {
-            seconds = start.elapsed().as_secs();
+        if start.elapsed() >= next {
+            next += BETWEEN;
             look();
         }
     }

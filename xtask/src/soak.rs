@@ -239,7 +239,7 @@ fn table(tally: &Tally, Seen { before, samples, after }: &Seen, options: &Option
         ["before the first client, after the last", &format!("{}, {}", before.descriptors, after.descriptors)],
         ["the server's memory, MB", &memory],
     ];
-    report::markdown(&["soak", "figure"], rows.map(|row| row.map(String::from).to_vec()))
+    report::figures("soak", rows)
 }
 
 /// The example.

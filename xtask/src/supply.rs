@@ -1,7 +1,7 @@
 //! `cargo xtask supply`: what the crate brings with it, under which licenses and from where; and whether its interface is still what
 //! it was.
 
-use crate::broken::{copy, Change};
+use crate::broken::{changed, Change};
 use crate::debian::Cache;
 use crate::progress::{Job, Progress};
 use crate::report;
@@ -46,7 +46,7 @@ pub fn run_alone(options: &Options) -> Result<(), String> {
         ["of those, failed", &now.failed.to_string()],
         ["failed, in a copy without `Epoll::delete`", &hidden.failed.to_string()],
     ];
-    let table = report::markdown(&["interface", "figure"], rows.map(|row| row.map(String::from).to_vec()));
+    let table = report::figures("interface", rows);
     println!("\n{table}\n");
     match options.write {
         true => PROOF.write("interface", &table).map(drop),
@@ -76,9 +76,7 @@ fn compare(job: &Job, cache: &Cache, revision: &str) -> Result<(Compared, Compar
         return Err(format!("the interface breaks dependents of {revision}:\n{said}"));
     }
     job.at("comparing a copy without a method");
-    let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
-    copy(folder.path())?;
-    Change::Replace("src/epoll.rs", "pub fn delete(", "fn delete(").make(folder.path())?;
+    let folder = changed(&[Change::Replace("src/epoll.rs", "pub fn delete(", "fn delete(")])?;
     let (hidden, said) = breaks(folder.path(), &["--baseline-root".as_ref(), root().as_os_str()])?;
     match hidden.failed {
         0 => Err(format!("cargo-semver-checks finds nothing wrong with an interface that lacks a method:\n{said}")),
