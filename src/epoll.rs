@@ -1,5 +1,6 @@
 //! The safe interface of epoll.
 
+use crate::clock::Moment;
 use crate::errno::{Errno, Result};
 use crate::event::{Event, EventData};
 use crate::fallback;
@@ -202,6 +203,8 @@ impl Epoll {
     /// timeout then rounds *up* to a millisecond, and is cut to `i32::MAX` of them: there, a wait of more than 24 days may end early
     /// and empty. (Before 2.6.37, timeouts beyond some half an hour had no end on some 32-bit machines.)
     ///
+    /// Android's sandbox kills apps for both calls. There, this uses `epoll_pwait`, and a finer timeout rounds up in the same way.
+    ///
     /// It ends no earlier, and later by what the machine is busy with and by the kernel's slack: the thread's own (50 µs, unless `prctl` with
     /// `PR_SET_TIMERSLACK` says otherwise), or a thousandth of the timeout where that is more (a two-hundredth in a niced process), at most
     /// 100 ms. Real-time threads have none.
@@ -275,8 +278,9 @@ impl Epoll {
     /// As [`wait`](Self::wait), but a signal does not end it: it goes on for what is left of the time, counted by
     /// `CLOCK_MONOTONIC`.
     ///
-    /// The clock is read once before a finite wait and once after each interruption. It asks for the rest as it asked for
-    /// the whole: whole milliseconds stay so, each remainder rounded up.
+    /// The clock is read once before a finite wait and once after each interruption. With feature `std` this is std's clock, which
+    /// the vDSO answers on most machines. Without it, each reading is a system call, `clock_gettime`. The wait asks for the rest as it
+    /// asked for the whole: whole milliseconds stay so, each remainder rounded up.
     ///
     /// ```
     /// use barepoll::{Epoll, Event};
@@ -289,7 +293,8 @@ impl Epoll {
     ///
     /// # Errors
     ///
-    /// As [`wait`](Self::wait), but no `EINTR`. Where a sandbox forbids `clock_gettime`, its error.
+    /// As [`wait`](Self::wait), but no `EINTR`. Where a sandbox forbids `clock_gettime`, its error; with feature `std` std's clock panics
+    /// then, if there is no vDSO.
     ///
     /// See [`epoll_wait(2)`](https://man7.org/linux/man-pages/man2/epoll_wait.2.html).
     #[doc(alias = "epoll_wait")]
@@ -301,10 +306,10 @@ impl Epoll {
         timeout: Option<Duration>,
     ) -> Result<&'b mut [Event]> {
         let mut left = Timeout::new(timeout);
-        let deadline = match timeout {
+        let begun = match timeout {
             _ if events.is_empty() => None, // an error without a call
             None | Some(Duration::ZERO) => None,
-            Some(timeout) => Some(Timespec::from(timeout).after(fallback::monotonic_time()?)),
+            Some(timeout) => Some((Moment::now()?, timeout)),
         };
         loop {
             match self.ask(events, left, None) {
@@ -312,8 +317,8 @@ impl Epoll {
                 // SAFETY: the kernel has written that many events, at most as many as there is room for.
                 answer => return answer.map(|ready| unsafe { filled(events, ready) }),
             }
-            if let Some(deadline) = deadline {
-                left = left.with_remaining(deadline.since(fallback::monotonic_time()?));
+            if let Some((start, timeout)) = &begun {
+                left = left.with_remaining(Timespec::from(*timeout).without(start.elapsed()?));
             }
         }
     }
@@ -404,6 +409,7 @@ impl Epoll {
     /// - `ENOTTY`: the kernel is older than 6.9, or this was made `From` a descriptor that is no epoll's. `EINVAL` or `EOPNOTSUPP`: the
     ///   kernel was built without busy polling.
     ///   `ENOSYS`: an emulator that does not know the request.
+    /// - Whatever its driver answers, for a descriptor of another kind. The answers from −4095 to −1 are errors, and all others success.
     ///
     /// See [`ioctl_eventpoll(2)`](https://man7.org/linux/man-pages/man2/ioctl_eventpoll.2.html).
     #[doc(alias = "EPIOCGPARAMS")]
@@ -439,6 +445,7 @@ impl Epoll {
     /// - `ENOTTY`: the kernel is older than 6.9, or this was made `From` a descriptor that is no epoll's. `EINVAL` or `EOPNOTSUPP`: the
     ///   kernel was built without busy polling.
     ///   `ENOSYS`: an emulator that does not know the request.
+    /// - Whatever its driver answers, for a descriptor of another kind. The answers from −4095 to −1 are errors, and all others success.
     ///
     /// See [`ioctl_eventpoll(2)`](https://man7.org/linux/man-pages/man2/ioctl_eventpoll.2.html).
     #[doc(alias = "EPIOCSPARAMS")]

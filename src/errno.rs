@@ -40,10 +40,10 @@ pub type Result<T, E = Errno> = core::result::Result<T, E>;
 #[must_use]
 pub struct Errno(NonZeroU16);
 
-/// The largest error number that the kernel uses (`MAX_ERRNO` in `include/linux/err.h`).
-const MAX: i32 = 4095;
-
 impl Errno {
+    /// The largest error number that the kernel uses (`MAX_ERRNO` in `include/linux/err.h`).
+    pub(crate) const MAX: i32 = 4095;
+
     /// The number itself, between 1 and 4095.
     ///
     /// ```
@@ -53,7 +53,13 @@ impl Errno {
     /// ```
     #[must_use]
     pub const fn raw(self) -> i32 {
-        self.0.get() as i32
+        let raw = self.0.get() as i32;
+        // 4096 stands for a made-up answer: see `from_returned`.
+        if raw > Self::MAX {
+            Self::MAX
+        } else {
+            raw
+        }
     }
 
     /// The error of a number between 1 and 4095; `None` for any other.
@@ -66,20 +72,20 @@ impl Errno {
     /// ```
     pub const fn from_raw(raw: i32) -> Option<Self> {
         match NonZeroU16::new(raw as u16) {
-            Some(number) if raw >= 1 && raw <= MAX => Some(Self(number)),
+            Some(number) if raw >= 1 && raw <= Self::MAX => Some(Self(number)),
             _ => None,
         }
     }
 
-    /// The error in what a port returned: −errno.
+    /// The error in a negative answer of a port: −errno.
     ///
-    /// # Safety
-    ///
-    /// `returned` must be between −4095 and −1.
+    /// An emulator or a seccomp notifier can answer with less than −4095. That becomes some error, and never an `Errno` of 0. It
+    /// costs one instruction, where a call fails.
     #[inline(always)]
-    pub(crate) unsafe fn from_returned(returned: isize) -> Self {
-        // SAFETY: the caller says that the negated value lies between 1 and 4095, which is not 0.
-        Self(unsafe { NonZeroU16::new_unchecked(returned.wrapping_neg() as u16) })
+    pub(crate) fn from_returned(returned: isize) -> Self {
+        let raw = (returned | !(Self::MAX as isize)).wrapping_neg();
+        // SAFETY: all upper bits are set, so the negated value lies between 1 and 4096.
+        Self(unsafe { NonZeroU16::new_unchecked(raw as u16) })
     }
 }
 
@@ -155,7 +161,7 @@ impl fmt::Debug for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name() {
             Some(name) => f.write_str(name),
-            None => write!(f, "Errno({})", self.0),
+            None => write!(f, "Errno({})", self.raw()),
         }
     }
 }
@@ -164,8 +170,8 @@ impl fmt::Display for Errno {
     #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.name(), self.meaning()) {
-            (Some(name), Some(meaning)) => write!(f, "{meaning} ({name}, errno {})", self.0),
-            _ => write!(f, "errno {}", self.0),
+            (Some(name), Some(meaning)) => write!(f, "{meaning} ({name}, errno {})", self.raw()),
+            _ => write!(f, "errno {}", self.raw()),
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::errno::Result;
 use crate::fd::{owner, AsRawFd, OwnedFd};
 use crate::flags::EventFdFlags;
 use crate::raw;
-use core::mem::{size_of, MaybeUninit};
+use core::mem::size_of;
 use core::ptr;
 
 /// Bytes of a counter's value.
@@ -76,11 +76,8 @@ impl EventFd {
     #[doc(alias = "eventfd_read")]
     #[inline]
     pub fn read(&self) -> Result<u64> {
-        let mut value = MaybeUninit::<u64>::uninit();
-        // SAFETY: `value` has that many bytes.
-        unsafe { raw::read_exact(self.as_raw_fd(), value.as_mut_ptr().cast(), VALUE)? };
-        // SAFETY: the kernel has written all eight bytes, and any eight are a u64.
-        Ok(unsafe { value.assume_init() })
+        // SAFETY: any eight bytes are a u64.
+        unsafe { raw::read_value(self.as_raw_fd()) }
     }
 
     /// Adds to the counter. Waits while there is no room: it holds at most `u64::MAX - 1`.

@@ -1,18 +1,21 @@
-//! The two calls that an older kernel, emulator or container lacks, and what serves instead. What is missing is remembered
-//! once for the process, so that it costs one refused call.
+//! The call that an older kernel, emulator or container lacks, and what serves instead. That it is missing is remembered once for
+//! the process. (`clock.rs` does the same for the clock of 32-bit machines.)
 
+use crate::arch;
 use crate::errno::{Errno, Result};
 use crate::event::Event;
 use crate::fd::RawFd;
 use crate::raw;
 use crate::signal::SigSet;
 use crate::timeout::{ceil_ms, Timespec};
+use core::mem::MaybeUninit;
 use core::ptr;
-use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
-/// Linux before 5.11 says `ENOSYS`; container runtimes of that age say `EPERM`, which is no error of either call.
-fn is_missing<T>(answer: &Result<T>) -> bool {
-    matches!(answer, Err(Errno::ENOSYS | Errno::EPERM))
+/// Whether this refuses a call as unknown. Older kernels say `ENOSYS`. Old container runtimes say `EPERM`, which is no error of the calls
+/// that this is asked of; so does Hexagon's kernel, whose answer to a call that it does not know is −1.
+pub(crate) fn is_missing(errno: Errno) -> bool {
+    matches!(errno, Errno::ENOSYS | Errno::EPERM)
 }
 
 /// Waits by `epoll_pwait2`, or by the call that a timeout of whole milliseconds uses, rounded up to one (at most `i32::MAX` of them).
@@ -29,35 +32,45 @@ pub(crate) unsafe fn fine_wait(
     timeout: Timespec,
     mask: Option<&SigSet>,
 ) -> Result<usize> {
-    static MISSING: AtomicBool = AtomicBool::new(false);
-    if !MISSING.load(Relaxed) {
+    // Android's sandbox kills for it.
+    if !arch::ANDROID && PWAIT2.load(Relaxed) != MISSING {
         let pointer = match mask {
             Some(mask) => mask,
             None => ptr::null(),
         };
         // SAFETY: the caller vouches for `events`, and the timeout outlives the call.
         let answer = unsafe { raw::epoll_pwait2(epfd, events, maxevents, &timeout, pointer) };
-        if !is_missing(&answer) {
-            return answer;
+        match answer {
+            // More than there is room for is no count.
+            Ok(count) if count > maxevents as usize => {}
+            Ok(count) if count == epfd as usize && !is_there() => {}
+            Err(errno) if is_missing(errno) => {}
+            answer => return answer,
         }
-        MISSING.store(true, Relaxed);
+        PWAIT2.store(MISSING, Relaxed);
     }
     // SAFETY: the caller vouches for `events`.
     unsafe { raw::wait(epfd, events, maxevents, ceil_ms(timeout), mask) }
 }
 
-/// The time since boot, or some other fixed moment; by the older call of a 32-bit machine where the newer is missing.
-#[inline]
-pub(crate) fn monotonic_time() -> Result<Timespec> {
-    static MISSING: AtomicBool = AtomicBool::new(false);
-    // Elsewhere nothing could serve instead, so whatever refuses the call is told to the caller, and forgotten.
-    let has_older = raw::CLOCK_GETTIME_32.is_some();
-    if !(has_older && MISSING.load(Relaxed)) {
-        let answer = raw::clock_gettime_monotonic();
-        if !(has_older && is_missing(&answer)) {
-            return answer;
-        }
-        MISSING.store(true, Relaxed);
+/// What is known of `epoll_pwait2`.
+static PWAIT2: AtomicU8 = AtomicU8::new(UNKNOWN);
+const UNKNOWN: u8 = 0;
+const THERE: u8 = 1;
+const MISSING: u8 = 2;
+
+/// Whether a count that is the epoll's number is a count. csky's kernel gives the first argument back for a call that it does not
+/// know. So this asks with −1, which is no descriptor's number and becomes `EPERM` there. A kernel that has the call says `EBADF`.
+fn is_there() -> bool {
+    if PWAIT2.load(Relaxed) == THERE {
+        return true;
     }
-    raw::clock_gettime_monotonic_32()
+    let (mut event, timeout) = (MaybeUninit::<Event>::uninit(), Timespec::default());
+    // SAFETY: there is room for one event, and the timeout outlives the call.
+    let answer = unsafe { raw::epoll_pwait2(-1, event.as_mut_ptr(), 1, &timeout, ptr::null()) };
+    let is_there = !matches!(answer, Err(errno) if is_missing(errno));
+    if is_there {
+        PWAIT2.store(THERE, Relaxed);
+    }
+    is_there
 }

@@ -78,7 +78,8 @@
 //! # Feature `std`
 //!
 //! Off by default. [`fd`] is then the standard library's own types, so that sockets and files can be watched
-//! directly; [`Errno`] becomes a `std::error::Error` and turns into a `std::io::Error`. A type that implements this crate's `AsFd` for
+//! directly; [`Errno`] becomes a `std::error::Error` and turns into a `std::io::Error`; [`Epoll::wait_uninterrupted`] reads std's clock,
+//! which makes no system call on most machines. A type that implements this crate's `AsFd` for
 //! programs without it must not implement std's too: with the feature they are one.
 //!
 //! # Versions
@@ -102,6 +103,8 @@ mod arch;
 #[allow(missing_docs)]
 pub mod arch;
 
+#[cfg(not(feature = "std"))]
+mod clock;
 mod epoll;
 mod errno;
 mod event;
@@ -118,6 +121,8 @@ mod timeout;
 mod waker;
 #[cfg(feature = "std")]
 mod with_std;
+#[cfg(feature = "std")]
+use with_std as clock;
 
 pub use epoll::{BusyPoll, Epoll};
 pub use errno::{Errno, Result};

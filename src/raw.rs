@@ -30,8 +30,9 @@ use crate::event::Event;
 use crate::fd::{FromRawFd, RawFd};
 use crate::signal::SigSet;
 use core::ffi::c_void;
-use core::mem::size_of;
+use core::mem::{size_of, MaybeUninit};
 use core::ptr;
+use core::sync::atomic::{compiler_fence, Ordering};
 
 pub use crate::timeout::Timespec;
 
@@ -75,15 +76,13 @@ constants! {
     EFD_CLOEXEC = arch::O_CLOEXEC, "[`eventfd2`]: close on exec.";
 }
 
-/// The one place where a port's answer becomes a `Result`.
+/// The answer of a port as a `Result`. Only `ioctl`, which does not use this, gives a negative value when it succeeds.
 #[inline(always)]
 fn result(returned: isize) -> Result<usize> {
     if returned >= 0 {
         Ok(returned as usize)
     } else {
-        // SAFETY: what these calls return when they succeed is a count or a descriptor, never negative, and so says the caller of
-        // `ioctl`; what is negative is −errno, between −4095 and −1, by the kernel's contract with every C library.
-        Err(unsafe { Errno::from_returned(returned) })
+        Err(Errno::from_returned(returned))
     }
 }
 
@@ -191,7 +190,7 @@ pub unsafe fn epoll_ctl(epfd: RawFd, op: u32, fd: RawFd, event: *mut Event) -> R
 /// [`epoll_wait(2)`](https://man7.org/linux/man-pages/man2/epoll_wait.2.html): wait for events, at most `timeout_ms`
 /// milliseconds; negative waits for ever, 0 not at all. Gives the number of events written.
 ///
-/// Where the kernel has no such call, this is [`epoll_pwait`] without a mask.
+/// Where the kernel has no such call, and on Android, whose sandbox kills for it, this is [`epoll_pwait`] without a mask.
 ///
 /// ```
 /// use barepoll::fd::AsRawFd;
@@ -217,11 +216,13 @@ pub unsafe fn epoll_ctl(epfd: RawFd, op: u32, fd: RawFd, event: *mut Event) -> R
 /// `events` must be valid for writes of `maxevents` [`Event`]s.
 #[inline]
 pub unsafe fn epoll_wait(epfd: RawFd, events: *mut Event, maxevents: i32, timeout_ms: i32) -> Result<usize> {
-    const NR: usize = match nr::EPOLL_WAIT {
+    // Android's C library does not make this call, so Android's sandbox kills for it.
+    const EPOLL_WAIT: Option<usize> = if arch::ANDROID { None } else { nr::EPOLL_WAIT };
+    const NR: usize = match EPOLL_WAIT {
         Some(nr) => nr,
         None => nr::EPOLL_PWAIT,
     };
-    if nr::EPOLL_WAIT.is_none() {
+    if EPOLL_WAIT.is_none() {
         // SAFETY: the caller vouches for `events`; a null mask changes nothing.
         return unsafe { epoll_pwait(epfd, events, maxevents, timeout_ms, ptr::null()) };
     }
@@ -318,7 +319,10 @@ pub(crate) unsafe fn wait(
 /// As [`epoll_pwait`], and:
 /// - `EINVAL`: a field of `timeout` is negative, or `tv_nsec` is above 999,999,999.
 /// - `ENOSYS`: the kernel is older than 5.11, or runs under an emulator that lacks the call. `EPERM`: an old container
-///   runtime refuses what it does not know.
+///   runtime refuses what it does not know; Hexagon's kernel, where it is older than 5.11.
+///
+/// csky's kernel answers a call that it does not know with the call's first argument. Before 5.11 this is `Ok(epfd as usize)`, and no
+/// event is written. Android's sandbox kills apps for this call.
 ///
 /// # Safety
 ///
@@ -434,19 +438,27 @@ pub unsafe fn read(fd: RawFd, buf: *mut u8, len: usize) -> Result<usize> {
     result(unsafe { arch::syscall3::<{ nr::READ }>(fd as usize, buf as usize, len) })
 }
 
-/// As [`read`], of `len` bytes and no fewer: one comparison finds both an error and a read that fell short, which is `EINVAL`.
+/// As [`read`], of a value's bytes and no fewer: one comparison finds both an error and a read that fell short, which is `EINVAL`.
 ///
 /// # Safety
 ///
-/// As [`read`].
+/// Any bytes must be a `T`.
 #[inline(always)]
-pub(crate) unsafe fn read_exact(fd: RawFd, buf: *mut u8, len: usize) -> Result<()> {
-    // SAFETY: the caller vouches for `buf`.
-    let returned = unsafe { arch::syscall3::<{ nr::READ }>(fd as usize, buf as usize, len) };
-    if returned == len as isize {
-        return Ok(());
+pub(crate) unsafe fn read_value<T>(fd: RawFd) -> Result<T> {
+    let mut value = MaybeUninit::<T>::uninit();
+    // SAFETY: `value` has that many bytes.
+    let returned = unsafe { arch::syscall3::<{ nr::READ }>(fd as usize, value.as_mut_ptr() as usize, size_of::<T>()) };
+    if returned == size_of::<T>() as isize {
+        // SAFETY: the kernel has written all of its bytes, and the caller says that any are a value.
+        return Ok(unsafe { value.assume_init() });
     }
-    Err(result(returned).err().unwrap_or(Errno::EINVAL))
+    // Keeps LLVM from preparing the error before it compares. It is no instruction, but on MIPS, where the read failed.
+    compiler_fence(Ordering::Acquire);
+    if returned < 0 {
+        Err(Errno::from_returned(returned))
+    } else {
+        Err(Errno::EINVAL)
+    }
 }
 
 /// [`write(2)`](https://man7.org/linux/man-pages/man2/write.2.html): gives the number of bytes taken, which may be less than
@@ -485,6 +497,9 @@ pub unsafe fn write(fd: RawFd, buf: *const u8, len: usize) -> Result<usize> {
 
 /// [`ioctl(2)`](https://man7.org/linux/man-pages/man2/ioctl.2.html): a request that the descriptor's kind defines.
 ///
+/// The descriptor's driver chooses the answer, and may give any 32 bits. An answer from −4095 to −1 is an [`Errno`]; every other one
+/// is the value, sign-extended: `answer as i32` is what the driver returned.
+///
 /// ```
 /// use barepoll::fd::AsRawFd;
 /// use barepoll::{raw, Epoll};
@@ -507,45 +522,37 @@ pub unsafe fn write(fd: RawFd, buf: *const u8, len: usize) -> Result<usize> {
 ///
 /// # Safety
 ///
-/// `arg` must be what `request` takes: a pointer that is valid for what it reads and writes, or a number. What `request` gives when
-/// it succeeds must not be negative; hardly a driver has one where it is.
+/// `arg` must be what `request` takes: a pointer that is valid for what it reads and writes, or a number.
 #[inline]
 pub unsafe fn ioctl(fd: RawFd, request: u32, arg: *mut c_void) -> Result<usize> {
     // SAFETY: the caller vouches for `arg`.
-    result(unsafe { arch::syscall3::<{ nr::IOCTL }>(fd as usize, request as usize, arg as usize) })
+    let returned = unsafe { arch::syscall3::<{ nr::IOCTL }>(fd as usize, request as usize, arg as usize) };
+    // A driver may answer with any 32 bits, as a FUSE server does. Only −4095 to −1 are errors.
+    if returned < 0 && returned >= -(Errno::MAX as isize) {
+        Err(Errno::from_returned(returned))
+    } else {
+        Ok(returned as usize)
+    }
 }
 
-/// `CLOCK_MONOTONIC` of `clock_gettime(2)`, by the call whose timespec has 64-bit fields on this machine.
+/// `CLOCK_MONOTONIC` by call `NR`: `clock_gettime(2)` or its like, whose timespec is a `T`.
 ///
 /// # Errors
 ///
-/// `ENOSYS`: a 32-bit kernel older than 5.1. `EPERM`: an old container runtime refuses what it does not know.
-pub(crate) fn clock_gettime_monotonic() -> Result<Timespec> {
-    const NR: usize = match (nr::CLOCK_GETTIME64, nr::CLOCK_GETTIME) {
-        (Some(nr), _) | (None, Some(nr)) => nr,
-        (None, None) => panic!("a port has one of the two"),
-    };
-    let mut time = Timespec::default();
-    // SAFETY: `time` is what this call writes.
-    result(unsafe { arch::syscall2::<NR>(CLOCK_MONOTONIC, ptr::addr_of_mut!(time) as usize) }).map(|_| time)
+/// `ENOSYS`: the kernel is too old for it. `EPERM`: an old container runtime refuses what it does not know.
+///
+/// # Safety
+///
+/// The call writes a whole `T`, and nothing else.
+#[cfg(not(feature = "std"))]
+pub(crate) unsafe fn clock_gettime<const NR: usize, T: Default>() -> Result<T> {
+    const CLOCK_MONOTONIC: usize = 1;
+    let mut time = T::default();
+    // SAFETY: the caller says what the call writes, which is `time`.
+    match result(unsafe { arch::syscall2::<NR>(CLOCK_MONOTONIC, ptr::addr_of_mut!(time) as usize) }) {
+        Ok(0) => Ok(time),
+        // csky's kernel gives the first argument back for a call that it does not know.
+        Ok(_) => Err(Errno::ENOSYS),
+        Err(errno) => Err(errno),
+    }
 }
-
-/// The older call of 32-bit machines, whose timespec is two `long`s; none where this machine never had it.
-pub(crate) const CLOCK_GETTIME_32: Option<usize> = match nr::CLOCK_GETTIME64 {
-    Some(_) => nr::CLOCK_GETTIME,
-    None => None,
-};
-
-/// As [`clock_gettime_monotonic`], by [`CLOCK_GETTIME_32`]; where that is none, by a number that no kernel has: `ENOSYS`.
-pub(crate) fn clock_gettime_monotonic_32() -> Result<Timespec> {
-    const NR: usize = match CLOCK_GETTIME_32 {
-        Some(nr) => nr,
-        None => usize::MAX,
-    };
-    let mut time = [0_isize; 2];
-    // SAFETY: `time` is what this call writes.
-    result(unsafe { arch::syscall2::<NR>(CLOCK_MONOTONIC, ptr::addr_of_mut!(time) as usize) })
-        .map(|_| Timespec { tv_sec: time[0] as i64, tv_nsec: time[1] as i64 })
-}
-
-const CLOCK_MONOTONIC: usize = 1;

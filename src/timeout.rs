@@ -35,23 +35,13 @@ impl From<Duration> for Timespec {
 
 // `Duration` could do this, but at low optimisation the compiler does not see that its `new` cannot panic here.
 impl Timespec {
-    /// This long after a moment.
-    pub(crate) fn after(self, moment: Self) -> Self {
-        let seconds = self.tv_sec.saturating_add(moment.tv_sec);
-        let nanos = self.tv_nsec as u32 + moment.tv_nsec as u32; // less than two seconds
-        Self {
-            tv_sec: seconds.saturating_add((nanos / NANOS_PER_SECOND).into()),
-            tv_nsec: (nanos % NANOS_PER_SECOND).into(),
-        }
-    }
-
-    /// How long it is from one moment to this later one; nothing where it is past.
-    pub(crate) fn since(self, moment: Self) -> Self {
-        let (seconds, nanos) = (self.tv_sec - moment.tv_sec, self.tv_nsec - moment.tv_nsec);
+    /// This without that much of it; nothing where that is more.
+    pub(crate) fn without(self, part: Self) -> Self {
+        let (seconds, nanos) = (self.tv_sec - part.tv_sec, self.tv_nsec - part.tv_nsec);
         let left = if nanos >= 0 {
             Self { tv_sec: seconds, tv_nsec: nanos }
         } else {
-            Self { tv_sec: seconds - 1, tv_nsec: nanos + i64::from(NANOS_PER_SECOND) }
+            Self { tv_sec: seconds - 1, tv_nsec: nanos + NANOS_PER_SECOND }
         };
         if left.tv_sec < 0 {
             Self::default()
@@ -61,7 +51,7 @@ impl Timespec {
     }
 }
 
-const NANOS_PER_SECOND: u32 = 1_000_000_000;
+const NANOS_PER_SECOND: i64 = 1_000_000_000;
 const NANOS_PER_MS: u32 = 1_000_000;
 /// What undoes a multiplication by the odd part of [`NANOS_PER_MS`], in 32 bits.
 const INVERSE: u32 = 1_757_569_337;

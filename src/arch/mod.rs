@@ -40,6 +40,11 @@ macro_rules! trap {
 #[cfg_attr(target_arch = "m68k", path = "m68k.rs")]
 #[cfg_attr(target_arch = "hexagon", path = "hexagon.rs")]
 #[cfg_attr(target_arch = "csky", path = "csky.rs")]
+#[cfg_attr(feature = "std", allow(dead_code))] // std has a clock of its own
 mod port;
 
 pub use port::*;
+
+/// Whether to make only calls that Android's C library makes. Android's sandbox for apps kills for others: `epoll_wait`,
+/// `epoll_pwait2` and, in older releases, `clock_gettime64`. `--cfg barepoll_android` lets a test on a host choose so too.
+pub const ANDROID: bool = cfg!(any(target_os = "android", barepoll_android));

@@ -18,6 +18,7 @@ mod refusals;
 mod seccomp;
 mod storm;
 
+pub(crate) use figures::count;
 use libtest_mimic::{Arguments, Trial};
 
 /// A check's name, and what it does in a child.

@@ -88,7 +88,8 @@ macro_rules! entries {
 fn entries() -> Vec<Entry> {
     const DATA: EventData = EventData::new_u64(3);
     const NONE: BusyPoll = BusyPoll { busy_poll_usecs: 0, busy_poll_budget: 0, prefer_busy_poll: false };
-    entries! {
+    #[allow(unused_mut)] // it stays so with std
+    let mut entries = entries! {
         libc::SYS_epoll_create1 {
             "Epoll::new": |_| Epoll::new().map(drop);
             "Epoll::with_flags": |_| Epoll::with_flags(CreateFlags::empty()).map(drop);
@@ -163,13 +164,18 @@ fn entries() -> Vec<Entry> {
             // SAFETY: the descriptor is nobody's.
             "raw::close": |scene| unsafe { raw::close(scene.spare) };
         }
+    };
+    // With std the clock is std's.
+    #[cfg(not(feature = "std"))]
+    entries.extend(entries! {
         libc::SYS_clock_gettime {
             "Epoll::wait_uninterrupted, its clock":
                 |scene| scene.epoll.wait_uninterrupted(&mut Event::buffer::<1>(), Some(MS)).map(drop);
             "Epoll::wait_uninterrupted, its clock, fine":
                 |scene| scene.epoll.wait_uninterrupted(&mut Event::buffer::<1>(), Some(FINE)).map(drop);
         }
-    }
+    });
+    entries
 }
 
 /// Closes a descriptor that was just made.

@@ -1,7 +1,6 @@
 //! Calls that do not reach the kernel, by seccomp filters of a few instructions. A filter is its thread's, and that of threads
 //! and processes that it starts later; nothing takes it off again.
 
-use crate::figures;
 use barepoll::Errno;
 use std::io;
 use std::mem::{offset_of, zeroed};
@@ -41,10 +40,20 @@ pub fn intercepted<T: Send>(
     mut answer: impl FnMut(&Call) -> Option<Errno>,
     run: impl FnOnce() -> T + Send,
 ) -> T {
+    answered(calls, |call| answer(call).map(|errno| (-errno.raw()).into()), run)
+}
+
+/// As [`intercepted`], with an answer that may be any, −errno among them.
+pub fn answered<T: Send>(
+    calls: &[Number],
+    mut answer: impl FnMut(&Call) -> Option<i64>,
+    run: impl FnOnce() -> T + Send,
+) -> T {
     let (tell, told) = channel();
     thread::scope(|scope| {
         let thread = scope.spawn(move || {
-            let listener = install(calls, libc::SECCOMP_RET_USER_NOTIF, libc::SECCOMP_FILTER_FLAG_NEW_LISTENER);
+            let listener =
+                install(calls, libc::SECCOMP_RET_USER_NOTIF, libc::SECCOMP_FILTER_FLAG_NEW_LISTENER as usize);
             tell.send(listener).expect("the other side listens");
             run()
         });
@@ -54,7 +63,7 @@ pub fn intercepted<T: Send>(
         while is_asked(&listener) {
             refused += u64::from(serve(&listener, &mut answer).is_some());
         }
-        figures::count("calls refused", refused);
+        crate::count("calls refused", refused);
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
@@ -73,26 +82,27 @@ fn is_asked(listener: &OwnedFd) -> bool {
 }
 
 /// Answers a call, and gives the answer.
-fn serve(listener: &OwnedFd, answer: &mut impl FnMut(&Call) -> Option<Errno>) -> Option<Errno> {
+fn serve(listener: &OwnedFd, answer: &mut impl FnMut(&Call) -> Option<i64>) -> Option<i64> {
     // SAFETY: numbers, of which any are valid; the first call wants zeros.
     let (mut asked, mut answered): (libc::seccomp_notif, libc::seccomp_notif_resp) = unsafe { zeroed() };
     // SAFETY: `asked` is what this request writes.
     let outcome = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, &mut asked) };
     assert_eq!(outcome, 0, "{}", io::Error::last_os_error());
     answered.id = asked.id;
-    let refusal = answer(&Call { number: asked.data.nr.into(), arguments: asked.data.args });
-    match refusal {
-        Some(errno) => answered.error = -errno.raw(),
+    let given = answer(&Call { number: asked.data.nr.into(), arguments: asked.data.args });
+    match given {
+        Some(errno @ -4095..=-1) => answered.error = errno as i32,
+        Some(value) => answered.val = value,
         None => answered.flags = libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32,
     }
     // SAFETY: `answered` is what this request reads.
     let outcome = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, &mut answered) };
     assert_eq!(outcome, 0, "{}", io::Error::last_os_error());
-    refusal
+    given
 }
 
 /// Installs a filter for this thread: these calls meet `action`, and all others pass.
-fn install(calls: &[Number], action: u32, flags: u64) -> i32 {
+fn install(calls: &[Number], action: u32, flags: usize) -> i32 {
     const LOAD: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
     const IF_EQUAL: u32 = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
     const RETURN: u32 = libc::BPF_RET | libc::BPF_K;

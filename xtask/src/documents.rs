@@ -107,6 +107,7 @@ const OWN: &[(&str, Own)] = &[
     ("clobbers", Own::In("clobbers::check")),
     ("symbols", Own::In("symbols::check")),
     ("broken", Own::In("broken::run_checks")),
+    ("answers", Own::In("answers::run_checks")),
     ("memory", Own::In("memory::run_checks")),
     ("coverage", Own::In("coverage::run_checks")),
     ("mutants", Own::In("mutants::run_checks")),

@@ -1,5 +1,6 @@
 //! The project's own commands: `cargo xtask COMMAND`.
 
+mod answers;
 mod asm;
 mod bench;
 mod broken;
@@ -73,6 +74,8 @@ enum Command {
     Clobbers(clobbers::Options),
     /// Link every public function into a program that does not link if one can panic, for every target of stable Rust
     Symbols(symbols::Options),
+    /// Answer the crate's calls as no kernel of this machine would, and kill for those that Android kills for
+    Answers,
     /// Run tests under valgrind, which sees bytes that are read and nobody wrote
     Memory,
     /// Count the lines of `src/` that the native tests run
@@ -135,6 +138,7 @@ fn main() -> ExitCode {
         Command::Headers => headers::run_alone(),
         Command::Clobbers(options) => clobbers::run_alone(&options),
         Command::Symbols(options) => symbols::run_alone(&options),
+        Command::Answers => answers::run_alone(),
         Command::Memory => memory::run_alone(),
         Command::Coverage(options) => coverage::run_alone(&options),
         Command::Mutants(options) => mutants::run_alone(&options),

@@ -122,11 +122,25 @@ pub fn target_dir(cache: &Cache) -> PathBuf {
     cache.root().join("target-std")
 }
 
-/// Cargo, set to do this for a target.
+/// Cargo, set to do this for a target, whose programs an emulator runs.
 pub fn cargo(cache: &Cache, target: &Target, what: &[&str]) -> Result<Command, String> {
-    let (name, gnu) = (target.name, target.gnu);
     let (folder, emulator) = (sysroot(cache, target)?, emulator(cache, target)?);
-    let (folder, emulator) = (folder.display(), emulator.display());
+    let (emulator, folder) = (emulator.display(), folder.display());
+    let runner = format!(r#"["timeout", "{LIMIT}", "{emulator}", "-L", "{folder}/usr/{}"]"#, target.gnu);
+    cargo_with(cache, target, &runner, what)
+}
+
+/// The same, whose programs this kernel runs.
+pub fn cargo_native(cache: &Cache, target: &Target, what: &[&str]) -> Result<Command, String> {
+    let libraries = sysroot(cache, target)?.join("usr").join(target.gnu).join("lib");
+    let runner = format!(r#"["{0}/ld-linux.so.2", "--library-path", "{0}"]"#, libraries.display());
+    cargo_with(cache, target, &runner, what)
+}
+
+fn cargo_with(cache: &Cache, target: &Target, runner: &str, what: &[&str]) -> Result<Command, String> {
+    let (name, gnu) = (target.name, target.gnu);
+    let folder = sysroot(cache, target)?;
+    let folder = folder.display();
 
     let mut cargo = cargo_of("nightly");
     // What the caller's shell says of flags would win over the configuration below.
@@ -141,7 +155,7 @@ pub fn cargo(cache: &Cache, target: &Target, what: &[&str]) -> Result<Command, S
     for (key, value) in [
         ("linker", format!("\"{folder}/usr/bin/{gnu}-gcc\"")),
         ("rustflags", format!("[\"-Clink-arg=--sysroot={folder}\"]")),
-        ("runner", format!("[\"timeout\", \"{LIMIT}\", \"{emulator}\", \"-L\", \"{folder}/usr/{gnu}\"]")),
+        ("runner", runner.to_string()),
     ] {
         cargo.arg("--config").arg(format!("target.{name}.{key}={value}"));
     }

@@ -8,8 +8,9 @@ use crate::shell::root;
 use crate::tables::{architectures, README};
 use crate::targets::{select, Target, QUICK, TARGETS};
 use crate::{
-    asm, bench, broken, cat, clobbers, coverage, cross, documents, drop_in, everywhere, fuzz, headers, kernels, memory,
-    minimum, musl, mutants, native, package, report, serve, size, soak, std_emulated, supply, symbols, toolchain, wall,
+    answers, asm, bench, broken, cat, clobbers, coverage, cross, documents, drop_in, everywhere, fuzz, headers,
+    kernels, memory, minimum, musl, mutants, native, package, report, serve, size, soak, std_emulated, supply, symbols,
+    toolchain, wall,
 };
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -75,6 +76,7 @@ pub fn run(options: &Options) -> Result<(), String> {
                 summary.emulated(&emulators, answers, start);
             }
             if everything {
+                summary.step("answers made up", || answers::run_checks(&progress, &cache));
                 summary.step("the kernel's headers", || headers::run_checks(&progress, &cache));
                 summary.step("machine code", || asm::run_checks(&progress, &cache, &targets));
                 summary.step("registers of the traps", || clobbers::check(&progress, &cache, &targets));

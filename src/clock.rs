@@ -1,0 +1,66 @@
+//! What time it is, without std: by a system call. With feature `std`, `with_std.rs` has this.
+
+use crate::arch::{self, nr};
+use crate::errno::Result;
+use crate::timeout::Timespec;
+use crate::{fallback, raw};
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// A moment of `CLOCK_MONOTONIC`.
+pub(crate) struct Moment(Timespec);
+
+impl Moment {
+    pub(crate) fn now() -> Result<Self> {
+        now().map(Self)
+    }
+
+    pub(crate) fn elapsed(&self) -> Result<Timespec> {
+        now().map(|now| now.without(self.0))
+    }
+}
+
+/// By the one call that a machine has; on a 32-bit one by the second of its two where the first is missing, which is remembered once for
+/// the process.
+fn now() -> Result<Timespec> {
+    static FIRST_IS_MISSING: AtomicBool = AtomicBool::new(false);
+    let narrow = match NARROW {
+        Some(narrow) => narrow,
+        // Nothing could serve instead, so whatever refuses the call is told to the caller, and forgotten.
+        None => return wide(),
+    };
+    // Older releases of Android kill for the newer call.
+    let (first, second) = if arch::ANDROID { (narrow, wide as Clock) } else { (wide as Clock, narrow) };
+    if !FIRST_IS_MISSING.load(Relaxed) {
+        match first() {
+            Err(errno) if fallback::is_missing(errno) => FIRST_IS_MISSING.store(true, Relaxed),
+            answer => return answer,
+        }
+    }
+    second()
+}
+
+type Clock = fn() -> Result<Timespec>;
+
+/// The call whose timespec has two 64-bit fields.
+fn wide() -> Result<Timespec> {
+    const NR: usize = match (nr::CLOCK_GETTIME64, nr::CLOCK_GETTIME) {
+        (Some(nr), _) | (None, Some(nr)) => nr,
+        (None, None) => panic!("a port has one of the two"),
+    };
+    // SAFETY: the call writes a timespec of 64-bit fields.
+    unsafe { raw::clock_gettime::<NR, Timespec>() }
+}
+
+/// The older call of 32-bit machines, whose timespec is two `long`s; none where a machine never had it.
+const NARROW: Option<Clock> = match (nr::CLOCK_GETTIME64, nr::CLOCK_GETTIME) {
+    (Some(_), Some(_)) => Some(|| {
+        const NR: usize = match nr::CLOCK_GETTIME {
+            Some(nr) => nr,
+            None => 0, // and this is compiled, and never called
+        };
+        // SAFETY: the call writes a timespec of two `long`s.
+        let [seconds, nanos] = unsafe { raw::clock_gettime::<NR, [isize; 2]>()? };
+        Ok(Timespec { tv_sec: seconds as i64, tv_nsec: nanos as i64 })
+    }),
+    _ => None,
+};

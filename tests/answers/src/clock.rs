@@ -1,0 +1,37 @@
+//! With feature `std`, the clock of an uninterrupted wait is std's, which asks the vDSO where there is one.
+
+use crate::seccomp::{intercepted, Number};
+use crate::{check, Check};
+use barepoll::{Epoll, Event};
+use std::time::{Duration, Instant};
+
+/// The calls that std's clock could come to: the newer one is of 32-bit machines alone, and no other machine has the number.
+const CLOCKS: [Number; 2] = [libc::SYS_clock_gettime as Number, 403];
+const MS: Duration = Duration::from_millis(1);
+
+pub fn checks() -> Vec<Check> {
+    vec![check("an uninterrupted wait makes no more calls for the time than std", no_more_calls_than_std)]
+}
+
+fn no_more_calls_than_std() {
+    let std = calls(|| {
+        std::hint::black_box(Instant::now());
+    });
+    let own = calls(|| {
+        let epoll = Epoll::new().expect("an epoll");
+        let ready = epoll.wait_uninterrupted(&mut Event::buffer::<1>(), Some(MS)).map(|events| events.len());
+        assert_eq!(ready, Ok(0));
+    });
+    assert_eq!(own, std);
+}
+
+/// How many calls for the time this makes.
+fn calls(run: impl FnOnce() + Send) -> usize {
+    let mut calls = 0;
+    let count = |_: &_| {
+        calls += 1;
+        None
+    };
+    intercepted(&CLOCKS, count, run);
+    calls
+}

@@ -1,0 +1,291 @@
+//! Answers that a seccomp notifier makes up, at every call.
+
+use crate::seccomp::{answered, Number};
+use crate::{check, Check};
+use barepoll::fd::{AsRawFd, IntoRawFd, RawFd};
+use barepoll::raw::{self, Timespec};
+use barepoll::{BusyPoll, Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags};
+use barepoll::{InterestSet, SigSet, Slot, Waker};
+use std::hint::black_box;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::SeqCst};
+use std::time::Duration;
+
+/// The last comes last: after it, `epoll_pwait2` is taken for missing.
+pub const ANSWERS: [i32; 6] = [i32::MIN, -65536, -4096, -4095, 0, i32::MAX];
+
+const IN: EventFlags = EventFlags::IN;
+const DATA: EventData = EventData::new_u64(3);
+const MS: Duration = Duration::from_millis(1);
+const FINE: Duration = Duration::from_micros(100);
+
+/// The call that `wait` makes of whole milliseconds: some machines have no `epoll_wait`, and Android kills for it.
+pub const SYS_WAIT: Number = if cfg!(any(barepoll_android, target_arch = "aarch64", target_arch = "riscv64")) {
+    libc::SYS_epoll_pwait as Number
+} else {
+    SYS_EPOLL_WAIT
+};
+#[cfg(any(target_arch = "aarch64", target_arch = "riscv64"))]
+pub const SYS_EPOLL_WAIT: Number = libc::SYS_epoll_pwait as Number;
+#[cfg(not(any(target_arch = "aarch64", target_arch = "riscv64")))]
+pub const SYS_EPOLL_WAIT: Number = libc::SYS_epoll_wait as Number;
+
+/// Whether the clock of an uninterrupted wait has two calls: then a refusal of the first is no answer yet.
+#[cfg(not(feature = "std"))]
+const HAS_TWO_CLOCKS: bool = cfg!(target_pointer_width = "32");
+
+/// What an answer is to the call.
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum Kind {
+    /// A count or a descriptor, or nothing that is looked at.
+    Value,
+    /// A count of events in a buffer, which the kernel guarantees.
+    Events,
+    /// The same in the cold path, which looks whether there is room for them: else the call is taken for missing, and another serves.
+    CheckedEvents,
+    /// A count of bytes that must be eight.
+    Eight,
+    /// 0, or it is no success.
+    #[cfg(not(feature = "std"))]
+    Zero,
+    /// Whatever a driver likes.
+    Driver,
+    /// Nobody asks.
+    Ignored,
+}
+
+/// A call as somebody comes to make it, and what is made of its answer; nothing where that cannot be seen.
+struct Entry {
+    name: &'static str,
+    call: Number,
+    kind: Kind,
+    run: fn(&Scene) -> Result<Option<usize>, Errno>,
+}
+
+struct Scene {
+    /// Watches `ready`.
+    epoll: Epoll,
+    ready: EventFd,
+    waker: Waker,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let (epoll, ready) = (Epoll::new().expect("an epoll"), counter(1));
+        epoll.add(&ready, EventData::new_u64(1), IN).expect("added");
+        let waker = Waker::new(&epoll, EventData::new_u64(2)).expect("a waker");
+        Self { epoll, ready, waker }
+    }
+
+    fn fd(&self) -> RawFd {
+        self.epoll.as_raw_fd()
+    }
+}
+
+pub fn counter(initial: u32) -> EventFd {
+    EventFd::new(initial, EventFdFlags::CLOEXEC | EventFdFlags::NONBLOCK).expect("an eventfd")
+}
+
+fn number(owner: impl IntoRawFd) -> Option<usize> {
+    Some(owner.into_raw_fd() as usize)
+}
+
+fn count(answer: Result<&mut [Event], Errno>) -> Result<Option<usize>, Errno> {
+    answer.map(|events| Some(events.len()))
+}
+
+fn flush(scene: &Scene, before: bool, after: bool) -> Result<Option<usize>, Errno> {
+    let mut slots = [Slot::EMPTY; 64];
+    let (mut interests, source) = (InterestSet::new(&mut slots), counter(0));
+    if before {
+        interests.set(&source, DATA, IN)?;
+        silently(|| interests.flush(&scene.epoll))?;
+    }
+    match after {
+        true => interests.set(&source, DATA, EventFlags::OUT)?,
+        false => interests.remove(&source)?,
+    }
+    let answer = interests.flush(&scene.epoll).map_err(Errno::from);
+    answer.map(|()| None)
+}
+
+macro_rules! entries {
+    ($($call:path: $kind:ident { $($name:literal: $run:expr;)* })*) => {
+        vec![$($(Entry { name: $name, call: $call as Number, kind: Kind::$kind, run: $run }),*),*]
+    };
+}
+
+#[rustfmt::skip] // a line an entry
+fn entries() -> Vec<Entry> {
+    #[allow(unused_mut)]
+    let mut entries = entries! {
+        libc::SYS_epoll_create1: Value {
+            "Epoll::new": |_| Epoll::new().map(number);
+            "raw::epoll_create1": |_| raw::epoll_create1(0).map(|fd| Some(fd as usize));
+        }
+        libc::SYS_eventfd2: Value {
+            "EventFd::new": |_| EventFd::new(1, EventFdFlags::CLOEXEC).map(number);
+            "raw::eventfd2": |_| raw::eventfd2(0, 0).map(|fd| Some(fd as usize));
+        }
+        libc::SYS_epoll_ctl: Value {
+            "Epoll::add": |scene| scene.epoll.add(&scene.ready, DATA, IN).map(|()| None);
+            "Epoll::modify": |scene| scene.epoll.modify(&scene.ready, DATA, IN).map(|()| None);
+            "Epoll::delete": |scene| scene.epoll.delete(&scene.ready).map(|()| None);
+            "Waker::new": |scene| Waker::new(&scene.epoll, DATA).map(|_| None);
+            "InterestSet::flush, of one to add": |scene| flush(scene, false, true);
+            "InterestSet::flush, of one to modify": |scene| flush(scene, true, true);
+            "InterestSet::flush, of one to delete": |scene| flush(scene, true, false);
+            // SAFETY: a removal has no event.
+            "raw::epoll_ctl": |scene| unsafe { raw::epoll_ctl(scene.fd(), raw::EPOLL_CTL_DEL, 0, ptr::null_mut()) }.map(|()| None);
+        }
+        SYS_WAIT: Events {
+            "Epoll::wait": |scene| count(scene.epoll.wait(&mut Event::buffer::<1>(), Some(MS)));
+            "Epoll::wait, for ever": |scene| count(scene.epoll.wait(&mut Event::buffer::<1>(), None));
+            "Epoll::wait_uninterrupted": |scene| count(scene.epoll.wait_uninterrupted(&mut Event::buffer::<1>(), Some(MS)));
+            "Epoll::wait_spinning": |scene| count(scene.epoll.wait_spinning(&mut Event::buffer::<1>(), Some(MS), 3));
+        }
+        SYS_WAIT: Value {
+            // SAFETY: room for one event.
+            "raw::epoll_wait": |scene| unsafe { raw::epoll_wait(scene.fd(), Event::buffer::<1>().as_mut_ptr().cast(), 1, 0) }.map(Some);
+        }
+        libc::SYS_epoll_pwait: Events {
+            "Epoll::wait_masked": |scene| count(scene.epoll.wait_masked(&mut Event::buffer::<1>(), Some(MS), &SigSet::full()));
+        }
+        libc::SYS_epoll_pwait: Value {
+            // SAFETY: as above, and no mask.
+            "raw::epoll_pwait": |scene| unsafe {
+                raw::epoll_pwait(scene.fd(), Event::buffer::<1>().as_mut_ptr().cast(), 1, 0, ptr::null())
+            }.map(Some);
+        }
+        libc::SYS_epoll_pwait2: Value {
+            // SAFETY: as above, and a timeout that can be read.
+            "raw::epoll_pwait2": |scene| unsafe {
+                raw::epoll_pwait2(scene.fd(), Event::buffer::<1>().as_mut_ptr().cast(), 1, &Timespec::default(), ptr::null())
+            }.map(Some);
+        }
+        libc::SYS_read: Eight {
+            "EventFd::read": |scene| scene.ready.read().map(|_| None);
+        }
+        libc::SYS_read: Value {
+            // SAFETY: room for eight bytes.
+            "raw::read": |scene| unsafe { raw::read(scene.ready.as_raw_fd(), [0; 8].as_mut_ptr(), 8) }.map(Some);
+        }
+        libc::SYS_write: Value {
+            "EventFd::write": |scene| scene.ready.write(1).map(|()| None);
+            "Waker::wake": |scene| { scene.waker.acknowledge(); scene.waker.wake().map(|()| None) };
+            // SAFETY: eight bytes.
+            "raw::write": |scene| unsafe { raw::write(scene.ready.as_raw_fd(), [1; 8].as_ptr(), 8) }.map(Some);
+        }
+        libc::SYS_ioctl: Driver {
+            "Epoll::busy_poll": |scene| scene.epoll.busy_poll().map(|_| None);
+            "Epoll::set_busy_poll": |scene| scene.epoll.set_busy_poll(BusyPoll::default()).map(|()| None);
+            "raw::ioctl": |scene| any_ioctl(scene.fd());
+        }
+        libc::SYS_close: Value {
+            // SAFETY: no descriptor has this number.
+            "raw::close": |_| unsafe { raw::close(-1) }.map(|()| None);
+        }
+        libc::SYS_close: Ignored {
+            "drop of an Epoll": |_| { drop(silently(Epoll::new)?); Ok(None) };
+        }
+    };
+    if !cfg!(barepoll_android) {
+        entries.extend(entries! {
+            libc::SYS_epoll_pwait2: CheckedEvents {
+                "Epoll::wait, fine": |scene| count(scene.epoll.wait(&mut Event::buffer::<1>(), Some(FINE)));
+                "Epoll::wait_masked, fine":
+                    |scene| count(scene.epoll.wait_masked(&mut Event::buffer::<1>(), Some(FINE), &SigSet::full()));
+                "Epoll::wait_uninterrupted, fine":
+                    |scene| count(scene.epoll.wait_uninterrupted(&mut Event::buffer::<1>(), Some(FINE)));
+                "Epoll::wait_spinning, fine":
+                    |scene| count(scene.epoll.wait_spinning(&mut Event::buffer::<1>(), Some(FINE), 0));
+            }
+        });
+    }
+    // With std the clock is std's.
+    #[cfg(not(feature = "std"))]
+    if !HAS_TWO_CLOCKS {
+        entries.extend(entries! {
+            libc::SYS_clock_gettime: Zero {
+                "Epoll::wait_uninterrupted, its clock":
+                    |scene| scene.epoll.wait_uninterrupted(&mut Event::buffer::<1>(), Some(MS)).map(|_| None);
+            }
+        });
+    }
+    entries
+}
+
+/// A request of epoll's to any descriptor.
+pub fn any_ioctl(fd: RawFd) -> Result<Option<usize>, Errno> {
+    // SAFETY: room for what this request writes.
+    unsafe { raw::ioctl(fd, raw::EPIOCGPARAMS, [0_u8; 8].as_mut_ptr().cast()) }.map(Some)
+}
+
+/// What the calls are answered with now, and whether they are.
+static ANSWER: AtomicI64 = AtomicI64::new(0);
+static ANSWERS_NOW: AtomicBool = AtomicBool::new(false);
+
+/// Runs this without made-up answers.
+fn silently<T>(run: impl FnOnce() -> T) -> T {
+    let before = ANSWERS_NOW.swap(false, SeqCst);
+    let given = run();
+    ANSWERS_NOW.store(before, SeqCst);
+    given
+}
+
+pub fn checks() -> Vec<Check> {
+    let each = entries()
+        .into_iter()
+        .map(|entry| check(format!("{} makes sense of any answer", entry.name), move || is_right(&entry)));
+    each.collect()
+}
+
+fn is_right(entry: &Entry) {
+    let scene = Scene::new();
+    let run = || {
+        for answer in ANSWERS {
+            // A buffer has room for so many events by the kernel's word alone: see SECURITY.md.
+            if entry.kind == Kind::Events && answer > 0 {
+                continue;
+            }
+            ANSWER.store(answer.into(), SeqCst);
+            ANSWERS_NOW.store(true, SeqCst);
+            let given = (entry.run)(&scene);
+            ANSWERS_NOW.store(false, SeqCst);
+            is_as_expected(entry, answer, given);
+        }
+    };
+    answered(&[entry.call], |_| Some(ANSWER.load(SeqCst)).filter(|_| ANSWERS_NOW.load(SeqCst)), run);
+}
+
+fn is_as_expected(entry: &Entry, answer: i32, given: Result<Option<usize>, Errno>) {
+    let what = format!("{}, answered with {answer}: {given:?}", entry.name);
+    let is_value = |value: usize| matches!(given, Ok(None)) || given == Ok(Some(value));
+    match (answer, entry.kind) {
+        (_, Kind::Ignored) => assert_eq!(given, Ok(None), "{what}"),
+        (..=-4096, Kind::Driver) => assert!(is_value(answer as usize), "{what}"),
+        // What the error is, nobody says.
+        (..=-4096, _) => is_an_error(given, &what),
+        (..=-1, _) => {
+            is_an_error(given, &what);
+            assert_eq!(given, Err(Errno::from_raw(-answer).expect("an error number")), "{what}");
+        }
+        (_, Kind::Eight) => assert_eq!(given, Err(Errno::EINVAL), "{what}"),
+        #[cfg(not(feature = "std"))]
+        (1.., Kind::Zero) => assert_eq!(given, Err(Errno::ENOSYS), "{what}"),
+        // One event is there, and the other call gives it.
+        (1.., Kind::CheckedEvents) => assert_eq!(given, Ok(Some(1)), "{what}"),
+        _ => assert!(is_value(answer as usize), "{what}"),
+    }
+}
+
+/// An error that is one: no `Errno` holds 0, which `Option` takes for its `None`.
+pub fn is_an_error(given: Result<Option<usize>, Errno>, what: &str) {
+    let errno = given.err().unwrap_or_else(|| panic!("{what}"));
+    assert!(black_box(Some(errno)).is_some(), "{what}");
+    assert!((1..=4095).contains(&errno.raw()), "{what}");
+    assert_eq!(
+        format!("{errno:?}"),
+        Errno::from_raw(errno.raw()).map_or_else(String::new, |errno| format!("{errno:?}"))
+    );
+}
