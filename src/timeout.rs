@@ -37,11 +37,12 @@ impl From<Duration> for Timespec {
 impl Timespec {
     /// This without that much of it; nothing where that is more.
     pub(crate) fn without(self, part: Self) -> Self {
-        let (seconds, nanos) = (self.tv_sec - part.tv_sec, self.tv_nsec - part.tv_nsec);
+        // Wrapping, here and below: whatever answers for the kernel may give a time that is none, and nothing here panics.
+        let (seconds, nanos) = (self.tv_sec.wrapping_sub(part.tv_sec), self.tv_nsec.wrapping_sub(part.tv_nsec));
         let left = if nanos >= 0 {
             Self { tv_sec: seconds, tv_nsec: nanos }
         } else {
-            Self { tv_sec: seconds - 1, tv_nsec: nanos + NANOS_PER_SECOND }
+            Self { tv_sec: seconds.wrapping_sub(1), tv_nsec: nanos + NANOS_PER_SECOND }
         };
         if left.tv_sec < 0 {
             Self::default()
@@ -101,7 +102,7 @@ impl Timeout {
 pub(crate) fn ceil_ms(time: Timespec) -> i32 {
     match i32::try_from(time.tv_sec) {
         Ok(seconds) => {
-            let ms = (time.tv_nsec as u32 + (NANOS_PER_MS - 1)) / NANOS_PER_MS;
+            let ms = (time.tv_nsec as u32).wrapping_add(NANOS_PER_MS - 1) / NANOS_PER_MS;
             seconds.saturating_mul(1000).saturating_add(ms as i32)
         }
         Err(_) => i32::MAX,

@@ -1,5 +1,7 @@
 //! Answers that a seccomp notifier makes up, at every call.
 
+#[cfg(not(feature = "std"))]
+use crate::seccomp::Call;
 use crate::seccomp::{answered, Number};
 use crate::{check, Check};
 use barepoll::fd::{AsRawFd, IntoRawFd, RawFd};
@@ -237,7 +239,39 @@ pub fn checks() -> Vec<Check> {
     let each = entries()
         .into_iter()
         .map(|entry| check(format!("{} makes sense of any answer", entry.name), move || is_right(&entry)));
+    #[cfg(not(feature = "std"))]
+    let each = each.chain([check("a time that is none makes no wait panic", a_time_that_is_none)]);
     each.collect()
+}
+
+/// The clock says what it likes, and each wait is interrupted once.
+#[cfg(not(feature = "std"))]
+fn a_time_that_is_none() {
+    const CLOCKS: [Number; 2] = [libc::SYS_clock_gettime as Number, 403];
+    const EXTREMES: [i64; 6] = [i64::MIN, i32::MIN as i64, -1, 0, u32::MAX as i64, i64::MAX];
+    for first in EXTREMES {
+        for second in EXTREMES {
+            let mut times = [first, second].into_iter().cycle();
+            let mut interruptions = [Some(-i64::from(libc::EINTR)), Some(0)].into_iter().cycle();
+            let answer = |call: &Call| {
+                if !CLOCKS.contains(&call.number) {
+                    return interruptions.next().flatten();
+                }
+                let time = times.next().unwrap_or_default();
+                let place = call.pointer::<[isize; 2]>(1).cast_mut();
+                // SAFETY: the thread that made the call waits for its answer, and has room for two words and more.
+                unsafe { place.write([time as isize; 2]) };
+                Some(0)
+            };
+            let waits = [SYS_WAIT, libc::SYS_epoll_pwait2 as Number];
+            answered(&[&waits[..], &CLOCKS].concat(), answer, || {
+                let epoll = Epoll::new().expect("an epoll");
+                for timeout in [MS, FINE, Duration::MAX] {
+                    assert_eq!(count(epoll.wait_uninterrupted(&mut Event::buffer::<1>(), Some(timeout))), Ok(Some(0)));
+                }
+            });
+        }
+    }
 }
 
 fn is_right(entry: &Entry) {
