@@ -21,7 +21,11 @@ extern "C" {
     fn __errno_location() -> *mut i32;
 }
 
+#[cfg(panic = "unwind")] // dev and test: the handler is std's
+extern crate std;
+
 /// Nothing here panics, so that no linker keeps it.
+#[cfg(panic = "abort")]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     loop {}

@@ -70,6 +70,10 @@ fn fail() -> ! {
     start::exit(1)
 }
 
+#[cfg(panic = "unwind")] // dev and test: the handler is std's
+extern crate std;
+
+#[cfg(panic = "abort")]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     fail()

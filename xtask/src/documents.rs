@@ -83,6 +83,10 @@ const COMMANDS: &[(&str, Proof)] = &[
     ("cargo test", Proof::By("test")),
     ("cargo test --features std", Proof::By("test")),
     ("cargo build --release -p barepoll-c", Proof::By("c")),
+    // By `.ci/run`, and the last by a full test too.
+    ("cargo check --workspace", Proof::By("test")),
+    ("cargo clippy --workspace", Proof::By("test")),
+    ("cargo test --workspace", Proof::By("test")),
     ("cargo publish", Proof::By("package")),
 ];
 
@@ -114,7 +118,7 @@ const OWN: &[(&str, Own)] = &[
     ("fuzz", Own::In("fuzz::run_checks")),
     ("soak", Own::In("soak::run_checks")),
     // By its own tests, which are xtask's.
-    ("new-port", Own::In("native::test")),
+    ("new-port", Own::In("native::tests")),
     // What is missing on this machine is no fault of a document's.
     ("doctor", Own::Prints("doctor", "rustup")),
     ("bench instructions", Own::In("bench::instructions")),

@@ -3,11 +3,6 @@
 use crate::progress::Progress;
 use crate::shell::{cargo, run};
 
-/// Runs `cargo test` and gives how many tests passed.
-pub fn test(progress: &Progress, name: &str, arguments: &[&str]) -> Result<usize, String> {
-    tests(progress, name, arguments).map(|(passed, _)| passed)
-}
-
 /// Runs `cargo test` and gives how many tests passed, and their names.
 pub fn tests(progress: &Progress, name: &str, arguments: &[&str]) -> Result<(usize, Vec<String>), String> {
     let job = progress.job(name);

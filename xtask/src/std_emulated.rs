@@ -150,8 +150,6 @@ fn cargo_with(cache: &Cache, target: &Target, runner: &str, what: &[&str]) -> Re
     cargo.args(what).args(["--quiet", "--locked", "--target", name, "--target-dir"]).arg(target_dir(cache));
     // Half of what is written.
     cargo.args(["--config", "profile.dev.debug=0"]);
-    // Tests unwind whatever the workspace's profile says, and cargo then builds two `core`s and confuses them (E0152).
-    cargo.args(["--config", "profile.dev.panic='unwind'"]);
     for (key, value) in [
         ("linker", format!("\"{folder}/usr/bin/{gnu}-gcc\"")),
         ("rustflags", format!("[\"-Clink-arg=--sysroot={folder}\"]")),

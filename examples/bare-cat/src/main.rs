@@ -16,8 +16,12 @@
 #![no_main]
 #![cfg_attr(unstable_asm, feature(asm_experimental_arch))]
 
+#[cfg(bare)]
 mod memory;
 mod start;
+
+#[cfg(not(bare))] // a debug build: see build.rs
+extern crate std;
 
 use barepoll::fd::{AsRawFd, BorrowedFd, RawFd};
 use barepoll::{raw, Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags};
@@ -47,6 +51,7 @@ extern "C" fn main() -> ! {
     })
 }
 
+#[cfg(bare)]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     start::exit(101)

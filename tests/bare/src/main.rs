@@ -3,8 +3,9 @@
 //! Started by an emulator it runs and exits; started by a kernel as `/init` it runs, and the checks of a machine too, and
 //! switches the machine off. The verdict is in the lines, never in an exit status alone. It is also how one writes such a program: [`start`] is where the kernel
 //! enters, [`system`] is what a libc would be asked for, and the rest is ordinary Rust.
-#![no_std]
+#![cfg_attr(barepoll_internals, no_std)]
 #![no_main]
+#![cfg(barepoll_internals)] // without it, `cargo check --workspace` has an empty package
 #![cfg_attr(barepoll_unstable_asm, feature(asm_experimental_arch))]
 
 #[path = "../../conformance/mod.rs"]

@@ -15,12 +15,15 @@ use core::hint::black_box;
 use core::mem::MaybeUninit;
 use core::time::Duration;
 
-extern "C" {
-    fn something_can_panic() -> !;
-}
+#[cfg(panic = "unwind")] // dev and test: the handler is std's
+extern crate std;
 
+#[cfg(panic = "abort")]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    extern "C" {
+        fn something_can_panic() -> !;
+    }
     // SAFETY: it is nowhere, so that a program in which this function stays does not link.
     unsafe { something_can_panic() }
 }
