@@ -203,7 +203,19 @@ impl Epoll {
     /// timeout then rounds *up* to a millisecond, and is cut to `i32::MAX` of them: there, a wait of more than 24 days may end early
     /// and empty. (Before 2.6.37, timeouts beyond some half an hour had no end on some 32-bit machines.)
     ///
-    /// Android's sandbox kills apps for both calls. There, this uses `epoll_pwait`, and a finer timeout rounds up in the same way.
+    /// `deadline - now` is seldom whole milliseconds, so it asks for `epoll_pwait2`. Where milliseconds are fine enough, round it up:
+    ///
+    /// ```
+    /// # use core::time::Duration;
+    /// # use std::time::Instant;
+    /// # let deadline = Instant::now() + Duration::from_micros(2_500);
+    /// let left = deadline.saturating_duration_since(Instant::now());
+    /// let timeout = Duration::from_millis(left.saturating_add(Duration::from_nanos(999_999)).as_millis() as u64);
+    /// assert!(timeout >= left && timeout < left + Duration::from_millis(1));
+    /// ```
+    ///
+    /// On Android, this uses `epoll_pwait`, and a finer timeout rounds up in the same way. The sandbox there kills apps for `epoll_wait` on
+    /// x86_64, and before Android 15 for `epoll_pwait2`.
     ///
     /// It ends no earlier, and later by what the machine is busy with and by the kernel's slack: the thread's own (50 µs, unless `prctl` with
     /// `PR_SET_TIMERSLACK` says otherwise), or a thousandth of the timeout where that is more (a two-hundredth in a niced process), at most
@@ -228,8 +240,8 @@ impl Epoll {
     ///
     /// # Errors
     ///
-    /// - `EINTR`: a signal handler ran; or the process was stopped and went on (Ctrl-Z and `fg`), without any handler.
-    ///   [`wait_uninterrupted`](Self::wait_uninterrupted) goes on instead.
+    /// - `EINTR`: a signal handler ran, even one that was installed with `SA_RESTART`; or the process was stopped and went on (Ctrl-Z and
+    ///   `fg`), without any handler. [`wait_uninterrupted`](Self::wait_uninterrupted) goes on instead.
     /// - `EINVAL`: `events` is empty, or this was made `From` a descriptor that is no epoll's; `EBADF`: from one that was opened with
     ///   `O_PATH`.
     ///
@@ -243,8 +255,11 @@ impl Epoll {
         Ok(unsafe { filled(events, ready) })
     }
 
-    /// As [`wait`](Self::wait), with `mask` as this thread's signal mask while it waits, and only then: a signal that is
-    /// blocked outside and not in `mask` can arrive nowhere but here.
+    /// As [`wait`](Self::wait), with `mask` as this thread's signal mask while it waits, and only then. If a signal is blocked in this
+    /// thread but absent from `mask`, its handler can run only during this wait.
+    ///
+    /// The kernel looks for signals only before it sleeps. So with something ready, or with a timeout of zero, a pending signal stays
+    /// pending and its handler does not run. A loop that always finds something ready must unblock such signals itself now and then.
     ///
     /// ```
     /// use barepoll::{Epoll, Event, SigSet};

@@ -69,7 +69,8 @@ impl EventFd {
     ///
     /// # Errors
     ///
-    /// - `EAGAIN`: it is zero, and nonblocking. `EINTR`: a signal handler ran while it waited.
+    /// - `EAGAIN`: it is zero, and nonblocking. `EINTR`: a signal handler ran while it waited, unless it was installed with
+    ///   `SA_RESTART`.
     /// - `EINVAL`: this was made `From` a descriptor that is no eventfd and has fewer than eight bytes.
     ///
     /// See [`read(2)`](https://man7.org/linux/man-pages/man2/read.2.html).
@@ -94,7 +95,8 @@ impl EventFd {
     ///
     /// # Errors
     ///
-    /// - `EAGAIN`: no room, and nonblocking. `EINTR`: a signal handler ran while it waited.
+    /// - `EAGAIN`: no room, and nonblocking. `EINTR`: a signal handler ran while it waited, unless it was installed with
+    ///   `SA_RESTART`.
     /// - `EINVAL`: `add` is `u64::MAX`.
     ///
     /// A descriptor that is no eventfd's, made one by `From<OwnedFd>`, may take fewer than the eight bytes, and that is no error.

@@ -190,7 +190,7 @@ pub unsafe fn epoll_ctl(epfd: RawFd, op: u32, fd: RawFd, event: *mut Event) -> R
 /// [`epoll_wait(2)`](https://man7.org/linux/man-pages/man2/epoll_wait.2.html): wait for events, at most `timeout_ms`
 /// milliseconds; negative waits for ever, 0 not at all. Gives the number of events written.
 ///
-/// Where the kernel has no such call, and on Android, whose sandbox kills for it, this is [`epoll_pwait`] without a mask.
+/// Where the kernel has no such call, this is [`epoll_pwait`] without a mask. So it is on Android, whose sandbox kills for it on x86_64.
 ///
 /// ```
 /// use barepoll::fd::AsRawFd;
@@ -209,7 +209,8 @@ pub unsafe fn epoll_ctl(epfd: RawFd, op: u32, fd: RawFd, event: *mut Event) -> R
 /// - `EBADF`: `epfd` is not open. `EINVAL`: it is no epoll, or `maxevents` is not between 1 and
 ///   `i32::MAX / size_of::<Event>()`.
 /// - `EFAULT`: `events` is not writable.
-/// - `EINTR`: a signal handler ran; or the process was stopped and went on, without any handler.
+/// - `EINTR`: a signal handler ran, even one that was installed with `SA_RESTART`; or the process was stopped and went on, without any
+///   handler.
 ///
 /// # Safety
 ///
@@ -322,7 +323,7 @@ pub(crate) unsafe fn wait(
 ///   runtime refuses what it does not know; Hexagon's kernel, where it is older than 5.11.
 ///
 /// csky's kernel answers a call that it does not know with the call's first argument. Before 5.11 this is `Ok(epfd as usize)`, and no
-/// event is written. Android's sandbox kills apps for this call.
+/// event is written. Before Android 15, Android's sandbox kills apps for this call.
 ///
 /// # Safety
 ///
@@ -424,7 +425,8 @@ pub unsafe fn close(fd: RawFd) -> Result<()> {
 ///
 /// - `EAGAIN`: nothing is there, and the descriptor is nonblocking.
 /// - `EBADF`: `fd` is not open, or not for reading. `EFAULT`: `buf` is not writable.
-/// - `EINTR`: a signal handler ran before anything was read.
+/// - `EINTR`: a signal handler ran before anything was read. If it was installed with `SA_RESTART`, the kernel goes on instead, but for a
+///   socket with a timeout (`SO_RCVTIMEO`) and some drivers.
 /// - `EINVAL`: an eventfd with a `len` below eight, or a kind that cannot be read, as an epoll.
 /// - `EIO`: the device failed, or it is a terminal, and this process is in the background and ignores `SIGTTIN`.
 /// - What the descriptor's kind adds: a socket, that its peer has reset the connection.
@@ -479,7 +481,8 @@ pub(crate) unsafe fn read_value<T>(fd: RawFd) -> Result<T> {
 ///
 /// - `EAGAIN`: there is no room, and the descriptor is nonblocking.
 /// - `EBADF`: `fd` is not open, or not for writing. `EFAULT`: `buf` is not readable.
-/// - `EINTR`: a signal handler ran before anything was written.
+/// - `EINTR`: a signal handler ran before anything was written. If it was installed with `SA_RESTART`, the kernel goes on instead, but for
+///   a socket with a timeout (`SO_SNDTIMEO`) and some drivers.
 /// - `EINVAL`: an eventfd with a `len` below eight (since Linux 6.9: other than eight) or the value `u64::MAX`; or a kind that cannot be
 ///   written, as an epoll.
 /// - `EIO`: the device failed. `ENOSPC`: it is full. `EDQUOT`: this user's share of it is.

@@ -150,6 +150,24 @@ checks! {
         })?;
     }
 
+    fn a_pending_signal_stays_pending_where_a_masked_wait_need_not_sleep(host) {
+        with_blocked(host, &[SIGTERM], |host| {
+            let eventfd = counter(1)?;
+            let epoll = watching(&eventfd, EventFlags::IN)?;
+            let caught = host.caught();
+            host.raise(SIGTERM)?;
+            ensure_eq!(masked(Some(Duration::ZERO), &SigSet::empty()), Ok(0));
+            for timeout in [Some(Duration::ZERO), Some(LONG), Some(FINE), None] {
+                let mut buffer = Event::buffer::<2>();
+                ensure_eq!(count(epoll.wait_masked(&mut buffer, timeout, &SigSet::empty())), Ok(1));
+            }
+            ensure_eq!(host.caught(), caught);
+            ensure_eq!(masked(Some(LONG), &SigSet::empty()), Err(Errno::EINTR));
+            ensure_eq!(host.caught(), caught + 1);
+            Ok(())
+        })?;
+    }
+
     fn a_full_mask_lets_no_pending_signal_through(host) {
         with_blocked(host, &[SIGTERM, SIGREALTIME], |host| {
             let caught = host.caught();

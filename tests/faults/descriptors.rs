@@ -208,7 +208,7 @@ fn a_wait_goes_on_with_its_own_epoll_where_the_number_is_anothers() {
 fn an_uninterrupted_wait_of_a_closed_epoll_is_ebadf_after_a_signal() {
     let (epoll, _eventfd) = watching();
     let number = epoll.as_raw_fd();
-    storm::catch();
+    storm::catch(0);
     let answer = thread::scope(|scope| {
         let thread = this_thread();
         scope.spawn(move || {

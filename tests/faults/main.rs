@@ -16,6 +16,7 @@ mod missing;
 mod processes;
 mod refusals;
 mod seccomp;
+mod signals;
 mod storm;
 
 pub(crate) use figures::count;
@@ -45,6 +46,7 @@ fn main() {
         ("flushes", flushes::checks()),
         ("descriptors", descriptors::checks()),
         ("processes", processes::checks()),
+        ("signals", signals::checks()),
         ("storm", storm::checks()),
     ];
     let trials = subjects.into_iter().flat_map(|(subject, checks)| {

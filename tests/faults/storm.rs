@@ -49,16 +49,22 @@ const PERCENTS: [usize; 5] = [25, 50, 75, 99, 100];
 /// Signals that were caught.
 static CAUGHT: AtomicU64 = AtomicU64::new(0);
 
-extern "C" fn caught(_signal: i32) {
+extern "C" fn count(_signal: i32) {
     CAUGHT.fetch_add(1, Relaxed);
 }
 
-/// From now on the signal is counted, and interrupts what it meets.
-pub fn catch() {
+/// How many signals were caught.
+pub fn caught() -> u64 {
+    CAUGHT.load(Relaxed)
+}
+
+/// From now on the signal is counted. It interrupts what it meets, but for what `SA_RESTART` among the flags lets go on.
+pub fn catch(flags: i32) {
     // SAFETY: all zero is an action, and the handler only adds to an atomic.
     unsafe {
         let mut action: libc::sigaction = zeroed();
-        action.sa_sigaction = caught as extern "C" fn(i32) as usize;
+        action.sa_flags = flags;
+        action.sa_sigaction = count as extern "C" fn(i32) as usize;
         assert_eq!(libc::sigaction(SIGNAL, &action, ptr::null_mut()), 0);
     }
 }
@@ -68,7 +74,7 @@ pub struct Timer(libc::timer_t);
 
 impl Timer {
     pub fn every(interval: Duration) -> Self {
-        catch();
+        catch(0);
         let time = libc::timespec { tv_sec: interval.as_secs() as _, tv_nsec: interval.subsec_nanos().into() };
         // SAFETY: all zero is a valid event, and each call writes and reads what is this function's own.
         unsafe {
@@ -157,7 +163,7 @@ fn tick() -> Duration {
 fn uninterrupted_waits_in_a_storm_of_signals_end_on_time() {
     let seconds = std::env::var("BAREPOLL_STORM_SECONDS").map_or(3, |text| text.parse().expect("seconds"));
     child::limit_to(seconds + 60);
-    catch();
+    catch(0);
     let start = Instant::now();
     let until = start + Duration::from_secs(seconds.into());
     let run = |is_fine, is_disturbed: bool| {
@@ -174,7 +180,7 @@ fn uninterrupted_waits_in_a_storm_of_signals_end_on_time() {
             joined.fold(Waits::default(), Waits::join)
         })
     });
-    let caught = CAUGHT.load(Relaxed);
+    let caught = caught();
     let rate = caught as f64 / start.elapsed().as_secs_f64() / THREADS as f64;
     let disturbed = results.iter().zip(kinds).filter(|(_, (.., is_disturbed))| *is_disturbed);
     figures::count("signals received", caught);
