@@ -262,6 +262,7 @@ impl fmt::Debug for EventData {
 }
 
 /// The layout, on every target that compiles: size (or the `transmute` fails) and where each field's bytes stand.
+#[allow(dead_code)] // rustc 1.63 counts nothing as used that only a `const _` uses, unless it says this
 const _: () = {
     type Bytes = [MaybeUninit<u8>; arch::EVENT_SIZE];
     // SAFETY: any bytes, uninitialised padding too, are `MaybeUninit<u8>`s.
