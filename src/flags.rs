@@ -50,7 +50,8 @@ bitflags! {
         /// `EPOLLERR`: an error is pending, or nobody reads the other end of a pipe. Always reported.
         #[doc(alias = "EPOLLERR")]
         const ERR = raw::EPOLLERR;
-        /// `EPOLLHUP`: hung up: the other end of a pipe is closed, both directions of a stream are shut. Always reported.
+        /// `EPOLLHUP`: hung up: the other end of a pipe is closed, both directions of a stream are shut. A stream socket that is neither
+        /// connected nor listening is `OUT | HUP`. Always reported.
         #[doc(alias = "EPOLLHUP")]
         const HUP = raw::EPOLLHUP;
         /// `EPOLLNVAL`: poll's word for a descriptor that is not open; epoll says `EBADF` instead.
