@@ -100,7 +100,12 @@ impl Cache {
         self.files(suite, arch, pattern, "")
     }
 
-    /// The same, but of the package's files only those whose path matches `wanted`: `*/vmlinu*` is a kernel without modules.
+    /// An error where the suite has no package of this name.
+    pub fn has(&self, suite: Suite, arch: &str, name: &str) -> Result<()> {
+        self.with_index(suite, arch, |index| index.newest(name).map(drop))
+    }
+
+    /// As [`Self::package`], but of the package's files only those whose path matches `wanted`: `*/vmlinu*` is a kernel without modules.
     pub fn files(&self, suite: Suite, arch: &str, pattern: &str, wanted: &str) -> Result<Package> {
         let get = |index: &Index| self.unpacked(index, index.newest(pattern)?, wanted);
         self.with_index(suite, arch, get).or_else(|error| self.kept(suite, arch, pattern, wanted).ok_or(error))

@@ -5,8 +5,8 @@ use crate::cross;
 use crate::debian::Cache;
 use crate::progress::Progress;
 use crate::shell::{both, capture, cargo, cargo_of, root, run};
-use crate::tables::{Document, TESTING};
-use crate::{kernels, report, toolchain, Arguments};
+use crate::tables::TESTING;
+use crate::{kernels, report, toolchain, toolchains, Arguments};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use std::collections::BTreeSet;
@@ -80,6 +80,7 @@ const COMMANDS: &[(&str, Proof)] = &[
     ("cargo +nightly run --release --target s390x-unknown-linux-gnu", Proof::By("cat")),
     ("cargo run --release --target s390x-unknown-linux-gnu", Proof::By("cat")),
     ("cargo test --target aarch64-unknown-linux-gnu", Proof::By("std")),
+    ("cargo +nightly test -Zbuild-std --target mips64el-unknown-linux-gnuabi64", Proof::By("std")),
     ("cargo test", Proof::By("test")),
     ("cargo test --features std", Proof::By("test")),
     ("cargo build --release -p barepoll-c", Proof::By("c")),
@@ -88,6 +89,8 @@ const COMMANDS: &[(&str, Proof)] = &[
     ("cargo clippy --workspace", Proof::By("test")),
     ("cargo test --workspace", Proof::By("test")),
     ("cargo publish", Proof::By("package")),
+    // In a copy of what the guide without libc begins with.
+    ("cargo run --release", Proof::By("package")),
 ];
 
 /// What shows that a command of this project's own works.
@@ -141,15 +144,18 @@ const OWN: &[(&str, Own)] = &[
 /// What a full test does.
 const FULL_TEST: &str = include_str!("test.rs");
 
-/// The boards of real kernels, in the guide to testing.
-const BOARDS: (Document, &str) = (TESTING, "boards");
+/// The tables of the guide to testing, by their names.
+fn tables_of_testing() -> [(&'static str, String); 2] {
+    [("toolchains", toolchains::table()), ("boards", boards())]
+}
 
 /// `cargo xtask documents`
 pub fn run_alone(options: &Options) -> Result<(), String> {
     if options.write {
-        let (document, table) = BOARDS;
-        let changed = document.write(table, &boards())?;
-        println!("the table of {table} {}", if changed { "is new" } else { "was right" });
+        for (name, table) in tables_of_testing() {
+            let changed = TESTING.write(name, &table)?;
+            println!("the table of {name} {}", if changed { "is new" } else { "was right" });
+        }
         return Ok(());
     }
     toolchain::ensure_nightly_with_source()?;
@@ -166,8 +172,10 @@ pub fn run_checks(progress: &Progress, cache: &Cache) -> Result<usize, String> {
 
 fn all(cache: &Cache, at: impl Fn(&str)) -> Result<usize, String> {
     at("what they name");
-    let (document, table) = BOARDS;
-    let tables = document.check(table, &boards(), "cargo xtask documents --write")?;
+    let mut tables = toolchains::check(cache)?;
+    for (name, table) in tables_of_testing() {
+        tables += TESTING.check(name, &table, "cargo xtask documents --write")?;
+    }
     let mut named = BTreeSet::new();
     for path in documents()? {
         let document = path.display();

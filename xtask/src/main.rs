@@ -43,6 +43,7 @@ mod tables;
 mod targets;
 mod test;
 mod toolchain;
+mod toolchains;
 mod tools;
 mod wall;
 

@@ -8,6 +8,7 @@ use crate::native::passed;
 use crate::progress::Progress;
 use crate::shell::{cargo_of, run};
 use crate::toolchain;
+use crate::toolchains::Toolchain;
 use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
@@ -16,10 +17,6 @@ use std::thread;
 pub struct Target {
     /// rustc's name.
     pub name: &'static str,
-    /// GNU's name of it, as Debian writes it in paths.
-    gnu: &'static str,
-    /// Debian's name of it, in its packages.
-    debian: &'static str,
     emulator: &'static str,
     /// The suite of Debian's whose emulator it is.
     suite: &'static str,
@@ -33,20 +30,21 @@ const NEW: &str = "testing";
 const OLD: &str = "trixie";
 
 pub const TARGETS: [Target; 4] = [
-    target("aarch64-unknown-linux-gnu", "aarch64-linux-gnu", "arm64", "qemu-aarch64", NEW),
-    target("s390x-unknown-linux-gnu", "s390x-linux-gnu", "s390x", "qemu-s390x", NEW),
-    target("armv7-unknown-linux-gnueabihf", "arm-linux-gnueabihf", "armhf", "qemu-arm", OLD),
-    target("i686-unknown-linux-gnu", "i686-linux-gnu", "i386", "qemu-i386", OLD),
+    target("aarch64-unknown-linux-gnu", "qemu-aarch64", NEW),
+    target("s390x-unknown-linux-gnu", "qemu-s390x", NEW),
+    target("armv7-unknown-linux-gnueabihf", "qemu-arm", OLD),
+    target("i686-unknown-linux-gnu", "qemu-i386", OLD),
 ];
 
-const fn target(
-    name: &'static str,
-    gnu: &'static str,
-    debian: &'static str,
-    emulator: &'static str,
-    suite: &'static str,
-) -> Target {
-    Target { name, gnu, debian, emulator, suite }
+const fn target(name: &'static str, emulator: &'static str, suite: &'static str) -> Target {
+    Target { name, emulator, suite }
+}
+
+impl Target {
+    /// GNU's name of it.
+    fn gnu(&self) -> Result<&'static str, String> {
+        Ok(Toolchain::of(self.name)?.gnu)
+    }
 }
 
 /// The test files that run in a process of their own; with feature `std` it is one more. Those that start programs need the
@@ -102,13 +100,13 @@ fn run_files(cargo: &mut Command, files: &[&str]) -> Result<usize, String> {
 
 /// What stands for `/` to the target's C compiler, and holds its libc.
 fn sysroot(cache: &Cache, target: &Target) -> Result<PathBuf, String> {
-    let packages = [format!("gcc-{}", target.gnu), format!("libc6-dev-{}-cross", target.debian)];
+    let packages = Toolchain::of(target.name)?.packages();
     cache.closure(Suite("bookworm"), debian::host(), &packages.each_ref().map(String::as_str), &[])
 }
 
 pub fn gcc(cache: &Cache, target: &Target) -> Result<Command, String> {
     let sysroot = sysroot(cache, target)?;
-    let mut gcc = Command::new(sysroot.join(format!("usr/bin/{}-gcc", target.gnu)));
+    let mut gcc = Command::new(sysroot.join(format!("usr/bin/{}-gcc", target.gnu()?)));
     gcc.arg(format!("--sysroot={}", sysroot.display()));
     Ok(gcc)
 }
@@ -126,19 +124,19 @@ pub fn target_dir(cache: &Cache) -> PathBuf {
 pub fn cargo(cache: &Cache, target: &Target, what: &[&str]) -> Result<Command, String> {
     let (folder, emulator) = (sysroot(cache, target)?, emulator(cache, target)?);
     let (emulator, folder) = (emulator.display(), folder.display());
-    let runner = format!(r#"["timeout", "{LIMIT}", "{emulator}", "-L", "{folder}/usr/{}"]"#, target.gnu);
+    let runner = format!(r#"["timeout", "{LIMIT}", "{emulator}", "-L", "{folder}/usr/{}"]"#, target.gnu()?);
     cargo_with(cache, target, &runner, what)
 }
 
 /// The same, whose programs this kernel runs.
 pub fn cargo_native(cache: &Cache, target: &Target, what: &[&str]) -> Result<Command, String> {
-    let libraries = sysroot(cache, target)?.join("usr").join(target.gnu).join("lib");
+    let libraries = sysroot(cache, target)?.join("usr").join(target.gnu()?).join("lib");
     let runner = format!(r#"["{0}/ld-linux.so.2", "--library-path", "{0}"]"#, libraries.display());
     cargo_with(cache, target, &runner, what)
 }
 
 fn cargo_with(cache: &Cache, target: &Target, runner: &str, what: &[&str]) -> Result<Command, String> {
-    let (name, gnu) = (target.name, target.gnu);
+    let (name, gnu) = (target.name, target.gnu()?);
     let folder = sysroot(cache, target)?;
     let folder = folder.display();
 
