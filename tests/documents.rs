@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 const DOCUMENTS: [&str; 13] = [
     "README.md",
@@ -103,6 +104,42 @@ fn every_file_that_a_document_names_is_there() {
                 assert!(exists(name), "{document} names {name}, which is not there");
             }
         }
+    }
+}
+
+/// Its build script chooses libc for big-endian MIPS, and elsewhere on MIPS its trap declares neither hi, lo nor at.
+#[test]
+fn what_readme_says_of_rustix_is_so_in_its_source() {
+    let metadata = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version=1", "--offline", "--locked", "--filter-platform"])
+        .arg(format!("{}-unknown-linux-gnu", std::env::consts::ARCH)) // others' packages may never have been fetched
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo runs");
+    let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout).expect("cargo's metadata");
+    let packages = metadata["packages"].as_array().expect("packages");
+    let rustix = packages.iter().find(|package| package["name"] == "rustix").expect("a dependency of the tests");
+    let version = rustix["version"].as_str().expect("a version");
+    assert!(
+        read("README.md").contains(&format!("| rustix {version} |")),
+        "README compares with another than {version}"
+    );
+
+    let folder = Path::new(rustix["manifest_path"].as_str().expect("a path")).parent().expect("a folder");
+    let source = |file: &str| fs::read_to_string(folder.join(file)).expect("rustix's source");
+    let build = source("build.rs");
+    for line in [
+        r#"let is_mipseb = (arch == "mips" || arch == "mips32r6") && endian == "big";"#,
+        r#"let is_mips64eb = arch.contains("mips64") && endian == "big";"#,
+        "is_powerpc64be || is_mipseb || is_mips64eb;",
+        r#"|| os != "linux""#,
+        "|| is_unsupported_abi",
+    ] {
+        assert!(build.contains(line), "rustix's build.rs has no {line:?} any more: see README's table of peers");
+    }
+    let trap = source("src/backend/linux_raw/arch/mips.rs");
+    for register in ["$1", "hi", "lo"] {
+        assert!(!trap.contains(&format!("lateout(\"{register}\"")), "rustix declares {register} on MIPS now");
     }
 }
 
