@@ -32,7 +32,7 @@ pub(crate) unsafe fn fine_wait(
     timeout: Timespec,
     mask: Option<&SigSet>,
 ) -> Result<usize> {
-    // Android's sandbox kills for it.
+    // Before Android 15, its sandbox kills for the call.
     if !arch::ANDROID && PWAIT2.load(Relaxed) != MISSING {
         let pointer = match mask {
             Some(mask) => mask,

@@ -32,7 +32,6 @@ use crate::signal::SigSet;
 use core::ffi::c_void;
 use core::mem::{size_of, MaybeUninit};
 use core::ptr;
-use core::sync::atomic::{compiler_fence, Ordering};
 
 pub use crate::timeout::Timespec;
 
@@ -454,8 +453,7 @@ pub(crate) unsafe fn read_value<T>(fd: RawFd) -> Result<T> {
         // SAFETY: the kernel has written all of its bytes, and the caller says that any are a value.
         return Ok(unsafe { value.assume_init() });
     }
-    // Keeps LLVM from preparing the error before it compares. It is no instruction, but on MIPS, where the read failed.
-    compiler_fence(Ordering::Acquire);
+    arch::unlikely();
     if returned < 0 {
         Err(Errno::from_returned(returned))
     } else {
