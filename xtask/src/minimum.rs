@@ -13,7 +13,8 @@ const VENDORED: &str =
 const BIN: &str = "/usr/bin";
 
 /// What a dependent of the crate sees of the manifest.
-const SECTIONS_LEFT_OUT: &[&str] = &["[dev-dependencies", "[[test]]", "[[example]]", "[lints]", "[workspace", "[profile"];
+const SECTIONS_LEFT_OUT: &[&str] =
+    &["[dev-dependencies", "[[test]]", "[[example]]", "[lints]", "[workspace", "[profile"];
 
 /// Features and flags.
 const BUILDS: [(&str, &str); 3] = [("", ""), ("std", ""), ("", "--cfg=barepoll_internals")];
