@@ -1,8 +1,14 @@
 //! csky: `trap 0`.
 //!
-//! The number goes in r7, arguments in r0–r5 (a0–a3, then r4, r5); the result comes back in r0, a failure as −errno. The kernel
-//! keeps everything else (`arch/csky/kernel/entry.S`). rustc refuses r7 as an operand: it is saved by hand,
-//! by shifts of nothing, as `mov16` takes r0–r15 alone.
+//! The number goes in r7, arguments in r0–r5 (a0–a3, then r4, r5); the result comes back in r0, a
+//! failure as −errno. The kernel keeps everything else (`arch/csky/kernel/entry.S`). rustc refuses
+//! r7 as an operand: it is saved by hand, by shifts of nothing, as `mov16` takes r0–r15 alone.
+//!
+//! To a number beyond its table the kernel gives r0 back as it was: *the first argument is the
+//! result* (`csky_systemcall`, from 4.20, the first, to this day). Neither a tracer nor a seccomp
+//! filter sees such a call. So `epoll_pwait2` gives `epfd` before 5.11, and `clock_gettime64` gives
+//! the clock's number before 5.1. A number within the table that has no call is `ENOSYS`
+//! (`arch/csky/kernel/syscall_table.c`).
 
 pub use crate::arch::generic::*;
 

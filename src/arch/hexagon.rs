@@ -1,7 +1,11 @@
 //! hexagon: `trap0(#1)`.
 //!
-//! The number goes in r6, arguments in r0–r5; the result comes back in r0, a failure as −errno. The kernel keeps everything
-//! else (`arch/hexagon/kernel/vm_entry.S`).
+//! The number goes in r6, arguments in r0–r5; the result comes back in r0, a failure as −errno. The
+//! kernel keeps everything else (`arch/hexagon/kernel/vm_entry.S`).
+//!
+//! To a number beyond its table the kernel says −1, which is `EPERM`
+//! (`arch/hexagon/kernel/traps.c`, `do_trap0`). So `epoll_pwait2` is `EPERM` before 5.11, and
+//! `clock_gettime64` before 5.1. Linux 3.4 overwrites the −1 with 0, 3.10 does not.
 
 pub use crate::arch::generic::*;
 

@@ -1,12 +1,20 @@
 //! mips, ABI o32, both endiannesses, releases 1 to 6: `syscall`.
 //!
-//! The number goes in v0 ($2), arguments in a0–a3 ($4–$7), the fifth and sixth on the stack at 16($sp) and 20($sp). The result
-//! comes back in v0; a failure sets a3 and leaves a *positive* errno in v0, which is negated here. The kernel destroys at, v1,
-//! t0–t9, hi and lo (`arch/mips/kernel/scall32-o32.S`; musl and glibc name the same). Before 2.6.36 it restarts a call one
-//! instruction early, which must be the one that loads v0.
+//! The number goes in v0 ($2), arguments in a0–a3 ($4–$7), the fifth and sixth on the stack at
+//! 16($sp) and 20($sp). The result comes back in v0. A failure sets a3 and leaves a *positive*
+//! errno in v0, which is negated here. Before 2.6.36 the kernel restarts a call one instruction
+//! early, which must be the one that loads v0.
 //!
-//! LLVM keeps live values in at ($1), hi and lo across an `asm!`, a quotient among them, and rustc refuses all three as clobbers. So the
-//! trap is out of line: they die in any call, by the ABI.
+//! musl and glibc take at ($1), v1 ($3), t0–t9 ($8–$15, $24, $25), hi and lo for destroyed
+//! (`arch/mips/syscall_arch.h`, `sysdeps/unix/sysv/linux/mips/mips32/sysdep.h`). Linux 6.1 puts v1
+//! and t9 back, and the others not (`arch/mips/include/asm/stackframe.h`, `RESTORE_SOME`). It keeps
+//! a0–a2 and everything else. The trap names all of these that rustc takes. The fifth and sixth
+//! argument have registers of their own: LLVM would give them at.
+//!
+//! rustc refuses at, hi and lo, and LLVM keeps live values in them across an `asm!`, a quotient
+//! among them. So the trap is out of line: by the ABI they are dead after a call. A compiler that
+//! goes by what the function really changes (LLVM's `-enable-ipra`) does not know that, and is not
+//! supported.
 
 pub use crate::arch::generic::*;
 
@@ -14,39 +22,45 @@ trap! {
     macro_rules! syscall {
         ([$($before:literal)*] [$($after:literal)*] [$($reg:tt = $arg:ident),*] $a3:expr, $($operand:tt)*) => {{
             let (ret, failed): (usize, usize);
-            // SAFETY: the caller vouches for the call; every register that it changes is named or dies with this function.
+            // SAFETY: the caller vouches for the call. Every register that it changes is named, or
+            // dead after a call of this function by the ABI.
             unsafe {
                 core::arch::asm!($($before,)* "li $2, {nr}", "syscall", $($after,)* nr = const NR, out("$2") ret,
-                    inlateout("$7") $a3 => failed, $(in($reg) $arg,)* $($operand)*);
+                    inlateout("$7") $a3 => failed, $(in($reg) $arg,)* lateout("$3") _, lateout("$10") _, lateout("$11") _,
+                    lateout("$12") _, lateout("$13") _, lateout("$14") _, lateout("$15") _, lateout("$24") _, lateout("$25") _,
+                    $($operand)*);
             }
             if failed == 0 { ret as isize } else { (ret as isize).wrapping_neg() }
         }};
+        ([$($reg:tt = $arg:ident),*] $a3:expr) => {
+            syscall!([] [] [$($reg = $arg),*] $a3, lateout("$8") _, lateout("$9") _, options(nostack))
+        };
     }
 
     #[inline(never)]
     pub unsafe extern "C" fn syscall1<const NR: usize>(a: usize) -> isize {
-        syscall!([] [] ["$4" = a] 0_usize, options(nostack))
+        syscall!(["$4" = a] 0_usize)
     }
 
     #[inline(never)]
     pub unsafe extern "C" fn syscall2<const NR: usize>(a: usize, b: usize) -> isize {
-        syscall!([] [] ["$4" = a, "$5" = b] 0_usize, options(nostack))
+        syscall!(["$4" = a, "$5" = b] 0_usize)
     }
 
     #[inline(never)]
     pub unsafe extern "C" fn syscall3<const NR: usize>(a: usize, b: usize, c: usize) -> isize {
-        syscall!([] [] ["$4" = a, "$5" = b, "$6" = c] 0_usize, options(nostack))
+        syscall!(["$4" = a, "$5" = b, "$6" = c] 0_usize)
     }
 
     #[inline(never)]
     pub unsafe extern "C" fn syscall4<const NR: usize>(a: usize, b: usize, c: usize, d: usize) -> isize {
-        syscall!([] [] ["$4" = a, "$5" = b, "$6" = c] d, options(nostack))
+        syscall!(["$4" = a, "$5" = b, "$6" = c] d)
     }
 
     #[inline(never)]
     pub unsafe extern "C" fn syscall6<const NR: usize>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> isize {
-        syscall!(["addiu $sp, $sp, -32" "sw {e}, 16($sp)" "sw {f}, 20($sp)"] ["addiu $sp, $sp, 32"]
-            ["$4" = a, "$5" = b, "$6" = c] d, e = in(reg) e, f = in(reg) f)
+        syscall!(["addiu $sp, $sp, -32" "sw $8, 16($sp)" "sw $9, 20($sp)"] ["addiu $sp, $sp, 32"]
+            ["$4" = a, "$5" = b, "$6" = c] d, inlateout("$8") e => _, inlateout("$9") f => _)
     }
 }
 

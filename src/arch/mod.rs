@@ -12,7 +12,11 @@
 //!
 //! The safety contract of every trap function: the arguments are right for the call `NR`, and pointers among them are valid
 //! for what the kernel does with them. A port owes in return that nothing but the result, memory that the kernel was
-//! given, and what its `asm!` declares is changed by the call.
+//! given, and what its `asm!` declares is changed by the call. Where the trap is out of line, that
+//! is also what the ABI lets a call change.
+//!
+//! A port returns whatever its kernel answers to a number that it does not know. That is not
+//! −ENOSYS on csky and hexagon: see their files, and `docs/porting.md`.
 
 #[allow(dead_code)] // what every port shadows
 pub mod generic;

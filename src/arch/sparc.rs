@@ -1,19 +1,30 @@
-//! 32-bit sparc (v8plus): `ta 0x10`. Registers, result, clobbers and constants are sparc64's (`sparc64.rs`).
+//! 32-bit sparc (v8plus): `ta 0x10`.
+//!
+//! The number goes in g1, arguments in o0–o5; the result comes back in o0. A failure sets the carry
+//! bit and leaves a *positive* errno in o0, which is negated here.
+//!
+//! glibc takes g1, the condition codes and all f registers for destroyed (`__SYSCALL_CLOBBERS` in
+//! `sysdeps/unix/sysv/linux/sparc/sparc32/sysdep.h` and `sparc64/sysdep.h`). Linux 6.1 puts g1–g7
+//! and o1–o5 back (`arch/sparc/kernel/rtrap_64.S`; `arch/sparc/include/asm/winmacro.h`,
+//! `LOAD_PT_ALL`). To name them costs nothing in a function of their own, so the trap names o0–o5,
+//! g2–g4 and, on 64 bits, g5. rustc refuses g1, g6, g7 and 32-bit g5, which LLVM never allocates.
+//!
+//! rustc refuses the f registers too. So the trap is out of line: by the ABI they are dead after a
+//! call. A compiler that goes by what the function really changes (LLVM's `-enable-ipra`) does not
+//! know that, and is not supported.
 
-#[path = "sparc64.rs"]
-#[allow(dead_code, unused_macros)] // its trap and numbers are not this port's
-mod sparc64;
-
-pub use sparc64::*;
+pub use crate::arch::generic::*;
 
 trap! {
     macro_rules! ta {
-        ($a:ident $(, $reg:tt = $arg:ident)*) => {{
+        ($a:ident $(, $reg:tt = $arg:ident)*; $($free:tt)*) => {{
             let ret: usize;
-            // SAFETY: the caller vouches for the call; every register that it changes is named or dies with this function.
+            // SAFETY: the caller vouches for the call. Every register that it changes is named, or
+            // dead after a call of this function by the ABI.
             unsafe {
                 core::arch::asm!("mov {nr}, %g1", "ta 0x10", "bcs,a 2f", "sub %g0, %o0, %o0", "2:", nr = in(reg) NR,
-                    inlateout("o0") $a => ret, $(in($reg) $arg,)* out("g2") _, out("g3") _, out("g4") _, options(nostack));
+                    inlateout("o0") $a => ret, $(inlateout($reg) $arg => _,)* $(lateout($free) _,)*
+                    lateout("g2") _, lateout("g3") _, lateout("g4") _, options(nostack));
             }
             ret as isize
         }};
@@ -21,28 +32,48 @@ trap! {
 
     #[inline(never)]
     pub unsafe extern "C" fn syscall1<const NR: usize>(a: usize) -> isize {
-        ta!(a)
+        ta!(a; "o1" "o2" "o3" "o4" "o5")
     }
 
     #[inline(never)]
     pub unsafe extern "C" fn syscall2<const NR: usize>(a: usize, b: usize) -> isize {
-        ta!(a, "o1" = b)
+        ta!(a, "o1" = b; "o2" "o3" "o4" "o5")
     }
 
     #[inline(never)]
     pub unsafe extern "C" fn syscall3<const NR: usize>(a: usize, b: usize, c: usize) -> isize {
-        ta!(a, "o1" = b, "o2" = c)
+        ta!(a, "o1" = b, "o2" = c; "o3" "o4" "o5")
     }
 
     #[inline(never)]
     pub unsafe extern "C" fn syscall4<const NR: usize>(a: usize, b: usize, c: usize, d: usize) -> isize {
-        ta!(a, "o1" = b, "o2" = c, "o3" = d)
+        ta!(a, "o1" = b, "o2" = c, "o3" = d; "o4" "o5")
     }
 
     #[inline(never)]
     pub unsafe extern "C" fn syscall6<const NR: usize>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> isize {
-        ta!(a, "o1" = b, "o2" = c, "o3" = d, "o4" = e, "o5" = f)
+        ta!(a, "o1" = b, "o2" = c, "o3" = d, "o4" = e, "o5" = f;)
     }
+}
+
+pub const O_CLOEXEC: u32 = 0x40_0000;
+pub const O_NONBLOCK: u32 = 0x4000;
+
+/// `_IOW` and `_IOR` have other direction bits here.
+pub const EPIOCSPARAMS: u32 = 0x8008_8a01;
+pub const EPIOCGPARAMS: u32 = 0x4008_8a02;
+
+pub mod errno {
+    pub use crate::arch::generic::errno::*;
+
+    pub const EOPNOTSUPP: u16 = 45;
+    pub const ENOBUFS: u16 = 55;
+    pub const ETIMEDOUT: u16 = 60;
+    pub const ELOOP: u16 = 62;
+    pub const EDQUOT: u16 = 69;
+    pub const ENOSYS: u16 = 90;
+    pub const EOVERFLOW: u16 = 92;
+    pub const ECANCELED: u16 = 127;
 }
 
 pub mod nr {

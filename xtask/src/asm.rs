@@ -159,7 +159,7 @@ fn straight(code: &[String], functions: &Functions) -> usize {
 type Functions = BTreeMap<String, Vec<String>>;
 
 /// Whether this is what the compiler calls a port's function that traps.
-fn is_trap(name: &str) -> bool {
+pub fn is_trap(name: &str) -> bool {
     name.contains("port") && name.contains("syscall")
 }
 

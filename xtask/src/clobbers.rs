@@ -4,7 +4,11 @@
 //! whose kernel runs nowhere here. It does not read the ports' own text, and its table is not theirs: it is what musl
 //! (`arch/*/syscall_arch.h`) and glibc (`sysdeps/unix/sysv/linux/*/sysdep.h`) take for destroyed, and what kernels were seen
 //! to destroy.
+//!
+//! Where the trap is out of line, its callers lose by the ABI what it does not name. LLVM's `-enable-ipra` goes by what a function
+//! changes instead, and `-print-regusage` prints that: the second check.
 
+use crate::asm::is_trap;
 use crate::cross;
 use crate::debian::Cache;
 use crate::progress::Progress;
@@ -29,21 +33,21 @@ struct Rule {
     named: &'static str,
     /// A register that rustc takes for no operand, and that the template must save and put back, as the template spells it.
     saved: Option<&'static str>,
-    /// What is destroyed cannot be named: the function that holds the trap must never be inlined, for a call by the ABI
-    /// destroys all of it.
-    out_of_line: bool,
+    /// Some of what is destroyed cannot be named. So the function that holds the trap must never be inlined: a call by the ABI
+    /// destroys all of it. These are the registers that LLVM's `-enable-ipra` must take a call of it for changing, as LLVM calls them.
+    out_of_line: Option<&'static str>,
 }
 
 const fn rule(ports: &'static [&'static str], trap: &'static str, named: &'static str) -> Rule {
-    Rule { ports, trap, named, saved: None, out_of_line: false }
+    Rule { ports, trap, named, saved: None, out_of_line: None }
 }
 
 const RULES: &[Rule] = &[
     // The instruction itself keeps the return address and the flags in the two.
     rule(&["x86_64", "x32"], "syscall", "ax cx r11"),
     rule(&["x86"], "int 0x80", "ax"),
-    // The high parts of z0–z31, p0–p15, ffr.
-    Rule { out_of_line: true, ..rule(&["aarch64"], "svc 0", "x0") },
+    // p0–p15, and z0–z31 where a name costs nothing; z8–z15's high parts and ffr are left.
+    Rule { out_of_line: Some("x0 p0-p15 z0-z7 z16-z31"), ..rule(&["aarch64"], "svc 0", "x0 p0-p15 q0-q7 q16-q31") },
     // The number's register, which Thumb code needs for itself.
     Rule { saved: Some("r7"), ..rule(&["arm"], "svc 0", "r0") },
     rule(&["riscv64", "riscv32"], "ecall", "x10 v0-v31 vl vtype"),
@@ -51,11 +55,12 @@ const RULES: &[Rule] = &[
     rule(&["loongarch64"], "syscall 0", "$r4 $r12-$r20"),
     rule(&["powerpc", "powerpc64"], "sc", "r0 r3-r12 cr0 ctr xer"),
     rule(&["s390x"], "svc 0", "r2"),
-    // at, v1, t0–t9, hi, lo.
-    Rule { out_of_line: true, ..rule(&["mips", "mips64"], "syscall", "$2 $7") },
-    // g2–g6, every f register and the condition codes.
-    Rule { out_of_line: true, ..rule(&["sparc64"], "ta 0x6d", "r8") },
-    Rule { out_of_line: true, ..rule(&["sparc"], "ta 0x10", "r8") },
+    // v0, v1, a3, t0–t9, whose numbers differ between o32 and n64; at, hi and lo are left.
+    Rule { out_of_line: Some("v0 v1 a3 t0-t9"), ..rule(&["mips", "mips64"], "syscall", "$2 $3 $7-$15 $24 $25") },
+    // o0–o5, g2–g5; g1, every f register and the condition codes are left.
+    Rule { out_of_line: Some("o0-o5 g2-g5"), ..rule(&["sparc64"], "ta 0x6d", "r8-r13 r2-r5") },
+    // The same but g5, which LLVM never uses here.
+    Rule { out_of_line: Some("o0-o5 g2-g4"), ..rule(&["sparc"], "ta 0x10", "r8-r13 r2-r4") },
     rule(&["m68k"], "trap #0", "d0"),
     rule(&["hexagon"], "trap0(#1)", "r0"),
     Rule { saved: Some("r7"), ..rule(&["csky"], "trap32 0", "r0") },
@@ -88,11 +93,14 @@ pub fn check(progress: &Progress, cache: &Cache, targets: &[&'static Target]) ->
         for (what, functions) in complaints {
             wrong.push(format!("{}: {what}: in {}", target.name, functions.join(", ")));
         }
+        if let Some(registers) = rule.out_of_line {
+            wrong.extend(unseen(cache, target, registers)?.map(|what| format!("{}: {what}", target.name)));
+        }
         if traps.len() < CALLS {
             wrong.push(format!("{}: {} traps (`{}`), not {CALLS} or more", target.name, traps.len(), rule.trap));
         }
         count += traps.len();
-        let how = if rule.out_of_line { "out of line" } else { "inlined" };
+        let how = if rule.out_of_line.is_some() { "out of line" } else { "inlined" };
         rows.push([target.name, &traps.len().to_string(), rule.named, how].map(String::from).to_vec());
     }
     job.done(&if wrong.is_empty() { format!("{count} traps right") } else { "FAILED".into() });
@@ -105,6 +113,24 @@ pub fn check(progress: &Progress, cache: &Cache, targets: &[&'static Target]) ->
 
 fn emit(cache: &Cache, target: &Target, package: &str) -> Result<String, String> {
     cross::emit(cache, target, package, "llvm-ir")
+}
+
+/// With which LLVM looks into functions for the registers that a call changes, and prints them.
+const IPRA: [&str; 2] = ["-Cllvm-args=-enable-ipra", "-Cllvm-args=-print-regusage"];
+
+/// What is wrong where LLVM looks into the trap functions: which of these registers it would keep a value in across a call.
+fn unseen(cache: &Cache, target: &Target, registers: &str) -> Result<Option<String>, String> {
+    let (_, printed) = cross::emit_with(cache, target, "barepoll", "asm", &IPRA)?;
+    let calls: Vec<_> = printed.lines().filter_map(|line| line.split_once(" Clobbered Registers: ")).collect();
+    let traps = calls.iter().filter(|(function, _)| is_trap(function)).map(|(_, changed)| *changed);
+    let changed: Vec<Vec<&str>> = traps.map(|changed| changed.split(' ').collect()).collect();
+    if changed.len() < CALLS {
+        return Ok(Some(format!("LLVM's -print-regusage tells of {} traps, not {CALLS} or more", changed.len())));
+    }
+    let is_kept = |register: &String| !changed.iter().all(|changed| changed.contains(&format!("${register}").as_str()));
+    let kept: Vec<String> = expanded(registers).into_iter().filter(is_kept).collect();
+    let complaint = || format!("with -enable-ipra a caller may keep a value across the trap in {}", kept.join(", "));
+    Ok((!kept.is_empty()).then(complaint))
 }
 
 /// An `asm!` with the instruction that enters the kernel.
@@ -147,7 +173,7 @@ impl Trap<'_> {
         if !self.has_side_effects {
             complaints.push("the trap is not `sideeffect`".into());
         }
-        if rule.out_of_line && !self.is_function_noinline {
+        if rule.out_of_line.is_some() && !self.is_function_noinline {
             complaints.push("the trap may be inlined".into());
         }
         let mut missing = expanded(rule.named);

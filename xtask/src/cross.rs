@@ -58,14 +58,31 @@ pub fn build_bare(cache: &Cache, target: &Target) -> Result<PathBuf, String> {
     Ok(programs.join("bare"))
 }
 
-/// What rustc emits for a library: `asm` or `llvm-ir`. Into another file each time: cargo, which knows nothing of it, would take
-/// the package for fresh and write none.
+/// What rustc emits for a library: `asm` or `llvm-ir`.
 pub fn emit(cache: &Cache, target: &Target, package: &str, what: &str) -> Result<String, String> {
+    emit_with(cache, target, package, what, &[]).map(|(text, _)| text)
+}
+
+/// The same with more flags, and what rustc printed. Into another file each time: cargo, which knows nothing of it, would take the package
+/// for fresh and write none.
+pub fn emit_with(
+    cache: &Cache,
+    target: &Target,
+    package: &str,
+    what: &str,
+    flags: &[&str],
+) -> Result<(String, String), String> {
     let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
     let file = folder.path().join(what);
     let emit = format!("{what}={}", file.display());
-    run(cargo(cache, target, "rustc")?.args(["-p", package, "--lib", "--", "--emit", &emit]))?;
-    fs::read_to_string(&file).map_err(|error| format!("the compiler wrote no {what} for {}: {error}", target.name))
+    let mut rustc = cargo(cache, target, "rustc")?;
+    let printed = run(rustc.args(["-p", package, "--lib", "--", "--emit", &emit]).args(flags))?;
+    // What the assembler warns of is no lint, so `-Dwarnings` lets it pass.
+    if printed.contains("instantiated into assembly here") {
+        return Err(format!("the assembler warns about {package} for {}:\n{printed}", target.name));
+    }
+    let text = fs::read_to_string(&file);
+    Ok((text.map_err(|error| format!("the compiler wrote no {what} for {}: {error}", target.name))?, printed))
 }
 
 /// The cache, with what other checkouts compiled into it made harmless. Cargo tells a package by its place in the repository and
