@@ -1,20 +1,284 @@
 //! Flags: of an event, of a new epoll, of a new eventfd.
 
 use crate::raw;
-use bitflags::bitflags;
+use bitflags::{iter, parser, Flag, Flags};
 use core::fmt;
+use core::ops::{BitAnd, BitAndAssign, BitOr, BitOrAssign, BitXor, BitXorAssign, Not, Sub, SubAssign};
 
-/// `Debug`: names, as `IN | RDHUP`, and bits without a name, as `0x1000000`. Inline, so that only who uses it compiles it.
-macro_rules! show {
-    ($flags:ident) => {
-        impl fmt::Debug for $flags {
+/// What `bitflags!` writes, for flags of which every bit is kept, and with every function inline.
+///
+/// Those of `bitflags!` that print are not inline. They would be in this crate's object file, which then needs `core`'s. The prebuilt
+/// `core` is one object file that needs `rust_eh_personality`, and only std has that. So a library without std and without LTO
+/// could not be loaded, even if it prints nothing. `cargo xtask symbols` checks that the crate's object file needs nothing of `core`.
+macro_rules! flags {
+    (impl $Flags:ident { $($(#[$meaning:meta])* const $NAME:ident = $bits:expr;)* }) => {
+        impl $Flags {
+            $($(#[$meaning])* pub const $NAME: Self = Self($bits);)*
+
+            /// No flag.
+            #[inline]
+            #[must_use]
+            pub const fn empty() -> Self {
+                Self(0)
+            }
+
+            /// Every bit, those without a name too.
+            #[inline]
+            #[must_use]
+            pub const fn all() -> Self {
+                Self(!0)
+            }
+
+            /// The kernel's number.
+            #[inline]
+            #[must_use]
+            pub const fn bits(&self) -> u32 {
+                self.0
+            }
+
+            /// The flags with these bits. It is never `None`, because bits without a name are kept.
+            #[inline]
+            #[must_use]
+            pub const fn from_bits(bits: u32) -> Option<Self> {
+                Some(Self(bits))
+            }
+
+            /// The flags with these bits. Nothing is cut off, because bits without a name are kept.
+            #[inline]
+            #[must_use]
+            pub const fn from_bits_truncate(bits: u32) -> Self {
+                Self(bits)
+            }
+
+            /// The flags with these bits.
+            #[inline]
+            #[must_use]
+            pub const fn from_bits_retain(bits: u32) -> Self {
+                Self(bits)
+            }
+
+            /// The flag with this name.
+            #[inline]
+            #[must_use]
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name {
+                    $(stringify!($NAME) => Some(Self::$NAME),)*
+                    _ => None,
+                }
+            }
+
+            /// Whether no bit is set.
+            #[inline]
+            #[must_use]
+            pub const fn is_empty(&self) -> bool {
+                self.0 == 0
+            }
+
+            /// Whether every bit is set, those without a name too.
+            #[inline]
+            #[must_use]
+            pub const fn is_all(&self) -> bool {
+                self.0 == !0
+            }
+
+            /// Whether a bit is set in both.
+            #[inline]
+            #[must_use]
+            pub const fn intersects(&self, other: Self) -> bool {
+                self.0 & other.0 != 0
+            }
+
+            /// Whether every bit of `other` is set.
+            #[inline]
+            #[must_use]
+            pub const fn contains(&self, other: Self) -> bool {
+                self.0 & other.0 == other.0
+            }
+
+            /// Sets the bits of `other`.
+            #[inline]
+            pub fn insert(&mut self, other: Self) {
+                self.0 |= other.0;
+            }
+
+            /// Clears the bits of `other`.
+            #[inline]
+            pub fn remove(&mut self, other: Self) {
+                self.0 &= !other.0;
+            }
+
+            /// Sets the bits of `other` that are clear, and clears those that are set.
+            #[inline]
+            pub fn toggle(&mut self, other: Self) {
+                self.0 ^= other.0;
+            }
+
+            /// Sets or clears the bits of `other`.
+            #[inline]
+            pub fn set(&mut self, other: Self, value: bool) {
+                if value {
+                    self.insert(other);
+                } else {
+                    self.remove(other);
+                }
+            }
+
+            /// The bits that are set in both (`&`).
+            #[inline]
+            #[must_use]
+            pub const fn intersection(self, other: Self) -> Self {
+                Self(self.0 & other.0)
+            }
+
+            /// The bits that are set in either (`|`).
+            #[inline]
+            #[must_use]
+            pub const fn union(self, other: Self) -> Self {
+                Self(self.0 | other.0)
+            }
+
+            /// The bits that are set here and not in `other` (`-`).
+            #[inline]
+            #[must_use]
+            pub const fn difference(self, other: Self) -> Self {
+                Self(self.0 & !other.0)
+            }
+
+            /// The bits that are set in one of the two (`^`).
+            #[inline]
+            #[must_use]
+            pub const fn symmetric_difference(self, other: Self) -> Self {
+                Self(self.0 ^ other.0)
+            }
+
+            /// The bits that are clear here (`!`).
+            #[inline]
+            #[must_use]
+            pub const fn complement(self) -> Self {
+                Self(!self.0)
+            }
+
+            /// Each flag that is set, and then the bits without a name, as one.
+            #[inline]
+            pub fn iter(&self) -> iter::Iter<Self> {
+                Flags::iter(self)
+            }
+
+            /// Each flag that is set, with its name.
+            #[inline]
+            pub fn iter_names(&self) -> iter::IterNames<Self> {
+                Flags::iter_names(self)
+            }
+        }
+
+        impl Flags for $Flags {
+            const FLAGS: &'static [Flag<Self>] = &[$(Flag::new(stringify!($NAME), Self::$NAME),)* Flag::new("", Self(!0))];
+            type Bits = u32;
+
+            #[inline]
+            fn bits(&self) -> u32 {
+                self.0
+            }
+
+            #[inline]
+            fn from_bits_retain(bits: u32) -> Self {
+                Self(bits)
+            }
+        }
+
+        operators!($Flags: BitOr bitor union, BitOrAssign bitor_assign insert);
+        operators!($Flags: BitAnd bitand intersection);
+        operators!($Flags: BitXor bitxor symmetric_difference, BitXorAssign bitxor_assign toggle);
+        operators!($Flags: Sub sub difference, SubAssign sub_assign remove);
+
+        impl BitAndAssign for $Flags {
+            #[inline]
+            fn bitand_assign(&mut self, other: Self) {
+                self.0 &= other.0;
+            }
+        }
+
+        impl Not for $Flags {
+            type Output = Self;
+
+            #[inline]
+            fn not(self) -> Self {
+                self.complement()
+            }
+        }
+
+        impl Extend<Self> for $Flags {
+            #[inline]
+            fn extend<T: IntoIterator<Item = Self>>(&mut self, flags: T) {
+                for flag in flags {
+                    self.insert(flag);
+                }
+            }
+        }
+
+        impl FromIterator<Self> for $Flags {
+            #[inline]
+            fn from_iter<T: IntoIterator<Item = Self>>(flags: T) -> Self {
+                let mut all = Self::empty();
+                all.extend(flags);
+                all
+            }
+        }
+
+        impl IntoIterator for $Flags {
+            type Item = Self;
+            type IntoIter = iter::Iter<Self>;
+
+            #[inline]
+            fn into_iter(self) -> Self::IntoIter {
+                self.iter()
+            }
+        }
+
+        /// Names, as `IN | RDHUP`, and bits without a name, as `0x1000000`.
+        impl fmt::Debug for $Flags {
             #[inline]
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(concat!(stringify!($flags), "("))?;
-                bitflags::parser::to_writer(self, &mut *f)?;
+                f.write_str(concat!(stringify!($Flags), "("))?;
+                parser::to_writer(self, &mut *f)?;
                 f.write_str(")")
             }
         }
+
+        numbers!($Flags: Binary Octal LowerHex UpperHex);
+    };
+}
+
+/// An operator, and the like that assigns: each is a method.
+macro_rules! operators {
+    ($Flags:ident: $Operator:ident $operator:ident $method:ident $(, $Assign:ident $assign:ident $change:ident)?) => {
+        impl $Operator for $Flags {
+            type Output = Self;
+
+            #[inline]
+            fn $operator(self, other: Self) -> Self {
+                self.$method(other)
+            }
+        }
+
+        $(impl $Assign for $Flags {
+            #[inline]
+            fn $assign(&mut self, other: Self) {
+                self.$change(other);
+            }
+        })?
+    };
+}
+
+/// The bits as a number, in each of these formats.
+macro_rules! numbers {
+    ($Flags:ident: $($Format:ident)*) => {
+        $(impl fmt::$Format for $Flags {
+            #[inline]
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::$Format::fmt(&self.0, f)
+            }
+        })*
     };
 }
 
@@ -36,8 +300,8 @@ macro_rules! show {
 #[repr(transparent)]
 pub struct EventFlags(u32);
 
-bitflags! {
-    impl EventFlags: u32 {
+flags! {
+    impl EventFlags {
         /// `EPOLLIN`: a read will not block at this moment. End of input and a pending connection are readable too.
         #[doc(alias = "EPOLLIN")]
         const IN = raw::EPOLLIN;
@@ -92,12 +356,8 @@ bitflags! {
         /// `EPOLLET`: edge-triggered: report when something new arrives, not as long as something is there.
         #[doc(alias = "EPOLLET")]
         const ET = raw::EPOLLET;
-
-        const _ = !0;
     }
 }
-
-show!(EventFlags);
 
 /// Flags of [`Epoll::with_flags`](crate::Epoll::with_flags).
 ///
@@ -113,17 +373,13 @@ show!(EventFlags);
 #[repr(transparent)]
 pub struct CreateFlags(u32);
 
-bitflags! {
-    impl CreateFlags: u32 {
+flags! {
+    impl CreateFlags {
         /// `EPOLL_CLOEXEC`: close the descriptor when this process executes another program.
         #[doc(alias = "EPOLL_CLOEXEC")]
         const CLOEXEC = raw::EPOLL_CLOEXEC;
-
-        const _ = !0;
     }
 }
-
-show!(CreateFlags);
 
 /// Flags of [`EventFd::new`](crate::EventFd::new).
 ///
@@ -139,8 +395,8 @@ show!(CreateFlags);
 #[repr(transparent)]
 pub struct EventFdFlags(u32);
 
-bitflags! {
-    impl EventFdFlags: u32 {
+flags! {
+    impl EventFdFlags {
         /// `EFD_SEMAPHORE`: a read takes 1 from the counter, not all of it (Linux 2.6.30; before it, `EINVAL`).
         #[doc(alias = "EFD_SEMAPHORE")]
         const SEMAPHORE = raw::EFD_SEMAPHORE;
@@ -150,9 +406,5 @@ bitflags! {
         /// `EFD_CLOEXEC`: close the descriptor when this process executes another program.
         #[doc(alias = "EFD_CLOEXEC")]
         const CLOEXEC = raw::EFD_CLOEXEC;
-
-        const _ = !0;
     }
 }
-
-show!(EventFdFlags);

@@ -1,0 +1,241 @@
+//! Every public function of the crate, each with arguments that the compiler cannot know. The panic handler calls what is defined
+//! nowhere: if one of them could panic, this would not link. It is linked and looked at, by `cargo xtask symbols`, never run.
+//!
+//! Feature `printing` adds what prints. It calls functions of `core` that are not inline.
+
+use barepoll::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use barepoll::raw::Timespec;
+use barepoll::{
+    raw, BusyPoll, CreateFlags, Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags, FlushError,
+    InterestSet, SigSet, Slot, Waker,
+};
+use core::fmt::{self, Write};
+use core::hash::{Hash, Hasher};
+use core::hint::black_box;
+use core::mem::MaybeUninit;
+use core::time::Duration;
+
+#[cfg(panic = "unwind")] // dev and test: the handler is std's
+extern crate std;
+
+#[cfg(panic = "abort")]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    extern "C" {
+        fn something_can_panic() -> !;
+    }
+    // SAFETY: it is nowhere, so that a program in which this function stays does not link.
+    unsafe { something_can_panic() }
+}
+
+/// What a linker takes for the entry; MIPS's is called otherwise.
+#[no_mangle]
+extern "C" fn _start() -> ! {
+    loop {
+        let _ = black_box(safe_layer());
+        let _ = black_box(raw_calls());
+        values();
+    }
+}
+
+#[no_mangle]
+extern "C" fn __start() -> ! {
+    _start()
+}
+
+/// Takes whatever is written or hashed.
+struct Nowhere;
+
+impl Write for Nowhere {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        black_box(text);
+        Ok(())
+    }
+}
+
+impl Hasher for Nowhere {
+    fn write(&mut self, bytes: &[u8]) {
+        black_box(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        any(0)
+    }
+}
+
+macro_rules! print {
+    ($($arguments:tt)*) => {
+        if cfg!(feature = "printing") {
+            let _ = black_box(write!(Nowhere, $($arguments)*));
+        }
+    };
+}
+
+/// `Debug`, in a line and in several.
+fn show(what: impl fmt::Debug) {
+    print!("{what:?} {what:#?}");
+}
+
+/// What is told apart, hashed and shown.
+fn compare<T: Copy + Eq + Hash + fmt::Debug>(what: T) {
+    black_box(any(what) == any(what));
+    any(what).hash(&mut Nowhere);
+    show(any(what));
+}
+
+/// A value that could be any.
+fn any<T: Copy>(value: T) -> T {
+    black_box(value)
+}
+
+fn any_timeout() -> Option<Duration> {
+    any(Some(Duration::ZERO))
+}
+
+/// As many events as anybody has room for.
+fn any_room(buffer: &mut [MaybeUninit<Event>; 8]) -> &mut [MaybeUninit<Event>] {
+    buffer.get_mut(..any(8)).unwrap_or(&mut [])
+}
+
+fn safe_layer() -> Result<(), Errno> {
+    let mut buffer = Event::buffer::<8>();
+    let epoll = Epoll::with_flags(any(CreateFlags::CLOEXEC)).or_else(|_| Epoll::new())?;
+    let eventfd = EventFd::new(any(0), any(EventFdFlags::NONBLOCK))?;
+    let (data, interest) = (any(EventData::new_u64(1)), any(EventFlags::IN));
+    black_box(epoll.add(&eventfd, data, interest)?);
+    black_box(epoll.modify(&eventfd, data, interest)?);
+    black_box(epoll.delete(&eventfd)?);
+    black_box(epoll.wait(any_room(&mut buffer), any_timeout())?);
+    black_box(epoll.wait_masked(any_room(&mut buffer), any_timeout(), &any(SigSet::full()))?);
+    black_box(epoll.wait_uninterrupted(any_room(&mut buffer), any_timeout())?);
+    black_box(epoll.wait_spinning(any_room(&mut buffer), any_timeout(), any(1))?);
+    black_box(epoll.busy_poll()?);
+    black_box(epoll.set_busy_poll(any(BusyPoll::default()))?);
+    black_box(eventfd.write(any(1))?);
+    black_box(eventfd.read()?);
+
+    let waker = Waker::new(&epoll, data)?;
+    black_box(waker.wake()?);
+    waker.acknowledge();
+    black_box((lent(&waker), waker.as_raw_fd()));
+    show(&waker);
+
+    let mut slots = [Slot::EMPTY; 8];
+    show(any(Slot::EMPTY));
+    let mut interests = InterestSet::new(slots.get_mut(..any(8)).unwrap_or(&mut []));
+    black_box(interests.set(&eventfd, data, interest)?);
+    black_box(interests.remove(&eventfd)?);
+    interests.closed(any(3));
+    show(&interests);
+    let flushed: Result<(), FlushError> = interests.flush(&epoll);
+    black_box(flushed?);
+    descriptors(epoll, eventfd);
+    Ok(())
+}
+
+fn lent(source: impl AsFd) -> RawFd {
+    source.as_fd().as_raw_fd()
+}
+
+/// Owners become each other, and numbers, and are made of those.
+fn descriptors(mut epoll: Epoll, eventfd: EventFd) {
+    show((&epoll, &eventfd));
+    black_box((lent(&epoll), lent(&mut epoll), lent(&eventfd), epoll.as_raw_fd(), eventfd.as_raw_fd()));
+    // SAFETY: each number was just given up.
+    let (epoll, eventfd) =
+        unsafe { (Epoll::from_raw_fd(any(epoll.into_raw_fd())), EventFd::from_raw_fd(any(eventfd.into_raw_fd()))) };
+    let (first, second) = (OwnedFd::from(epoll), OwnedFd::from(eventfd));
+    // SAFETY: the number is its owner's, which lives.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(any(first.as_raw_fd())) };
+    black_box((lent(borrowed), borrowed.as_raw_fd(), lent(&first)));
+    show((borrowed, &first));
+    // SAFETY: the number was just given up.
+    let first = unsafe { OwnedFd::from_raw_fd(any(first.into_raw_fd())) };
+    black_box((Epoll::from(first), EventFd::from(second)));
+    // SAFETY: a number owns nothing.
+    let number = unsafe { RawFd::from_raw_fd(any(3)) };
+    black_box((number.as_raw_fd(), number.into_raw_fd()));
+}
+
+fn raw_calls() -> Result<(), Errno> {
+    let fd: RawFd = any(3);
+    let (mut buffer, mut bytes) = (Event::buffer::<8>(), [0_u8; 8]);
+    let mut event = any(Event::new(EventFlags::IN, EventData::new_u32(1)));
+    let (events, bytes) = (buffer.as_mut_ptr().cast(), bytes.as_mut_ptr());
+    black_box(raw::epoll_create(any(1))?);
+    black_box(raw::epoll_create1(any(0))?);
+    black_box(raw::eventfd2(any(0), any(0))?);
+    let timeout = Timespec::from(any(Duration::ZERO));
+    compare(timeout);
+    // SAFETY: this is never run; where it were, each pointer has room for what it says.
+    unsafe {
+        black_box(raw::epoll_ctl(fd, any(1), any(4), &mut event)?);
+        black_box(raw::epoll_wait(fd, events, 8, any(0))?);
+        black_box(raw::epoll_pwait(fd, events, 8, any(0), &SigSet::empty())?);
+        black_box(raw::epoll_pwait2(fd, events, 8, &timeout, &SigSet::empty())?);
+        black_box(raw::read(fd, bytes, 8)?);
+        black_box(raw::write(fd, bytes, 8)?);
+        black_box(raw::ioctl(fd, any(raw::EPIOCGPARAMS), bytes.cast())?);
+        black_box(raw::close(fd)?);
+    }
+    Ok(())
+}
+
+/// What `bitflags` gives each kind of flags.
+macro_rules! flags {
+    ($Flags:ident) => {
+        let (mut one, other) = (any($Flags::all()), any($Flags::from_bits_truncate(any(1))));
+        black_box(($Flags::default(), $Flags::empty(), $Flags::from_bits(any(1)), $Flags::from_bits_retain(any(1))));
+        black_box(($Flags::from_name(any("CLOEXEC")), one.bits(), one.is_empty(), one.is_all()));
+        black_box((
+            one.contains(other),
+            one.intersects(other),
+            one.union(other),
+            one.intersection(other),
+            one.symmetric_difference(other),
+            one.difference(other),
+            one.complement(),
+            one | other,
+            one & other,
+            one ^ other,
+            one - other,
+            !one,
+        ));
+        one.insert(other);
+        one.remove(other);
+        one.toggle(other);
+        one.set(other, any(true));
+        one |= other;
+        one &= other;
+        one ^= other;
+        one -= other;
+        one.extend([other]);
+        for (flag, (name, named)) in one.iter().zip(one.iter_names()) {
+            black_box((flag, name, named));
+        }
+        black_box(one.iter().collect::<$Flags>());
+        print!("{one:b} {one:o} {one:x} {one:X}");
+        compare(one);
+    };
+}
+
+fn values() {
+    let event = any(Event::new(EventFlags::IN, EventData::new_fd(1)));
+    black_box((event.flags(), event.data().u64(), event.data().u32(), event.data().fd(), event.data().ptr()));
+    black_box(EventData::new_ptr(any(core::ptr::null_mut())));
+    show((event, event.data()));
+    let mut signals = any(SigSet::default());
+    let _ = black_box((signals.insert(any(1)), signals.remove(any(1)), signals.contains(any(1))));
+    compare(signals);
+    compare(BusyPoll::default());
+    if let Some(errno) = Errno::from_raw(any(1)) {
+        black_box((errno.raw(), errno.name()));
+        compare(errno);
+        let error = FlushError { fd: any(1), errno };
+        compare(error);
+        print!("{errno} {error}");
+    }
+    flags!(EventFlags);
+    flags!(CreateFlags);
+    flags!(EventFdFlags);
+}
