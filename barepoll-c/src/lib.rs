@@ -31,6 +31,19 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     loop {}
 }
 
+// Without optimisation, or with overflow checks, some of `core` stays, and the prebuilt `core` needs std's `rust_eh_personality`. Only
+// what unwinds would call it, and nothing here does. It is hidden, so that no other library finds it, and weak, so that std's may stand
+// beside it.
+#[cfg(any(unoptimised, debug_assertions))]
+core::arch::global_asm!(
+    ".pushsection .rodata",
+    ".weak rust_eh_personality",
+    ".hidden rust_eh_personality",
+    "rust_eh_personality:",
+    ".byte 0",
+    ".popsection",
+);
+
 /// A call's answer as C has it. The kernel's counts and descriptors fit an `int`.
 #[inline]
 fn answer(result: Result<usize>) -> i32 {

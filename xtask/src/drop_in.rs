@@ -1,5 +1,6 @@
-//! `barepoll-c`, the C library's functions on barepoll: a list of checks in C, linked with it in each way; CPython's own tests and a
-//! Redis server under load, which find it by `LD_PRELOAD`. The library counts the calls that reach it.
+//! `barepoll-c`, the C library's functions on barepoll: a list of checks in C, linked with it in each way; what `pthread_cancel` does on
+//! an older glibc, a newer one and musl; CPython's own tests and a Redis server under load, which find it by `LD_PRELOAD`. The library
+//! counts the calls that reach it.
 
 use crate::cross;
 use crate::debian::{self, Cache, Package, Suite};
@@ -31,6 +32,15 @@ const FUNCTIONS: [&str; 9] = [
 
 /// What it may ask of libc: where `errno` is, and what the compiler calls for loops over bytes.
 const NEEDED: [&str; 6] = ["__errno_location", "memcpy", "memmove", "memset", "memcmp", "bcmp"];
+
+/// The name by which a program that is linked with it finds it.
+const SONAME: &str = "libbarepoll_c.so";
+
+/// Debian's suites, the glibc of each, and what its `pthread_cancel` does to a wait of barepoll's. barepoll-c's README says the same.
+const GLIBCS: [(Suite, &str, &str); 2] =
+    [(Suite("bookworm"), "2.36", "undisturbed"), (Suite("trixie"), "2.41", "interrupted")];
+/// The same of musl's.
+const ON_MUSL: &str = "interrupted";
 
 const SUITE: Suite = Suite("bookworm");
 const WARNINGS: [&str; 3] = ["-Wall", "-Wextra", "-Werror"];
@@ -77,15 +87,18 @@ fn all(cache: &Cache, at: impl Fn(&str)) -> Result<Vec<Row>, String> {
     let folder = folder.path();
 
     at("building");
-    let plain = Library::build(folder, "plain", &[])?;
-    let counting = Library::build(folder, "counting", &["--features", "count"])?;
-    let mut rows = vec![plain.symbols()?, header()?];
+    let plain = Library::build(folder, "plain", "release", &[])?;
+    let counting = Library::build(folder, "counting", "release", &["--features", "count"])?;
+    let unoptimised = Library::build(folder, "unoptimised", "dev", &[])?;
+    let mut rows = vec![plain.symbols()?, unoptimised.symbols()?, header()?];
     at("getting musl, CPython and Redis");
     let musl = cache.package(SUITE, debian::host(), "musl-dev")?;
     let python = cache.closure(SUITE, debian::host(), &["python3.11", "libpython3.11-testsuite"], &[])?;
     let redis = cache.closure(SUITE, debian::host(), &["redis-server", "redis-tools"], &["adduser", "lsb-base"])?;
     at("the checks in C");
-    rows.extend(checks_in_c(folder, &plain, &counting, &musl)?);
+    rows.extend(checks_in_c(folder, [&plain, &counting, &unoptimised], &musl)?);
+    at("pthread_cancel");
+    rows.extend(cancellation(folder, cache, &plain, &musl)?);
     for target in &std_emulated::TARGETS {
         at(&format!("the checks in C for {}", target.name));
         rows.push(checks_elsewhere(folder, cache, target)?);
@@ -106,13 +119,14 @@ struct Library {
 }
 
 impl Library {
-    fn build(folder: &Path, name: &'static str, features: &[&str]) -> Result<Self, String> {
+    fn build(folder: &Path, name: &'static str, profile: &str, features: &[&str]) -> Result<Self, String> {
         let target = root().join("target/drop-in").join(name);
         let mut build = cargo();
-        build.args(["build", "--release", "--locked", "-p", "barepoll-c", "--target-dir"]).arg(&target);
+        build.args(["build", "--profile", profile, "--locked", "-p", "barepoll-c", "--target-dir"]).arg(&target);
         run(build.args(features))?;
         let library = Self { name, folder: folder.join(name) };
-        let copy = |from: &Path, to: PathBuf| fs::copy(target.join("release").join(from), to);
+        let built = target.join(if profile == "dev" { "debug" } else { profile });
+        let copy = |from: &Path, to: PathBuf| fs::copy(built.join(from), to);
         fs::create_dir(&library.folder)
             .and_then(|()| copy(Path::new("libbarepoll_c.so"), library.shared()))
             .and_then(|_| copy(Path::new("libbarepoll_c.a"), library.archive()))
@@ -128,7 +142,7 @@ impl Library {
         self.folder.join("libbarepoll_c.a")
     }
 
-    /// It exports the functions, and asks for no more than it may.
+    /// It exports the functions, asks for no more than it may, and has its name.
     fn symbols(&self) -> Result<Row, String> {
         let listed = run(Command::new("readelf").args(["--dyn-syms", "--wide"]).arg(self.shared()))?;
         let (mut exported, mut missing) = (Vec::new(), Vec::new());
@@ -151,7 +165,11 @@ impl Library {
         if !missing.is_empty() {
             return Err(format!("it needs {} of somebody", missing.join(", ")));
         }
-        Ok(Row { what: "symbols of the shared library".into(), passed: 2, calls: None })
+        let dynamic = run(Command::new("readelf").args(["--dynamic", "--wide"]).arg(self.shared()))?;
+        if !dynamic.lines().any(|line| line.contains("(SONAME)") && line.contains(&format!("[{SONAME}]"))) {
+            return Err(format!("its SONAME is not {SONAME}:\n{dynamic}"));
+        }
+        Ok(Row { what: format!("symbols of the shared library, {}", self.name), passed: 3, calls: None })
     }
 }
 
@@ -211,18 +229,18 @@ fn header() -> Result<Row, String> {
     Ok(Row { what: "barepoll.h in C and C++".into(), passed, calls: None })
 }
 
-fn checks_in_c(folder: &Path, plain: &Library, counting: &Library, musl: &Package) -> Result<Vec<Row>, String> {
+fn checks_in_c(folder: &Path, libraries: [&Library; 3], musl: &Package) -> Result<Vec<Row>, String> {
     let without = compile(folder, "without", &[])?;
     let list =
         checks_passed(&run(Command::new(&without).arg("glibc"))?).map_err(|why| format!("glibc fails: {why}"))?;
     let mut rows = Vec::new();
-    for library in [plain, counting] {
+    for library in libraries {
         let rpath = format!("-Wl,-rpath,{}", library.folder.display());
         let ways = [
             ("LD_PRELOAD", without.clone()),
             ("linked", compile(folder, "shared", &[library.shared().as_os_str(), rpath.as_ref()])?),
             ("static", compile(folder, "static", &["-static".as_ref(), library.archive().as_os_str()])?),
-            ("static, with musl", compile_with_musl(folder, library, musl)?),
+            ("static, with musl", compile_with_musl(folder, "calls", library, musl)?),
         ];
         for (way, program) in ways {
             let what = format!("checks in C: {} library, {way}", library.name);
@@ -238,26 +256,69 @@ fn checks_in_c(folder: &Path, plain: &Library, counting: &Library, musl: &Packag
                 return Err(format!("{what}: {passed} checks, and {list} on glibc"));
             }
             let each = FUNCTIONS.map(|name| (name, 1));
-            let calls = if library.name == counting.name { Some(counter.at_least(&each)?) } else { None };
+            let calls = if library.name == "counting" { Some(counter.at_least(&each)?) } else { None };
             rows.push(Row { what, passed, calls });
         }
     }
     Ok(rows)
 }
 
-fn compile(folder: &Path, name: &str, with: &[&OsStr]) -> Result<PathBuf, String> {
-    compile_by(Command::new("cc"), folder, name, with)
+/// What `pthread_cancel` does to a thread that waits, on each C library: by its own functions, and by these.
+fn cancellation(folder: &Path, cache: &Cache, library: &Library, musl: &Package) -> Result<Vec<Row>, String> {
+    let program = compile_by(Command::new("cc"), folder, "cancel", "cancel", &[])?;
+    let mut commands = Vec::new();
+    for (suite, version, expected) in GLIBCS {
+        let libc = cache.package(suite, debian::host(), "libc6")?;
+        if !libc.version.starts_with(&format!("{version}-")) {
+            return Err(format!("the glibc of {} is {}, and the check is for {version}", suite.0, libc.version));
+        }
+        let libraries = libc.find("libc.so.6")?.parent().unwrap_or(&libc.dir).to_path_buf();
+        for (whose, expected) in [("glibc's own", "cancelled"), ("barepoll's", expected)] {
+            let mut command = Command::new(loader(&libraries)?);
+            command.arg("--library-path").arg(&libraries);
+            if whose == "barepoll's" {
+                command.arg("--preload").arg(library.shared());
+            }
+            command.arg(&program);
+            commands.push((format!("pthread_cancel of glibc {version}, {whose} wait"), command, expected));
+        }
+    }
+    let with_musl = compile_with_musl(folder, "cancel", library, musl)?;
+    commands.push(("pthread_cancel of musl, barepoll's wait".into(), Command::new(with_musl), ON_MUSL));
+    let run = |(what, mut command, expected): (String, Command, &str)| {
+        let output = run_within(command.arg(expected), LIMIT)?;
+        let passed = checks_passed(&output).map_err(|why| format!("{what}: {why}"))?;
+        Ok(Row { what: format!("{what} is {expected}"), passed, calls: None })
+    };
+    commands.into_iter().map(run).collect()
 }
 
-fn compile_by(mut cc: Command, folder: &Path, name: &str, with: &[&OsStr]) -> Result<PathBuf, String> {
+/// A glibc's program loader, in the folder of its libraries.
+fn loader(libraries: &Path) -> Result<PathBuf, String> {
+    let is_loader = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("ld-linux") || name.starts_with("ld64.so")
+    };
+    let files = fs::read_dir(libraries).map_err(|error| format!("cannot read {}: {error}", libraries.display()))?;
+    let found = files.flatten().map(|file| file.path()).find(is_loader);
+    found.ok_or_else(|| format!("there is no program loader in {}", libraries.display()))
+}
+
+fn compile(folder: &Path, name: &str, with: &[&OsStr]) -> Result<PathBuf, String> {
+    compile_by(Command::new("cc"), folder, "calls", name, with)
+}
+
+/// Compiles a file of `tests/` into a program with this name.
+fn compile_by(mut cc: Command, folder: &Path, source: &str, name: &str, with: &[&OsStr]) -> Result<PathBuf, String> {
     let program = folder.join(name);
-    cc.args(["-std=gnu11", "-O1", "-pthread", "-I"]).args([package("include"), package("tests/calls.c")]);
+    let source = package("tests").join(source).with_extension("c");
+    cc.args(["-std=gnu11", "-O1", "-pthread", "-I"]).args([package("include"), source]);
     run(cc.args(WARNINGS).args(with).arg("-o").arg(&program))?;
     Ok(program)
 }
 
 /// A static program, with nothing of glibc's: musl has no `epoll_pwait2`, so that only the library's can be in it.
-fn compile_with_musl(folder: &Path, library: &Library, musl: &Package) -> Result<PathBuf, String> {
+fn compile_with_musl(folder: &Path, source: &str, library: &Library, musl: &Package) -> Result<PathBuf, String> {
     let libc = musl.find("libc.a")?;
     let parts = libc.parent().unwrap_or(&musl.dir);
     let headers = musl.dir.join("usr/include").join(parts.file_name().unwrap_or_default());
@@ -265,7 +326,8 @@ fn compile_with_musl(folder: &Path, library: &Library, musl: &Package) -> Result
     with.push(headers.into());
     with.extend(["crt1.o", "crti.o"].map(|part| parts.join(part).into()));
     with.extend([library.archive().into(), libc.clone().into(), "-lgcc".into(), parts.join("crtn.o").into()]);
-    compile(folder, "musl", &with.iter().map(OsString::as_os_str).collect::<Vec<_>>())
+    let with: Vec<_> = with.iter().map(OsString::as_os_str).collect();
+    compile_by(Command::new("cc"), folder, source, &format!("{source}-musl"), &with)
 }
 
 /// The checks as a static program for another machine, with its glibc.
@@ -283,7 +345,7 @@ fn checks_elsewhere(folder: &Path, cache: &Cache, target: &std_emulated::Target)
         if *wide {
             gcc.args(["-D_TIME_BITS=64", "-D_FILE_OFFSET_BITS=64"]);
         }
-        let program = compile_by(gcc, folder, target.name, &["-static".as_ref(), archive.as_os_str()])?;
+        let program = compile_by(gcc, folder, "calls", target.name, &["-static".as_ref(), archive.as_os_str()])?;
         let mut command = Command::new(if native { program.clone() } else { std_emulated::emulator(cache, target)? });
         if !native {
             command.arg(&program);
