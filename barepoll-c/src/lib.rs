@@ -34,7 +34,7 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 // Without optimisation, or with overflow checks, some of `core` stays, and the prebuilt `core` needs std's `rust_eh_personality`. Only
 // what unwinds would call it, and nothing here does. It is hidden, so that no other library finds it, and weak, so that std's may stand
 // beside it.
-#[cfg(any(unoptimised, debug_assertions))]
+#[cfg(all(panic = "abort", any(unoptimised, debug_assertions)))]
 core::arch::global_asm!(
     ".pushsection .rodata",
     ".weak rust_eh_personality",

@@ -89,8 +89,9 @@ fn all(cache: &Cache, at: impl Fn(&str)) -> Result<Vec<Row>, String> {
     at("building");
     let plain = Library::build(folder, "plain", "release", &[])?;
     let counting = Library::build(folder, "counting", "release", &["--features", "count"])?;
-    let unoptimised = Library::build(folder, "unoptimised", "dev", &[])?;
-    let mut rows = vec![plain.symbols()?, unoptimised.symbols()?, header()?];
+    let unoptimised = Library::build(folder, "unoptimised", "dev", &["--config", "profile.dev.panic='abort'"])?;
+    let with_std = Library::build(folder, "dev", "dev", &[])?;
+    let mut rows = vec![plain.symbols()?, unoptimised.symbols()?, with_std.loads()?, header()?];
     at("getting musl, CPython and Redis");
     let musl = cache.package(SUITE, debian::host(), "musl-dev")?;
     let python = cache.closure(SUITE, debian::host(), &["python3.11", "libpython3.11-testsuite"], &[])?;
@@ -119,11 +120,11 @@ struct Library {
 }
 
 impl Library {
-    fn build(folder: &Path, name: &'static str, profile: &str, features: &[&str]) -> Result<Self, String> {
+    fn build(folder: &Path, name: &'static str, profile: &str, arguments: &[&str]) -> Result<Self, String> {
         let target = root().join("target/drop-in").join(name);
         let mut build = cargo();
         build.args(["build", "--profile", profile, "--locked", "-p", "barepoll-c", "--target-dir"]).arg(&target);
-        run(build.args(features))?;
+        run(build.args(arguments))?;
         let library = Self { name, folder: folder.join(name) };
         let built = target.join(if profile == "dev" { "debug" } else { profile });
         let copy = |from: &Path, to: PathBuf| fs::copy(built.join(from), to);
@@ -170,6 +171,18 @@ impl Library {
             return Err(format!("its SONAME is not {SONAME}:\n{dynamic}"));
         }
         Ok(Row { what: format!("symbols of the shared library, {}", self.name), passed: 3, calls: None })
+    }
+
+    /// It is loaded, and each symbol that it needs is found. In a profile that unwinds it has std in it, and so needs more than others.
+    fn loads(&self) -> Result<Row, String> {
+        let mut program = Command::new("true");
+        program.env("LD_PRELOAD", self.shared()).env("LD_BIND_NOW", "1");
+        // Where one is missing, the program does not begin; where the library is, ld.so says so and goes on.
+        match run(&mut program)? {
+            said if said.is_empty() => {}
+            said => return Err(format!("it cannot be loaded: {said}")),
+        }
+        Ok(Row { what: format!("the shared library is loaded, {}", self.name), passed: 1, calls: None })
     }
 }
 
