@@ -56,6 +56,8 @@
 //! - Rust 1.63 (loongarch64: 1.72, s390x: 1.84, powerpc: 1.95, as `asm!` came there; nightly for mips, sparc, m68k, hexagon,
 //!   csky).
 //! - Any Linux since 2.6.27; what is newer says so, and what is missing is an error or a documented fallback.
+//! - LLVM's register allocation between functions (`-Cllvm-args=-enable-ipra`) is not supported on aarch64, MIPS and SPARC: their
+//!   kernels destroy registers that `asm!` cannot name.
 //!
 //! # Where things are
 //!
