@@ -269,10 +269,10 @@ pub fn count(answer: Result<&mut [Event], Errno>) -> Result<usize, Errno> {
     answer.map(|events| events.len())
 }
 
-/// A time that nothing here takes, be the machine ever so slow.
-pub const LONG: Duration = Duration::from_secs(20);
+/// A time that nothing here takes, be the machine ever so slow. Only a hang meets it.
+pub const LONG: Duration = Duration::from_secs(60);
 
-/// Later than this is too late for what takes milliseconds. An emulator with other work to do is slow.
+/// Later than this is too late for what takes milliseconds.
 pub const LATE: Duration = Duration::from_secs(8);
 
 /// Runs this, and gives how long it took, by the host's clock, and what it gave.
@@ -282,16 +282,43 @@ pub fn timed<T>(host: &mut dyn Host, run: impl FnOnce() -> T) -> (Duration, T) {
     (host.now().saturating_sub(start), given)
 }
 
+/// This wait finds nothing, and is never early. A busy machine may make it late, but a wrong timeout is late each time.
+pub fn lasts(host: &mut dyn Host, timeout: Duration, wait: &mut dyn FnMut() -> Result<usize, Errno>) -> Outcome {
+    let mut least = Duration::MAX;
+    for _ in 0..3 {
+        let (took, answer) = timed(host, &mut *wait);
+        ensure_eq!(answer, Ok(0));
+        ensure!(took >= timeout);
+        least = least.min(took);
+    }
+    ensure!(least < LATE);
+    Ok(())
+}
+
+/// Does this again and again until it is true. What it needs comes sooner or later, and [`LONG`] is the bound.
+#[track_caller]
+pub fn until(host: &mut dyn Host, attempt: &mut dyn FnMut(&mut dyn Host) -> Result<bool, Failure>) -> Outcome {
+    let start = host.now();
+    while !attempt(host)? {
+        if host.now() - start > LONG {
+            return Err(Failure::new(format_args!("it never came to what the check needs")));
+        }
+    }
+    Ok(())
+}
+
 /// Sends the signal every 20 ms until `done` is written: one alone could come before the wait that it is to interrupt.
-pub fn pester(other: &dyn Other, signal: i32, done: &EventFd) {
-    const MOST: u32 = 500;
-    for _ in 0..MOST {
-        other.sleep(Duration::from_millis(20));
+/// Gives up after more than [`LONG`], and writes `gave_up`: what goes on until then would never end.
+pub fn pester(other: &dyn Other, signal: i32, done: &EventFd, gave_up: &EventFd) {
+    const PAUSE: Duration = Duration::from_millis(20);
+    for _ in 0..2 * LONG.as_millis() / PAUSE.as_millis() {
+        other.sleep(PAUSE);
         if done.read().is_ok() {
             return;
         }
         other.signal(signal);
     }
+    let _ = gave_up.write(1);
 }
 
 /// Runs `each` so many times beside `here`, all at the same time, and tells each its number.
@@ -311,7 +338,7 @@ pub fn crowd(
 pub fn gather(counter: &EventFd, expected: u64) -> Result<u64, Errno> {
     let epoll = watching(counter, EventFlags::IN)?;
     let mut sum = 0;
-    while sum < expected && count(epoll.wait_uninterrupted(&mut Event::buffer::<1>(), Some(LATE)))? == 1 {
+    while sum < expected && count(epoll.wait_uninterrupted(&mut Event::buffer::<1>(), Some(LONG)))? == 1 {
         sum += counter.read()?;
     }
     Ok(sum)

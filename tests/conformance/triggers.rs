@@ -24,6 +24,9 @@ fn write_one(fd: &OwnedFd) -> Result<usize, Errno> {
 /// The data of what tells a waiter to wait no longer.
 const STOP: u64 = 99;
 
+/// Those who have said that they wait are given this time to really do so.
+const SETTLE: Duration = Duration::from_millis(15);
+
 /// What came of one write that several epolls watched.
 struct Awakened {
     /// How many woke.
@@ -33,11 +36,12 @@ struct Awakened {
 }
 
 /// Makes an epoll for each of so many waiters, all of which watch one counter with this interest, writes to that once they
-/// wait, and goes on until so many woke for sure, and nobody else for a while.
+/// have had so much time to begin their wait, and goes on until so many woke for sure, and nobody else for a while.
 fn awakened<const WAITERS: usize>(
     host: &mut dyn Host,
     interest: EventFlags,
     sure: u64,
+    settle: Duration,
 ) -> Result<Awakened, super::Failure> {
     let (eventfd, stop) = (counter(0)?, counter(0)?);
     let (arrived, progress, woke, read) = (counter(0)?, counter(0)?, counter(0)?, counter(0)?);
@@ -64,7 +68,7 @@ fn awakened<const WAITERS: usize>(
     };
     crowd(host, WAITERS, &each, &mut |host| {
         gather(&arrived, WAITERS as u64)?;
-        pause(host, Duration::from_millis(15))?;
+        pause(host, settle)?;
         eventfd.write(1)?;
         gather(&progress, sure)?;
         if sure < WAITERS as u64 {
@@ -77,14 +81,15 @@ fn awakened<const WAITERS: usize>(
 
 /// One write wakes at least one of so many exclusive epolls, and not all.
 fn some_wake<const WAITERS: usize>(host: &mut dyn Host, interest: EventFlags) -> Outcome {
-    // Who comes late to its wait takes no part, and another wakes for it: a slow machine gets several attempts.
-    let mut woke = 0;
-    for _ in 0..10 {
-        woke = awakened::<WAITERS>(host, interest, 1)?.woke;
+    // Who comes late to its wait takes no part, and another wakes for it: a slow machine gets more time with each attempt.
+    let (mut woke, mut settle) = (0, SETTLE);
+    while settle < LONG {
+        woke = awakened::<WAITERS>(host, interest, 1, settle)?.woke;
         ensure!(woke >= 1);
         if woke < WAITERS as u64 {
             return Ok(());
         }
+        settle *= 2;
     }
     ensure_eq!(woke, 1);
     Ok(())
@@ -291,8 +296,8 @@ checks! {
     }
 
     fn both_of_two_epolls_wake_for_one_write(host) {
-        ensure_eq!(awakened::<2>(host, IN, 2)?.woke, 2);
-        ensure_eq!(awakened::<2>(host, IN | ET, 2)?.woke, 2);
+        ensure_eq!(awakened::<2>(host, IN, 2, SETTLE)?.woke, 2);
+        ensure_eq!(awakened::<2>(host, IN | ET, 2, SETTLE)?.woke, 2);
     }
 
     fn one_of_two_exclusive_epolls_wakes_for_one_write(host) {
@@ -301,7 +306,7 @@ checks! {
 
     fn one_write_wakes_all_of_four_epolls_and_one_of_them_reads_it(host) {
         for interest in [IN, IN | ET] {
-            let Awakened { woke, read } = awakened::<4>(host, interest, 4)?;
+            let Awakened { woke, read } = awakened::<4>(host, interest, 4, SETTLE)?;
             ensure_eq!((woke, read), (4, 1));
         }
     }

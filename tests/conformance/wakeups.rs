@@ -181,8 +181,8 @@ impl Two<'_> {
         if !got(outlook.wait(&mut buffer, Some(LONG)))? {
             return Ok(false);
         }
-        // Zero would do, but for somebody who is just taking the event out and putting it back.
-        got(epoll.wait(&mut buffer[..self.room], Some(Duration::from_millis(10))))
+        // Not zero: somebody may be just taking the event out and putting it back. Who gets none is told to stop.
+        got(epoll.wait(&mut buffer[..self.room], Some(LONG)))
     }
 
     /// Who of the two gets an event of what happens. At least `sure` of them do, and are waited for; a second `at` that is not

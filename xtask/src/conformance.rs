@@ -84,6 +84,28 @@ impl Run {
         }
     }
 
+    /// Both of two runs of one program: a check passed where it did in both.
+    pub fn and(mut self, other: Self) -> Self {
+        let mut others = other.checks.into_iter();
+        for check in &mut self.checks {
+            match others.next() {
+                Some(other) if other.name == check.name => {
+                    // A failure that nobody is known to be to blame for is the worst.
+                    if check.failure.is_none() || other.failure.is_some() && other.known.is_none() {
+                        *check = other;
+                    }
+                }
+                other => {
+                    let name = other.map_or("nothing".into(), |other| other.name);
+                    check.failure = Some(format!("another run had {name} in its place"));
+                }
+            }
+        }
+        self.checks.extend(others);
+        self.seconds += other.seconds;
+        self
+    }
+
     pub fn passed(&self) -> usize {
         self.checks.iter().filter(|check| check.failure.is_none()).count()
     }

@@ -6,8 +6,12 @@ use crate::debian::{Cache, Suite};
 use crate::progress::{Job, Progress};
 use crate::shell::run_within;
 use crate::targets::Target;
+use clap::Args;
+use std::hint::spin_loop;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -63,7 +67,8 @@ impl Emulator {
 /// What a target came to: its runs, one an emulator, or why there is none.
 pub type Answer = Result<Vec<Run>, String>;
 
-const LIMIT: Duration = Duration::from_secs(120);
+/// A run takes ten seconds. Only a hang takes this long, whatever else the machine does.
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// Where these versions of qemu are not a kernel. Nothing here excuses a real one.
 const KNOWN: &[Known] = &[
@@ -109,6 +114,36 @@ const fn lost_seconds(check: &'static str) -> Known {
     Known { machine: "big, 32 bits", ..wrong_timespec(check) }
 }
 
+/// How often each program runs, and what else the machine does meanwhile.
+#[derive(Args)]
+pub struct Doubts {
+    /// Run each target so many times under each emulator
+    #[arg(long, value_name = "TIMES", default_value = "1", conflicts_with_all = ["kernels", "kernel", "list"])]
+    repeat: NonZeroUsize,
+    /// Keep the machine busy meanwhile, by so many loops that do nothing
+    #[arg(long, value_name = "LOOPS", conflicts_with_all = ["kernels", "kernel", "list"])]
+    busy: Option<NonZeroUsize>,
+}
+
+impl Doubts {
+    /// Runs this with the busy loops beside it.
+    fn beside<T>(&self, run: impl FnOnce() -> T) -> T {
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            for _ in 0..self.busy.map_or(0, NonZeroUsize::get) {
+                scope.spawn(|| {
+                    while !is_over.load(Relaxed) {
+                        spin_loop();
+                    }
+                });
+            }
+            let given = run();
+            is_over.store(true, Relaxed);
+            given
+        })
+    }
+}
+
 /// The emulators, unpacked: of every target, two of them [serve](Emulator::serves) it.
 pub fn emulators(cache: &Cache) -> Result<Vec<Emulator>, String> {
     Ok(vec![
@@ -134,6 +169,17 @@ pub fn run_all(
     cache: &Cache,
     emulators: &[Emulator],
     targets: &[&'static Target],
+    doubts: &Doubts,
+) -> Vec<(&'static Target, Answer)> {
+    doubts.beside(|| each(progress, cache, emulators, targets, doubts.repeat.get()))
+}
+
+fn each(
+    progress: &Progress,
+    cache: &Cache,
+    emulators: &[Emulator],
+    targets: &[&'static Target],
+    repeat: usize,
 ) -> Vec<(&'static Target, Answer)> {
     let (send, receive) = sync_channel::<(&'static Target, Job, Result<PathBuf, String>)>(targets.len().max(1));
     thread::scope(|scope| {
@@ -152,7 +198,7 @@ pub fn run_all(
             .into_iter()
             .map(|(target, job, built)| {
                 let answer = scope.spawn(move || {
-                    let answer = run_one(target, &job, built, emulators);
+                    let answer = run_one(target, &job, built, emulators, repeat);
                     let summaries = |runs: &Vec<Run>| runs.iter().map(Run::summary).collect::<Vec<_>>().join(" / ");
                     job.done(&answer.as_ref().map_or("FAILED".into(), summaries));
                     answer
@@ -165,7 +211,13 @@ pub fn run_all(
     })
 }
 
-fn run_one(target: &Target, job: &Job, built: Result<PathBuf, String>, emulators: &[Emulator]) -> Answer {
+fn run_one(
+    target: &Target,
+    job: &Job,
+    built: Result<PathBuf, String>,
+    emulators: &[Emulator],
+    repeat: usize,
+) -> Answer {
     let program = built?;
     if target.emulator.is_empty() || !target.runs() {
         return Ok(Vec::new());
@@ -177,11 +229,12 @@ fn run_one(target: &Target, job: &Job, built: Result<PathBuf, String>, emulators
             .filter(|version| version.serves(target))
             .map(|version| {
                 let mut command = version.command(target, &program);
-                scope.spawn(move || {
+                let mut run = move || {
                     let start = Instant::now();
                     let output = run_within(&mut command, LIMIT)?;
                     Run::read(target.name, &version.name, &output, start.elapsed().as_secs_f32(), KNOWN)
-                })
+                };
+                scope.spawn(move || (1..repeat).try_fold(run()?, |runs, _| Ok(runs.and(run()?))))
             })
             .collect();
         each.into_iter().map(|run| run.join().map_err(|_| "the thread that ran it panicked".to_string())?).collect()

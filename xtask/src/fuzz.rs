@@ -115,7 +115,7 @@ fn fuzz(cache: &Cache, name: &str, minutes: f64) -> Result<Outcome, String> {
     let mut cargo = CARGO_FUZZ.cargo(cache)?;
     cargo.args(["fuzz", "run"]).args(HOW).arg(name).arg(&corpus).arg(kept(name));
     cargo.args(["--", LONGEST, "-print_final_stats=1"]).arg(format!("-max_total_time={seconds}"));
-    let output = run_within(&mut cargo, Duration::from_secs(seconds + 120))?;
+    let output = run_within(&mut cargo, Duration::from_secs(seconds + 600))?;
     let runs =
         output.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:")?.trim().parse().ok());
     let is_over = output.lines().any(|line| line.starts_with("Done "));

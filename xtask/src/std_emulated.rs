@@ -53,7 +53,7 @@ impl Target {
 const FILES: [&str; 6] = ["native", "layout", "oracles", "properties", "interest_set", "shown"];
 
 /// The seconds that a test program may take: what waits for a descriptor might wait for ever.
-const LIMIT: u32 = 300;
+const LIMIT: u32 = 1200;
 
 /// `cargo xtask std`
 pub fn run_alone() -> Result<(), String> {

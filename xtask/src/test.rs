@@ -31,6 +31,8 @@ pub struct Options {
     /// Only these kernels, as `arm64-5.10`; the start of a name will do; may be given again
     #[arg(long, value_name = "NAME", conflicts_with_all = ["quick", "target"])]
     kernel: Vec<String>,
+    #[command(flatten)]
+    doubts: emulated::Doubts,
     /// Print the targets, and run nothing
     #[arg(long, conflicts_with_all = ["target", "kernels", "kernel", "quick"])]
     list: bool,
@@ -72,7 +74,7 @@ pub fn run(options: &Options) -> Result<(), String> {
         Ok((cache, emulators)) => {
             if !only_kernels {
                 let start = Instant::now();
-                let answers = emulated::run_all(&progress, &cache, &emulators, &targets);
+                let answers = emulated::run_all(&progress, &cache, &emulators, &targets, &options.doubts);
                 summary.emulated(&emulators, answers, start);
             }
             if everything {
