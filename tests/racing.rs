@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use std::{array, thread};
 
+/// At least so long; and longer until each of those who look has seen something.
 const TIME: Duration = Duration::from_secs(1);
 /// What is not seen for so long was overlooked.
-const OVERLOOKED: Duration = Duration::from_secs(20);
+const OVERLOOKED: Duration = Duration::from_secs(60);
 const SOURCES: usize = 8;
 const IN: EventFlags = EventFlags::IN;
 const INTERESTS: [EventFlags; 3] = [IN, IN.union(EventFlags::ET), IN.union(EventFlags::ONESHOT)];
@@ -24,10 +25,14 @@ struct Source {
 }
 
 /// Adds, modifies and deletes what is always ready. Some generations are left until they are seen, and others ended at once.
-fn change(epoll: &Epoll, sources: &[Source; SOURCES]) {
+fn change(epoll: &Epoll, sources: &[Source; SOURCES], has_enough: impl Fn() -> bool) {
     let eventfds = [(); SOURCES].map(|()| EventFd::new(1, EventFdFlags::CLOEXEC).expect("an eventfd"));
     let (start, mut registered) = (Instant::now(), [None; SOURCES]);
-    for generation in (SOURCES..).take_while(|_| start.elapsed() < TIME) {
+    let goes_on = |_: &usize| {
+        let took = start.elapsed();
+        took < TIME || took < OVERLOOKED && !has_enough()
+    };
+    for generation in (SOURCES..).take_while(goes_on) {
         let place = generation % SOURCES;
         let (eventfd, Source { ended, seen }) = (&eventfds[place], &sources[place]);
         let (data, interest) = (EventData::new_u64(generation as u64), INTERESTS[generation % 7 % 3]);
@@ -51,9 +56,9 @@ fn change(epoll: &Epoll, sources: &[Source; SOURCES]) {
     }
 }
 
-/// Waits as long as somebody changes what is watched, and gives how many events came.
-fn look(epoll: &Epoll, sources: &[Source; SOURCES], is_over: impl Fn() -> bool) -> usize {
-    let (mut buffer, mut events) = (Event::buffer::<2>(), 0);
+/// Waits as long as somebody changes what is watched, and counts the events that come.
+fn look(epoll: &Epoll, sources: &[Source; SOURCES], events: &AtomicUsize, is_over: impl Fn() -> bool) {
+    let mut buffer = Event::buffer::<2>();
     while !is_over() {
         let ended: [usize; SOURCES] = array::from_fn(|place| sources[place].ended.load(Ordering::Acquire));
         for event in epoll.wait(&mut buffer, Some(Duration::from_millis(1))).expect("a wait") {
@@ -61,22 +66,25 @@ fn look(epoll: &Epoll, sources: &[Source; SOURCES], is_over: impl Fn() -> bool) 
             let place = generation % SOURCES;
             assert!(generation > ended[place], "{generation} came, though {} had ended before the wait", ended[place]);
             sources[place].seen.fetch_max(generation, Ordering::Release);
-            events += 1;
+            events.fetch_add(1, Ordering::Relaxed);
         }
         thread::yield_now(); // two that never pause keep the kernel's lock from the one that changes
     }
-    events
 }
 
 #[test]
 fn each_ready_registration_is_seen_and_none_in_a_wait_that_began_after_its_end() {
-    let (epoll, sources) = (Epoll::new().unwrap(), Default::default());
+    let (epoll, sources, counts) = (Epoll::new().unwrap(), Default::default(), [const { AtomicUsize::new(0) }; 2]);
+    let have_seen = || counts.iter().all(|events| events.load(Ordering::Relaxed) > 0);
     thread::scope(|scope| {
-        let changing = scope.spawn(|| change(&epoll, &sources));
+        let changing = scope.spawn(|| change(&epoll, &sources, have_seen));
         thread::scope(|scope| {
-            let looking = [(); 2].map(|()| scope.spawn(|| look(&epoll, &sources, || changing.is_finished())));
-            let events = looking.map(|thread| thread.join().expect("no panic"));
-            assert!(events.iter().all(|events| *events > 0), "{events:?}");
+            let looking = counts.each_ref().map(|events| {
+                let (epoll, sources, changing) = (&epoll, &sources, &changing);
+                scope.spawn(move || look(epoll, sources, events, || changing.is_finished()))
+            });
+            looking.into_iter().for_each(|thread| thread.join().expect("no panic"));
+            assert!(have_seen(), "{counts:?}");
         });
         changing.join().expect("no panic");
     });

@@ -15,7 +15,7 @@ const IN: EventFlags = EventFlags::IN;
 const MS: Duration = Duration::from_millis(1);
 /// Long enough to see that a wait goes on.
 const WHILE: Duration = Duration::from_millis(30);
-const LONG: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_secs(120);
 
 pub fn checks() -> Vec<Check> {
     crate::checks![
@@ -105,12 +105,13 @@ fn this_thread() -> libc::pid_t {
     unsafe { libc::gettid() }
 }
 
-/// Returns once a thread is inside a call that takes a descriptor's place in the kernel: one of the waits, or a read.
+/// Returns once a thread is inside a call that takes a descriptor's place in the kernel: one of the waits, or a read. Or once it
+/// has ended.
 fn until_it_waits(thread: libc::pid_t) {
     let calls = [SYS_WAIT, libc::SYS_epoll_pwait2, libc::SYS_epoll_pwait, libc::SYS_read].map(|call| call.to_string());
     loop {
         // "running", or the number of the call that the thread sleeps in, and its arguments.
-        let text = fs::read_to_string(format!("/proc/self/task/{thread}/syscall")).expect("/proc");
+        let Ok(text) = fs::read_to_string(format!("/proc/self/task/{thread}/syscall")) else { return };
         let number = text.split_whitespace().next().unwrap_or_default();
         if calls.iter().any(|call| call == number) {
             return;
@@ -145,7 +146,7 @@ fn a_watched_descriptor_that_is_closed_during_a_wait_is_forgotten_and_the_wait_g
         later.write(1).expect("written");
     });
     assert_eq!(answer, Ok(vec![2]));
-    assert!(took >= WHILE && took < LONG);
+    assert!(took >= WHILE);
 }
 
 fn a_watched_descriptor_with_a_duplicate_is_reported_under_a_number_that_is_closed() {
@@ -174,18 +175,28 @@ fn an_epoll_that_is_closed_during_a_wait_ends_it_with_the_next_event_all_the_sam
         eventfd.write(1).expect("written");
     });
     assert_eq!(answer, Ok(vec![1]));
-    assert!(took >= WHILE && took < LONG);
+    assert!(took >= WHILE);
     assert_eq!(epoll.wait(&mut Event::buffer::<1>(), None).map(drop), Err(Errno::EBADF));
     std::mem::forget(epoll);
 }
 
 fn an_epoll_that_is_closed_during_a_wait_ends_it_with_its_timeout_all_the_same() {
-    for timeout in [1000 * MS, 1000 * MS + Duration::from_nanos(1)] {
-        let (epoll, _eventfd) = watching();
-        let (answer, took) = wait(&epoll, timeout, || close(epoll.as_raw_fd()));
-        assert_eq!(answer, Ok(vec![]));
-        assert!(took >= timeout);
-        std::mem::forget(epoll);
+    for fine in [Duration::ZERO, Duration::from_nanos(1)] {
+        // A busy machine may come to close it when that is over: then there is more time.
+        let was_closed_meanwhile = (0..6).any(|attempt| {
+            let timeout = (500 << attempt) * MS + fine;
+            let (epoll, _eventfd) = watching();
+            let (start, mut closed) = (Instant::now(), Duration::MAX);
+            let (answer, took) = wait(&epoll, timeout, || {
+                close(epoll.as_raw_fd());
+                closed = start.elapsed();
+            });
+            assert_eq!(answer, Ok(vec![]));
+            assert!(took >= timeout);
+            std::mem::forget(epoll);
+            closed < timeout // which began later
+        });
+        assert!(was_closed_meanwhile);
     }
 }
 

@@ -22,10 +22,10 @@ pub fn checks() -> Vec<Check> {
     ]
 }
 
-/// The data of what is ready within a second, or of nothing.
+/// The data of what is ready, or of nothing where that is not ready within a minute.
 fn ready(epoll: &Epoll) -> Vec<u64> {
     let mut buffer = Event::buffer::<8>();
-    let events = epoll.wait(&mut buffer, Some(Duration::from_secs(1))).expect("a wait");
+    let events = epoll.wait(&mut buffer, Some(Duration::from_secs(60))).expect("a wait");
     let mut data: Vec<u64> = events.iter().map(|event| event.data().u64()).collect();
     data.sort_unstable();
     data
@@ -127,14 +127,16 @@ pub fn is_another_program() -> bool {
 }
 
 fn a_process_that_is_stopped_and_goes_on_interrupts_a_wait_without_any_handler() {
-    const SHELL: &str = "for time in 1 2 3 4 5 6 7 8 9 10; do sleep 0.1; kill -STOP $0; sleep 0.1; kill -CONT $0; done";
-    let (epoll, mut buffer) = (Epoll::new().expect("an epoll"), Event::buffer::<1>());
-    let mut shell =
-        Command::new("sh").args(["-c", SHELL, &std::process::id().to_string()]).spawn().expect("there is a shell");
-    assert_eq!(epoll.wait(&mut buffer, Some(Duration::from_secs(20))).map(|events| events.len()), Err(Errno::EINTR));
+    // As long as this process has that descriptor; and what the shell has stopped goes on.
+    const SHELL: &str = "while [ -h /proc/$0/fd/$1 ]; do sleep 0.1; kill -STOP $0; sleep 0.1; kill -CONT $0; done";
+    let (epoll, mut buffer, goes_on) = (Epoll::new().expect("an epoll"), Event::buffer::<1>(), counter(0));
+    let names = [std::process::id().to_string(), goes_on.as_raw_fd().to_string()];
+    let mut shell = Command::new("sh").args(["-c", SHELL]).args(names).spawn().expect("there is a shell");
+    assert_eq!(epoll.wait(&mut buffer, Some(Duration::from_secs(120))).map(|events| events.len()), Err(Errno::EINTR));
     let (start, timeout) = (Instant::now(), Duration::from_millis(700));
     assert!(epoll.wait_uninterrupted(&mut buffer, Some(timeout)).expect("no error").is_empty());
     assert!(start.elapsed() >= timeout);
+    drop(goes_on);
     assert!(shell.wait().expect("it ends").success());
 }
 

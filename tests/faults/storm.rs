@@ -2,10 +2,15 @@
 //!
 //! Some threads wait again and again, each with 10,000 signals a second of its own; as many beside them, in the same run,
 //! wait undisturbed. `BAREPOLL_STORM_SECONDS` says how long; the waits of all threads add up.
+//!
+//! That no wait is early, and that each ends though signals go on, is asked of every run. How late they are, the scheduler decides too: that is
+//! asked of a long run alone, which somebody makes on a machine with nothing else to do. `missing.rs` shows what cannot depend on it:
+//! how much time is asked for after each interruption.
 
 use crate::{child, figures, Check};
 use barepoll::{Epoll, Event};
 use serde_json::json;
+use std::cell::Cell;
 use std::mem::zeroed;
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -23,24 +28,15 @@ const MS: Duration = Duration::from_millis(1);
 /// 10,000 a second.
 const INTERVAL: Duration = Duration::from_micros(100);
 
-/// What is asked of a run: little of a short one, which shares the machine with whatever else is tested.
-struct Asked {
-    /// So many signals a second and thread are a storm. A timer's next one waits until the last was caught, so that a thread without a
-    /// processor gets fewer.
-    signals: f64,
-    /// For how many of [`PERCENTS`] a disturbed wait may be later than an undisturbed one by no more than the bound.
-    percents: usize,
-}
-
-impl Asked {
-    const fn of(seconds: u32) -> Self {
-        if seconds < 60 {
-            Self { signals: 250.0, percents: 3 }
-        } else {
-            Self { signals: 9000.0, percents: 4 }
-        }
-    }
-}
+/// A disturbed thread goes on until it has caught so many.
+const LEAST: u64 = 1000;
+/// A run is long from so many seconds on.
+const MINUTE: u32 = 60;
+/// So many signals a second and thread are a storm, in a long run. A timer's next one waits until the last was caught, so that a thread
+/// without a processor gets fewer.
+const STORM: f64 = 9000.0;
+/// For how many of [`PERCENTS`] a disturbed wait of a long run may be later than an undisturbed one by no more than the bound.
+const PUNCTUAL: usize = 4;
 
 /// What is said of how late waits are. The last is the scheduler's: a wait whose thread gets no processor is late by as much as that takes,
 /// disturbed or not.
@@ -49,8 +45,14 @@ const PERCENTS: [usize; 5] = [25, 50, 75, 99, 100];
 /// Signals that were caught.
 static CAUGHT: AtomicU64 = AtomicU64::new(0);
 
+thread_local! {
+    /// Those of them that this thread caught.
+    static MINE: Cell<u64> = const { Cell::new(0) };
+}
+
 extern "C" fn count(_signal: i32) {
     CAUGHT.fetch_add(1, Relaxed);
+    MINE.with(|mine| mine.set(mine.get() + 1));
 }
 
 /// How many signals were caught.
@@ -127,8 +129,8 @@ impl Waits {
     }
 }
 
-/// Waits of many lengths, one after the other, none of them early.
-fn waits(until: Instant, is_fine: bool) -> Waits {
+/// Waits of many lengths, one after the other, none of them early, until then and until this thread has caught so many signals.
+fn waits(until: Instant, least: u64, is_fine: bool) -> Waits {
     let (epoll, mut buffer, mut waits) = (Epoll::new().expect("an epoll"), Event::buffer::<1>(), Waits::default());
     // 0.3 to 20 ms, each length once before any comes again.
     for number in (0..).map(|number| number * 7 % 198) {
@@ -137,7 +139,7 @@ fn waits(until: Instant, is_fine: bool) -> Waits {
         // A microsecond more makes a fine timeout of every one, as whole milliseconds are asked for otherwise.
         let timeout = timeout + Duration::from_micros(u64::from(is_fine));
         let start = Instant::now();
-        if start >= until {
+        if start >= until && MINE.with(Cell::get) >= least {
             return waits;
         }
         let events = epoll.wait_uninterrupted(&mut buffer, Some(timeout)).expect("no error");
@@ -158,17 +160,17 @@ fn tick() -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// Never early, none of them; and late by no more than a millisecond or a tick, beside what the machine's other work costs
-/// every wait.
+/// Never early, none of them; and in a long run late by no more than a millisecond or a tick, beside what the machine's other work
+/// costs every wait.
 fn uninterrupted_waits_in_a_storm_of_signals_end_on_time() {
     let seconds = std::env::var("BAREPOLL_STORM_SECONDS").map_or(3, |text| text.parse().expect("seconds"));
-    child::limit_to(seconds + 60);
+    child::limit_to(seconds + 300);
     catch(0);
     let start = Instant::now();
     let until = start + Duration::from_secs(seconds.into());
     let run = |is_fine, is_disturbed: bool| {
         let _timer = is_disturbed.then(|| Timer::every(INTERVAL));
-        waits(until, is_fine)
+        waits(until, if is_disturbed { LEAST } else { 0 }, is_fine)
     };
     let kinds = [("whole", false, true), ("whole", false, false), ("fine", true, true), ("fine", true, false)];
     let results = thread::scope(|scope| {
@@ -187,7 +189,7 @@ fn uninterrupted_waits_in_a_storm_of_signals_end_on_time() {
     figures::add(&json!({ "what": "signals a second and thread", "n": rate }));
     figures::count("seconds waited, disturbed", disturbed.map(|(waits, _)| waits.took).sum::<Duration>().as_secs());
 
-    let (asked, bound) = (Asked::of(seconds), MS.max(tick()));
+    let bound = MS.max(tick());
     figures::add(&json!({ "what": "µs that a disturbed wait may be later", "n": bound.as_micros() }));
     let percentiles: Vec<_> = results
         .into_iter()
@@ -196,11 +198,14 @@ fn uninterrupted_waits_in_a_storm_of_signals_end_on_time() {
             waits.tell(&format!("{kind}, {}", if is_disturbed { "disturbed" } else { "undisturbed" }))
         })
         .collect();
+    if seconds < MINUTE {
+        return;
+    }
     for pair in percentiles.chunks(2) {
         let [disturbed, undisturbed] = pair else { unreachable!("two of a kind") };
-        for at in 0..asked.percents {
+        for at in 0..PUNCTUAL {
             assert!(disturbed[at] <= undisturbed[at] + bound, "late by {disturbed:?}, beside {undisturbed:?}");
         }
     }
-    assert!(rate >= asked.signals, "{rate:.0} signals a second and thread are no storm");
+    assert!(rate >= STORM, "{rate:.0} signals a second and thread are no storm");
 }
