@@ -290,8 +290,12 @@ macro_rules! numbers {
 /// ```
 /// use barepoll::EventFlags;
 ///
-/// let interest = EventFlags::IN | EventFlags::RDHUP | EventFlags::ET;
-/// assert!(interest.contains(EventFlags::IN));
+/// const INTEREST: EventFlags = EventFlags::IN.union(EventFlags::RDHUP);
+/// let mut interest = INTEREST | EventFlags::ET;
+/// assert!(interest.contains(EventFlags::IN) && !interest.intersects(EventFlags::OUT));
+/// interest.remove(EventFlags::ET);
+/// assert_eq!((interest - EventFlags::IN, interest.is_empty()), (EventFlags::RDHUP, false));
+/// assert_eq!(interest.iter_names().map(|(name, _)| name).collect::<Vec<_>>(), ["IN", "RDHUP"]);
 /// assert_eq!(EventFlags::from_bits_retain(1 << 24).bits(), 1 << 24);
 /// ```
 ///

@@ -181,7 +181,7 @@ fn sources() -> Vec<PathBuf> {
 
 #[test]
 fn the_proof_that_nothing_panics_uses_every_public_function() {
-    let proof = read("tests/symbols/src/main.rs");
+    let proof = read("tests/symbols/src/every.rs");
     let mut count = 0;
     for path in sources() {
         for line in fs::read_to_string(&path).expect("it can be read").lines().map(str::trim) {
@@ -194,7 +194,7 @@ fn the_proof_that_nothing_panics_uses_every_public_function() {
             let is_used = before
                 .iter()
                 .any(|before| ["(", "::<"].iter().any(|after| proof.contains(&format!("{before}{name}{after}"))));
-            assert!(is_used, "tests/symbols does not use `{start}fn {name}` of {}", path.display());
+            assert!(is_used, "tests/symbols/src/every.rs does not use `{start}fn {name}` of {}", path.display());
             count += 1;
         }
     }
@@ -210,7 +210,9 @@ fn every_public_function_type_and_trait_has_an_example() {
             if line.starts_with("///") {
                 has_example |= line.starts_with("/// ```");
             } else if !line.starts_with("#[") && !line.starts_with("//") {
-                let is_function = line.split('(').next().is_some_and(|start| start.contains(" fn "));
+                // Those of flags are what bitflags gives every type of flags; each type has one example of them.
+                let is_function =
+                    line.split('(').next().is_some_and(|start| start.contains(" fn ")) && !path.ends_with("flags.rs");
                 let kind = line.split(' ').nth(1).unwrap_or_default();
                 let is_type = ["enum", "struct", "trait", "type", "union"].contains(&kind);
                 if line.starts_with("pub ") && (is_function || is_type) && !has_example {

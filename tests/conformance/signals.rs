@@ -78,11 +78,11 @@ fn goes_on(host: &mut dyn Host, timeout: Duration, times: u32) -> Outcome {
     })
 }
 
+/// A wait with room for these events.
+type Wait<'w> = dyn Fn(&Epoll, &mut [MaybeUninit<Event>]) -> Result<usize, Errno> + 'w;
+
 /// This wait goes on through signals until its event comes. Again, where a signal met none of it.
-fn goes_on_until_an_event(
-    host: &mut dyn Host,
-    wait: &dyn Fn(&Epoll, &mut [MaybeUninit<Event>]) -> Result<usize, Errno>,
-) -> Outcome {
+fn goes_on_until_an_event(host: &mut dyn Host, wait: &Wait<'_>) -> Outcome {
     host.catch(SIGALRM)?;
     until(host, &mut |host| {
         let eventfd = counter(0)?;

@@ -56,7 +56,6 @@ pub fn run_alone(options: &Options) -> Result<(), String> {
 
 /// Checks those of stable Rust, and gives how many programs and libraries linked.
 pub fn check(progress: &Progress, cache: &Cache, targets: &[&'static Target]) -> Result<usize, String> {
-    all_are_used()?;
     let job = progress.job("symbols");
     let (mut rows, mut wrong, mut count) = (Vec::new(), Vec::new(), 0);
     let mut judge = |linked: Result<BTreeSet<String>, String>, what: String| match linked {
@@ -107,30 +106,6 @@ fn words<'n>(names: impl IntoIterator<Item = &'n String>) -> String {
 
 fn is_here(target: &Target) -> bool {
     target.name == format!("{}-unknown-linux-gnu", std::env::consts::ARCH)
-}
-
-/// `tests/symbols` names each public function.
-fn all_are_used() -> Result<(), String> {
-    let read =
-        |path: &Path| fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()));
-    let used = read(&root().join("tests/symbols/src/every.rs"))?;
-    let is_used = |name: &str| used.contains(&format!("{name}(")) || used.contains(&format!("{name}::<"));
-    for file in fs::read_dir(root().join("src")).map_err(|error| format!("cannot read src: {error}"))?.flatten() {
-        if file.path().is_dir() {
-            continue;
-        }
-        for line in read(&file.path())?.lines() {
-            let Some(rest) = line.trim_start().strip_prefix("pub ") else { continue };
-            let Some(rest) = rest.trim_start_matches("const ").trim_start_matches("unsafe ").strip_prefix("fn ") else {
-                continue;
-            };
-            let name = rest.split(['(', '<']).next().unwrap_or(rest);
-            if !is_used(name) {
-                return Err(format!("tests/symbols/src/every.rs does not use {name}: call it there"));
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Links the program, and gives the symbols that its own object file, which is the whole program, leaves undefined.
