@@ -3,16 +3,22 @@
 #[allow(dead_code, unused_imports)]
 #[path = "../examples/executor.rs"]
 mod executor;
+#[path = "support/figures.rs"]
+mod figures;
 #[path = "support/program.rs"]
 mod program;
+#[allow(dead_code)]
+#[path = "faults/seccomp.rs"]
+mod seccomp;
 mod support;
 
-use barepoll::{raw, Epoll, Errno};
+use barepoll::raw;
 use executor::{Async, Executor, READ, WRITE};
 use program::*;
+use seccomp::{intercepted, Call, Number};
 use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn, Future};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::io::AsRawFd;
 use std::os::unix::net::UnixStream;
@@ -39,32 +45,6 @@ fn outcome<T: Send + 'static>(start: impl FnOnce(&Rc<Executor>, Sender<T>) + Sen
     receiver.recv_timeout(PATIENCE).expect("the tasks come to something")
 }
 
-/// How much longer than asked each of these sleeps took, one after the other.
-fn lateness(asked: Vec<Duration>) -> Vec<Duration> {
-    outcome(|executor, sender| {
-        let sleeper = executor.clone();
-        executor.spawn(async move {
-            let mut late = Vec::new();
-            for time in asked {
-                let start = Instant::now();
-                sleeper.sleep(time).await;
-                late.push(start.elapsed().checked_sub(time).expect("no timer is early"));
-            }
-            sender.send(late).expect("the test waits");
-        });
-    })
-}
-
-fn has_fine_timeouts() -> bool {
-    let epoll = Epoll::new().expect("an epoll");
-    let nothing = raw::Timespec { tv_sec: 0, tv_nsec: 0 };
-    let mut event = barepoll::Event::buffer::<1>();
-    // SAFETY: there is room for one event, the timeout can be read, and there is no mask.
-    let answer =
-        unsafe { raw::epoll_pwait2(epoll.as_raw_fd(), event.as_mut_ptr().cast(), 1, &nothing, std::ptr::null()) };
-    !matches!(answer, Err(Errno::ENOSYS | Errno::EPERM))
-}
-
 /// The machine is not always idle: a round that fails says nothing. But a timer that is wrong is wrong in every round.
 fn in_some_round(what: &str, mut round: impl FnMut() -> Result<(), String>) {
     let mut last = String::new();
@@ -78,65 +58,90 @@ fn in_some_round(what: &str, mut round: impl FnMut() -> Result<(), String>) {
     panic!("{what}: never, and in the last of 40 rounds {last}");
 }
 
-#[test]
-fn a_timer_is_never_early_and_within_200_us_of_what_was_asked() {
-    let room = Duration::from_micros(if has_fine_timeouts() { 200 } else { 1200 });
-    let asked = [150, 333, 700, 999, 1000, 1001, 2500, 3000, 7777, 10_000].map(Duration::from_micros);
-    in_some_round("timers in time", || {
-        let late = lateness(asked.repeat(5));
-        let mut medians = Vec::new();
-        for number in 0..asked.len() {
-            let mut each: Vec<_> = late.iter().skip(number).step_by(asked.len()).collect();
-            each.sort();
-            medians.push(*each[2]);
-        }
-        println!("late by {medians:?} in the median of five, {:?} at worst", late.iter().max());
-        if medians.iter().all(|late| *late <= room) {
-            return Ok(());
-        }
-        Err(format!("late by {medians:?} in the median of five"))
+/// The waits that an executor asks the kernel for while it sleeps this long, and how long it slept. How late a timer is, the scheduler
+/// decides; how much the executor asks for, it decides itself.
+fn asked_for(time: Duration) -> (Vec<Duration>, Duration) {
+    #[cfg(target_arch = "x86_64")]
+    const WAIT: Number = libc::SYS_epoll_wait;
+    #[cfg(not(target_arch = "x86_64"))]
+    const WAIT: Number = libc::SYS_epoll_pwait;
+    const FINE: Number = libc::SYS_epoll_pwait2;
+    let mut asked = Vec::new();
+    let note = |call: &Call| {
+        let ms = |ms| u64::try_from(ms).map_or(Duration::MAX, Duration::from_millis);
+        asked.push(match call.number {
+            FINE if call.pointer::<raw::Timespec>(3).is_null() => Duration::MAX,
+            FINE => {
+                // SAFETY: the thread that made the call waits for its answer, and the timeout is on its stack.
+                let time = unsafe { call.pointer::<raw::Timespec>(3).read() };
+                Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+            }
+            // Before Linux 5.11 it serves instead of the other, rounded up.
+            _ => ms(call.argument(3)).saturating_sub(Duration::from_nanos(999_999)),
+        });
+        None
+    };
+    let took = intercepted(&[WAIT, FINE], note, || {
+        let executor = Executor::new().expect("an executor");
+        let (sleeper, took) = (executor.clone(), Rc::new(Cell::new(Duration::ZERO)));
+        let slept = took.clone();
+        executor.spawn(async move {
+            let start = Instant::now();
+            sleeper.sleep(time).await;
+            slept.set(start.elapsed());
+            sleeper.stop();
+        });
+        executor.run().expect("it runs");
+        took.get()
     });
+    (asked, took)
 }
 
 #[test]
-fn a_sleep_of_100_us_is_not_one_of_a_millisecond() {
-    if !has_fine_timeouts() {
-        return; // before Linux 5.11 it is
-    }
-    in_some_round("200 sleeps of 100 µs", || {
-        let mut late = lateness(vec![Duration::from_micros(100); 200]);
-        late.sort();
-        println!("asked 100 µs: {:?} more in the median, {:?} to {:?}", late[100], late[0], late[199]);
-        if late[100] < Duration::from_micros(400) {
-            return Ok(());
+fn a_timer_is_never_early_and_asks_once_for_no_more_than_is_left() {
+    for time in [100, 150, 333, 700, 999, 1000, 1001, 2500, 3000, 7777, 10_000].map(Duration::from_micros) {
+        for _ in 0..5 {
+            let (asked, took) = asked_for(time);
+            assert!(took >= time, "{took:?} of {time:?}");
+            assert!(asked.iter().all(|asked| *asked <= time), "{asked:?} of {time:?}");
+            // One that has nothing left to wait for looks, and does not wait.
+            let waits = asked.iter().filter(|asked| **asked > Duration::ZERO);
+            assert!(waits.count() <= 1 && asked.len() <= 4, "{asked:?} of {time:?}");
         }
-        Err(format!("they took {:?} more in the median", late[100]))
-    });
+    }
 }
 
 #[test]
 fn timers_fire_in_the_order_of_their_deadlines() {
-    // All ask in one turn. It takes far less than the millisecond between two deadlines, unless somebody else has the processor.
+    // All ask in one turn. It takes far less than the millisecond between two deadlines, unless somebody else has the processor: the
+    // order is then asked only of those whose deadlines are known to be apart. And who has had no processor until after a deadline is
+    // through with it before all others.
     const TIMERS: usize = 100;
     in_some_round("100 timers in order", || {
-        let order = outcome(|executor, sender| {
+        let fired = outcome(|executor, sender| {
             let order = Rc::new(RefCell::new(Vec::new()));
             for i in 0..TIMERS {
                 let number = i * 77 % TIMERS;
                 let (sleeper, order, sender) = (executor.clone(), order.clone(), sender.clone());
                 executor.spawn(async move {
-                    sleeper.sleep(Duration::from_millis(10 + number as u64)).await;
-                    order.borrow_mut().push(number);
+                    let time = Duration::from_millis(10 + number as u64);
+                    let earliest = Instant::now() + time;
+                    let sleep = sleeper.sleep(time);
+                    let latest = Instant::now() + time;
+                    sleep.await;
+                    order.borrow_mut().push((earliest, latest));
                     if order.borrow().len() == TIMERS {
                         sender.send(order.take()).expect("the test waits");
                     }
                 });
             }
         });
-        if order.iter().copied().eq(0..TIMERS) {
-            return Ok(());
+        for (place, (earliest, _)) in fired.iter().enumerate() {
+            if let Some(late) = fired[place..].iter().position(|(_, latest)| latest < earliest) {
+                return Err(format!("the {place}th fired before the {}th, whose deadline was earlier", place + late));
+            }
         }
-        Err(format!("{order:?}"))
+        Ok(())
     });
 }
 
@@ -171,7 +176,7 @@ fn a_limit_of_time_gives_the_value_or_nothing() {
         });
     });
     assert_eq!((in_time, too_late), (Some(()), None));
-    assert!(waited >= Duration::from_millis(20) && waited < PATIENCE / 2, "{waited:?}");
+    assert!(waited >= Duration::from_millis(20), "{waited:?}");
 }
 
 #[test]
@@ -205,7 +210,7 @@ fn tasks_spawned_from_8_threads_all_run() {
             sender.send(sum.get()).expect("the test waits");
         });
     });
-    assert_eq!(sum, (0..8 * TASKS).sum());
+    assert_eq!(sum, (0..8 * TASKS).sum::<u64>());
 }
 
 #[test]
@@ -221,7 +226,7 @@ fn each_of_many_spawns_wakes_an_executor_that_sleeps_for_ever() {
         let (sender, answer) = channel();
         sleep(Duration::from_millis(5)); // it is asleep by then
         remote.spawn(|_| async move { sender.send(()).expect("the test waits") });
-        answer.recv_timeout(PATIENCE / 3).expect("it has woken");
+        answer.recv_timeout(PATIENCE).expect("it has woken");
     }
     remote.spawn(|executor| async move { executor.stop() });
 }
@@ -441,8 +446,7 @@ fn an_executor_with_nothing_to_do_uses_no_time() {
     let idle: Vec<_> = (0..50).map(|_| connect(server.echo)).collect();
     exchange(&idle);
     let _silent = connect(server.http);
-    let busy = server.program.busy_during(Duration::from_millis(300));
-    assert!(busy <= Duration::from_millis(10), "{busy:?} busy with nothing");
+    server.program.becomes_idle(Duration::from_millis(300));
     exchange(&idle);
 }
 
@@ -530,6 +534,22 @@ fn http_requests_can_be_pipelined_by_the_thousand() {
     assert!(answers == format!("{}{GOODBYE}", HELLO.repeat(5000)), "{} bytes", answers.len());
 }
 
+/// What comes back to a client that is refused and may send for a while all the same: there is no reset. A client that is slower than
+/// that tries again.
+fn refused(mut attempt: impl FnMut() -> io::Result<String>) -> String {
+    const LINGER: Duration = Duration::from_secs(2); // of the example
+    let mut answer = None;
+    eventually("a client is fast enough", || {
+        let start = Instant::now();
+        match attempt() {
+            Ok(all) => answer = Some(all),
+            Err(error) => assert!(start.elapsed() >= LINGER, "{error} after {:?}", start.elapsed()),
+        }
+        answer.is_some()
+    });
+    answer.expect("it was fast enough")
+}
+
 #[test]
 fn http_that_is_wrong_too_long_or_not_served_gets_its_status_and_the_end() {
     let server = Server::start();
@@ -551,11 +571,13 @@ fn http_that_is_wrong_too_long_or_not_served_gets_its_status_and_the_end() {
     ] {
         let expected =
             format!("HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-        let mut stream = connect(server.http);
-        stream.write_all(request.as_bytes()).expect("what is too long is read to its end");
-        stream.shutdown(Shutdown::Write).expect("it is open");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an end, not a reset");
+        let answer = refused(|| {
+            let mut stream = connect(server.http);
+            stream.write_all(request.as_bytes())?; // what is too long is read to its end
+            stream.shutdown(Shutdown::Write)?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).map(|_| answer)
+        });
         assert_eq!(answer, expected, "{:?}", request.get(..80).unwrap_or(request));
     }
     assert_eq!(server.http(&[b"GET / HTTP/1.0\r\n\r\n"]), GOODBYE);
@@ -568,15 +590,18 @@ fn http_that_is_wrong_too_long_or_not_served_gets_its_status_and_the_end() {
 #[test]
 fn http_that_is_refused_may_still_be_sent_for_a_while() {
     let server = Server::start();
-    let mut stream = connect(server.http);
-    stream.write_all(&[b'a'; 10_000]).expect("the example reads");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an end, not a reset");
+    let answer = refused(|| {
+        let mut stream = connect(server.http);
+        stream.write_all(&[b'a'; 10_000])?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        for _ in 0..10 {
+            stream.write_all(&[b'a'; 10_000])?;
+            sleep(Duration::from_millis(10));
+        }
+        Ok(answer)
+    });
     assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
-    for _ in 0..10 {
-        stream.write_all(&[b'a'; 10_000]).expect("no reset");
-        sleep(Duration::from_millis(10));
-    }
 }
 
 #[test]
