@@ -12,7 +12,7 @@ mod program;
 mod seccomp;
 mod support;
 
-use barepoll::raw;
+use barepoll::{raw, Epoll, Errno};
 use executor::{Async, Executor, READ, WRITE};
 use program::*;
 use seccomp::{intercepted, Call, Number};
@@ -58,6 +58,16 @@ fn in_some_round(what: &str, mut round: impl FnMut() -> Result<(), String>) {
     panic!("{what}: never, and in the last of 40 rounds {last}");
 }
 
+fn has_fine_timeouts() -> bool {
+    let epoll = Epoll::new().expect("an epoll");
+    let nothing = raw::Timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut event = barepoll::Event::buffer::<1>();
+    // SAFETY: there is room for one event, the timeout can be read, and there is no mask.
+    let answer =
+        unsafe { raw::epoll_pwait2(epoll.as_raw_fd(), event.as_mut_ptr().cast(), 1, &nothing, std::ptr::null()) };
+    !matches!(answer, Err(Errno::ENOSYS | Errno::EPERM))
+}
+
 /// The waits that an executor asks the kernel for while it sleeps this long, and how long it slept. How late a timer is, the scheduler
 /// decides; how much the executor asks for, it decides itself.
 fn asked_for(time: Duration) -> (Vec<Duration>, Duration) {
@@ -66,6 +76,7 @@ fn asked_for(time: Duration) -> (Vec<Duration>, Duration) {
     #[cfg(not(target_arch = "x86_64"))]
     const WAIT: Number = libc::SYS_epoll_pwait;
     const FINE: Number = libc::SYS_epoll_pwait2;
+    let rounding = Duration::from_nanos(if has_fine_timeouts() { 0 } else { 999_999 });
     let mut asked = Vec::new();
     let note = |call: &Call| {
         let ms = |ms| u64::try_from(ms).map_or(Duration::MAX, Duration::from_millis);
@@ -77,7 +88,7 @@ fn asked_for(time: Duration) -> (Vec<Duration>, Duration) {
                 Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
             }
             // Before Linux 5.11 it serves instead of the other, rounded up.
-            _ => ms(call.argument(3)).saturating_sub(Duration::from_nanos(999_999)),
+            _ => ms(call.argument(3)).saturating_sub(rounding),
         });
         None
     };
