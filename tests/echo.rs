@@ -111,7 +111,7 @@ impl Server {
             threads.filter_map(Result::ok).any(|thread| {
                 let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
                 // The name is in parentheses, and the state follows.
-                stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('R'))
+                stat.rsplit(')').next().map_or(false, |rest| rest.trim_start().starts_with('R'))
             })
         };
         eventually("it is idle", || {

@@ -40,9 +40,19 @@ impl Progress {
         name: impl Into<String>,
         work: impl FnOnce(&Job) -> Result<usize, String>,
     ) -> Result<usize, String> {
+        self.count(name, "passed", work)
+    }
+
+    /// The same, of what is no check.
+    pub fn count(
+        &self,
+        name: impl Into<String>,
+        of: &str,
+        work: impl FnOnce(&Job) -> Result<usize, String>,
+    ) -> Result<usize, String> {
         let job = self.job(name);
         let answer = work(&job);
-        job.done(&answer.as_ref().map_or("FAILED".into(), |passed| format!("{passed} passed")));
+        job.done(&answer.as_ref().map_or("FAILED".into(), |count| format!("{count} {of}")));
         answer
     }
 }

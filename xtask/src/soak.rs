@@ -48,8 +48,12 @@ const WARM_UP: f64 = 0.2;
 /// the server has not seen yet.
 const GROWTH: f64 = 5.0;
 
-/// How long the server may take to see the end of every client.
-const LAST: Duration = Duration::from_secs(20);
+/// Of the connections asked for, the part that makes the server full: some always come or go.
+const FULL: f64 = 0.9;
+/// So many samples at least, however slow the machine.
+const SAMPLES: usize = 10;
+/// Far longer than the server takes to be full, to see the end of every client, or to answer one: only what hangs meets it.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What the clients did.
 #[derive(Default)]
@@ -74,7 +78,7 @@ pub fn run_alone(options: &Options) -> Result<(), String> {
     check(&Progress::new(), options).map(drop)
 }
 
-/// A short one, for a full test: how many bytes came back as they were sent.
+/// A short one, for a full test: how many connections got back what they had sent, every byte of it, and then the end.
 pub fn run_checks(progress: &Progress) -> Result<usize, String> {
     check(progress, &Options { minutes: 0.2, connections: FEWER, write: false })
 }
@@ -109,7 +113,7 @@ fn check(progress: &Progress, options: &Options) -> Result<usize, String> {
         PROOF
             .write("soak", &format!("{table}\n\n![The echo server over time]({})", file.trim_start_matches("docs/")))?;
     }
-    Ok(tally.compared.load(Relaxed) as usize)
+    Ok(tally.closed.load(Relaxed) as usize)
 }
 
 /// Starts the server, and clients for as long as was asked for.
@@ -119,38 +123,28 @@ fn keep_busy(job: &Job, tally: &Tally, options: &Options) -> Result<Seen, String
     let (all, length) = (options.connections.get(), Duration::from_secs_f64(options.minutes * 60.0));
     allow_descriptors(all)?;
     let mut server = Server::start()?;
-    let start = Instant::now();
-    let before = server.sample(start)?;
-    job.at(&format!("{all} connections for {:.1} minutes", options.minutes));
+    let before = server.sample(Instant::now())?;
+    job.at(&format!("{all} connections begin"));
     let samples = thread::scope(|scope| {
         for number in 0..DRIVERS {
             let address = server.address;
             let connections = all / DRIVERS + usize::from(number < all % DRIVERS);
             scope.spawn(move || drive(number as u64, address, connections, tally));
         }
-        let mut samples = Vec::new();
-        let outcome = loop {
-            if start.elapsed() >= length {
-                break Ok(samples);
+        let outcome = server.eventually(|now| now.descriptors >= FULL * all as f64).and_then(|_| {
+            job.at(&format!("{all} connections for {:.1} minutes", options.minutes));
+            let (start, mut samples) = (Instant::now(), Vec::new());
+            while start.elapsed() < length || samples.len() < SAMPLES {
+                thread::sleep(Duration::from_millis(500).min(length / 40));
+                samples.push(server.sample(start)?);
             }
-            thread::sleep(Duration::from_millis(500).min(length / 40));
-            match server.sample(start) {
-                Ok(sample) => samples.push(sample),
-                Err(why) => break Err(why),
-            }
-        };
+            Ok(samples)
+        });
         tally.stop.store(true, Relaxed);
         outcome
     })?;
     job.at("the last connections end");
-    let last = Instant::now();
-    let after = loop {
-        let after = server.sample(start)?;
-        if after.descriptors <= before.descriptors || last.elapsed() > LAST {
-            break after;
-        }
-        thread::sleep(Duration::from_millis(20));
-    };
+    let after = server.eventually(|now| now.descriptors <= before.descriptors)?;
     Ok(Seen { before, samples, after })
 }
 
@@ -189,13 +183,13 @@ fn verdict(tally: &Tally, Seen { before, samples, after }: &Seen, options: &Opti
     if wrong > 0 {
         return Err(format!("{wrong} connections got bytes that they had not sent, or none where some were due"));
     }
-    if tally.compared.load(Relaxed) == 0 || samples.len() < 10 {
+    if tally.closed.load(Relaxed) == 0 || tally.compared.load(Relaxed) == 0 {
         return Err("the soak did nothing".into());
     }
     // Standard streams, the listener, two epolls at most, eventfds; and connections whose end the server has not seen yet.
     let most = largest(samples, |sample| sample.descriptors);
     let connections = options.connections.get() as f64;
-    if !(0.9 * connections..=1.2 * connections + 32.0).contains(&most) {
+    if !(FULL * connections..=1.2 * connections + 32.0).contains(&most) {
         return Err(format!("the server had {most} descriptors for {connections} connections"));
     }
     if after.descriptors > before.descriptors {
@@ -259,6 +253,18 @@ impl Server {
         match (read, address) {
             (Some(Ok(_)), Some(address)) => Ok(Self { program, address }),
             _ => Err(format!("the example echo does not say where it listens: {line:?}")),
+        }
+    }
+
+    /// The server once it is so, or when this has taken too long.
+    fn eventually(&mut self, is_so: impl Fn(&Sample) -> bool) -> Result<Sample, String> {
+        let start = Instant::now();
+        loop {
+            let now = self.sample(start)?;
+            if is_so(&now) || start.elapsed() > PATIENCE {
+                return Ok(now);
+            }
+            thread::sleep(Duration::from_millis(20));
         }
     }
 
@@ -387,7 +393,7 @@ fn end(mut client: Client, numbers: &mut Numbers, tally: &Tally) {
         _ => {
             let all = client.stream.shutdown(std::net::Shutdown::Write).and_then(|()| {
                 client.stream.set_nonblocking(false)?;
-                client.stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+                client.stream.set_read_timeout(Some(PATIENCE))?;
                 while !client.due.is_empty() {
                     if !receive(&mut client, MOST, tally)? {
                         return Err(ErrorKind::TimedOut.into());

@@ -60,14 +60,14 @@ pub fn run(options: &Options) -> Result<(), String> {
         summary.tests("native, feature std", || native::tests(&progress, "native, std", &["--features", "std"]));
     }
     if everything {
-        summary.step("soak, a short one", || soak::run_checks(&progress));
-        summary.step("oldest compiler", || minimum::run_checks(&progress));
+        summary.count("soak, a short one", "connections", || soak::run_checks(&progress));
+        summary.count("oldest compiler", "builds", || minimum::run_checks(&progress));
         summary.step("memory, by valgrind", || memory::run_checks(&progress));
-        summary.step("lines that tests run", || coverage::run_checks(&progress));
-        summary.step("benches, a short run", || wall::run_checks(&progress));
-        summary.step("size, beside rustix's", || size::run_checks(&progress));
-        summary.step("a cold build", || bench::cold_build(&progress));
-        summary.step("instructions a call", || bench::instructions(&progress));
+        summary.count("lines that tests run", "lines", || coverage::run_checks(&progress));
+        summary.count("benches, a short run", "figures", || wall::run_checks(&progress));
+        summary.count("size, beside rustix's", "programs", || size::run_checks(&progress));
+        summary.count("a cold build", "crates", || bench::cold_build(&progress));
+        summary.count("instructions a call", "calls", || bench::instructions(&progress));
     }
     match prepare(&progress, &targets) {
         Err(why) => summary.failures.push(why),
@@ -79,14 +79,14 @@ pub fn run(options: &Options) -> Result<(), String> {
             }
             if everything {
                 summary.step("answers made up", || answers::run_checks(&progress, &cache));
-                summary.step("the kernel's headers", || headers::run_checks(&progress, &cache));
-                summary.step("machine code", || asm::run_checks(&progress, &cache, &targets));
-                summary.step("registers of the traps", || clobbers::check(&progress, &cache, &targets));
-                summary.step("no panic, no libc", || symbols::check(&progress, &cache, &targets));
+                summary.count("the kernel's headers", "facts", || headers::run_checks(&progress, &cache));
+                summary.count("machine code", "calls", || asm::run_checks(&progress, &cache, &targets));
+                summary.count("registers of the traps", "traps", || clobbers::check(&progress, &cache, &targets));
+                summary.count("no panic, no libc", "programs", || symbols::check(&progress, &cache, &targets));
                 summary.step("bare-cat", || cat::run_checks(&progress, &cache));
-                summary.step("fuzz, a short one", || fuzz::run_checks(&progress, &cache));
-                summary.step("broken on purpose", || broken::run_checks(&progress));
-                summary.step("mutants, of one file", || mutants::run_checks(&progress, &cache));
+                summary.count("fuzz, a short one", "inputs", || fuzz::run_checks(&progress, &cache));
+                summary.count("broken on purpose", "faults seen", || broken::run_checks(&progress));
+                summary.count("mutants, of one file", "changes seen", || mutants::run_checks(&progress, &cache));
                 summary.step("executor, under load", || serve::run_checks(&progress, &cache));
                 summary.step("static musl", || musl::run_checks(&progress, &cache));
                 summary.step("the package", || package::run_checks(&progress, &cache));
@@ -94,7 +94,7 @@ pub fn run(options: &Options) -> Result<(), String> {
                 summary.step("documents", || documents::run_checks(&progress, &cache));
                 summary.step("programs in C", || drop_in::run_checks(&progress, &cache));
                 summary.step("with std", || std_emulated::run_checks(&progress, &cache));
-                summary.step("other Linux targets", || everywhere::run_checks(&progress, &cache));
+                summary.count("other Linux targets", "targets", || everywhere::run_checks(&progress, &cache));
             }
             if !some_targets {
                 let start = Instant::now();
@@ -117,6 +117,9 @@ pub fn run(options: &Options) -> Result<(), String> {
         failures => Err(failures.join("\n\n")),
     }
 }
+
+/// What the closing table says of a number of checks.
+const PASSED: &str = "passed";
 
 /// What a kernel says where its first process dies.
 const KILLED: &str = "Attempted to kill init";
@@ -185,8 +188,11 @@ pub struct Summary {
 #[derive(Deserialize, Serialize)]
 struct Step {
     what: String,
-    /// How many checks passed; none of a step that failed.
+    /// How many checks passed, or of what else a step that was right gives the number; none of a step that failed.
     passed: Option<usize>,
+    /// What is counted: [`PASSED`], where each one is a check.
+    #[serde(default)]
+    of: String,
     /// The names of tests that passed, where they are not in `runs`.
     tests: Vec<String>,
     seconds: f32,
@@ -194,7 +200,7 @@ struct Step {
 
 impl Step {
     fn row(&self) -> Vec<String> {
-        let result = self.passed.map_or("FAILED".into(), |passed| format!("{passed} passed"));
+        let result = self.passed.map_or("FAILED".into(), |passed| format!("{passed} {}", self.of));
         vec![self.what.clone(), result, format!("{:.1}", self.seconds)]
     }
 }
@@ -223,24 +229,40 @@ impl Summary {
         })
     }
 
+    /// A step of checks.
     fn step(&mut self, name: &str, work: impl FnOnce() -> Result<usize, String>) {
-        self.tests(name, || work().map(|passed| (passed, Vec::new())));
+        self.count(name, PASSED, work);
+    }
+
+    /// A step that counts something else than checks.
+    fn count(&mut self, name: &str, of: &str, work: impl FnOnce() -> Result<usize, String>) {
+        self.run(name, of, || work().map(|passed| (passed, Vec::new())));
     }
 
     /// A step of tests that have names.
     fn tests(&mut self, name: &str, work: impl FnOnce() -> Result<(usize, Vec<String>), String>) {
+        self.run(name, PASSED, work);
+    }
+
+    fn run(&mut self, name: &str, of: &str, work: impl FnOnce() -> Result<(usize, Vec<String>), String>) {
         let start = Instant::now();
         match work() {
-            Ok((passed, tests)) => self.end(name, Some(passed), tests, start),
+            Ok((passed, tests)) => self.end(name, of, Some(passed), tests, start),
             Err(why) => {
-                self.end(name, None, Vec::new(), start);
+                self.end(name, of, None, Vec::new(), start);
                 self.failures.push(why);
             }
         }
     }
 
-    fn end(&mut self, what: &str, passed: Option<usize>, tests: Vec<String>, start: Instant) {
-        self.steps.push(Step { what: what.into(), passed, tests, seconds: start.elapsed().as_secs_f32() });
+    fn end(&mut self, what: &str, of: &str, passed: Option<usize>, tests: Vec<String>, start: Instant) {
+        self.steps.push(Step {
+            what: what.into(),
+            passed,
+            of: of.into(),
+            tests,
+            seconds: start.elapsed().as_secs_f32(),
+        });
     }
 
     /// Takes runs up, and whatever is wrong with them.
@@ -323,6 +345,6 @@ impl Summary {
 
     fn close(&mut self, what: &str, count: usize, failures_before: usize, start: Instant) {
         let failed = self.failures.len() > failures_before;
-        self.end(what, if failed { None } else { Some(count) }, Vec::new(), start);
+        self.end(what, what, if failed { None } else { Some(count) }, Vec::new(), start);
     }
 }

@@ -242,7 +242,7 @@ pub fn one(progress: &Progress, measured: &mut Measured, scenario: &Scenario) ->
 
 /// For a full test: every scenario works, has a figure for each of its ways and of what it is held against, and a place in the document.
 pub fn run_checks(progress: &Progress) -> Result<usize, String> {
-    progress.checks("scenarios", |job| {
+    progress.count("scenarios", "figures", |job| {
         job.at("building");
         let benches = build_benches("release", &[])?;
         all().map(|scenario| try_out(job, &benches, scenario)).sum()

@@ -74,7 +74,7 @@ pub fn measure(progress: &Progress, measured: &mut Measured) -> Result<(), Strin
 
 /// For a full test: one build with barepoll, and how many crates it brings.
 pub fn run_checks(progress: &Progress) -> Result<usize, String> {
-    progress.checks("a cold build", |job| {
+    progress.count("a cold build", "crates", |job| {
         let (name, line) = BAREPOLL;
         job.at(name);
         match build(name, line, 1)?.crates {
