@@ -10,6 +10,17 @@
 //! let owned: OwnedFd = eventfd.into(); // closed when it is dropped
 //! # Ok::<(), barepoll::Errno>(())
 //! ```
+//!
+//! # What differs without std
+//!
+//! The types and traits have the implementations of std 1.63, and take `&dyn AsFd`, as newer versions of std do. These differ on
+//! purpose:
+//!
+//! - `OwnedFd::try_clone` and `BorrowedFd::try_clone_to_owned` are missing. The crate does not make the call that duplicates.
+//! - `Option<OwnedFd>` is larger than an `OwnedFd`. Only std can tell the compiler that a descriptor is never −1.
+//! - `from_raw_fd` and `borrow_raw` do not look for −1. std panics, and this crate does not.
+//! - No type outside of this crate implements the traits, but for [`RawFd`] and references. `Box`, `Rc` and `Arc` do with newer versions
+//!   of std.
 
 #[cfg(feature = "std")]
 pub use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
@@ -207,14 +218,14 @@ mod bare {
         }
     }
 
-    impl<T: AsFd> AsFd for &T {
+    impl<T: AsFd + ?Sized> AsFd for &T {
         #[inline]
         fn as_fd(&self) -> BorrowedFd<'_> {
             T::as_fd(self)
         }
     }
 
-    impl<T: AsFd> AsFd for &mut T {
+    impl<T: AsFd + ?Sized> AsFd for &mut T {
         #[inline]
         fn as_fd(&self) -> BorrowedFd<'_> {
             T::as_fd(self)

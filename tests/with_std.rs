@@ -20,6 +20,7 @@ mod program {
 
 #[test]
 fn a_program_that_compiles_without_the_feature_compiles_and_runs_with_it() {
+    program::has_the_implementations_of_std();
     assert_eq!(program::program(), Ok(42));
 }
 

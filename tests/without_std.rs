@@ -7,6 +7,7 @@ mod program {
 
 #[test]
 fn a_program_runs_without_the_feature() {
+    program::has_the_implementations_of_std();
     assert_eq!(program::program(), Ok(42));
 }
 

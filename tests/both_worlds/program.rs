@@ -55,6 +55,10 @@ fn register_in_every_way(epoll: &Epoll, counter: &mut Counter) -> Result<()> {
     epoll.add(counter.as_fd(), data, EventFlags::IN)?;
     let reference = &&*counter;
     epoll.delete(reference)?;
+    let dynamic: &dyn AsFd = &*counter;
+    epoll.add(dynamic, data, EventFlags::IN)?;
+    let dynamic: &mut dyn AsFd = &mut *counter;
+    epoll.delete(dynamic)?;
     // SAFETY: the counter stays open for longer than this call.
     let borrowed = unsafe { BorrowedFd::borrow_raw(counter.as_raw_fd()) };
     let copy = borrowed;
@@ -64,6 +68,38 @@ fn register_in_every_way(epoll: &Epoll, counter: &mut Counter) -> Result<()> {
         Err(errno) => Err(errno),
         Ok(()) => Err(Errno::EINVAL),
     }
+}
+
+/// The implementations that std 1.63 has, but for those of its own types. That this compiles is all.
+pub fn has_the_implementations_of_std() {
+    use core::fmt::Debug;
+    use core::panic::{RefUnwindSafe, UnwindSafe};
+
+    fn owner<T: AsFd + AsRawFd + IntoRawFd + FromRawFd + Debug>() {}
+    fn borrowed<T: AsFd + AsRawFd + Debug + Copy + Clone>() {}
+    fn number<T: AsRawFd + IntoRawFd + FromRawFd + Copy>() {}
+    fn lends<T: AsFd + ?Sized>() {}
+    fn is_a_plain_value<T: Send + Sync + Unpin + UnwindSafe + RefUnwindSafe + 'static>() {}
+
+    owner::<OwnedFd>();
+    borrowed::<BorrowedFd<'static>>();
+    number::<RawFd>();
+    lends::<&OwnedFd>();
+    lends::<&mut OwnedFd>();
+    lends::<&BorrowedFd<'static>>();
+    lends::<&&mut Counter>();
+    lends::<dyn AsFd>();
+    lends::<&dyn AsFd>();
+    lends::<&mut dyn AsFd>();
+    is_a_plain_value::<OwnedFd>();
+    is_a_plain_value::<BorrowedFd<'static>>();
+    // They may be trait objects.
+    let _: Option<(&dyn AsFd, &dyn AsRawFd)> = None;
+    let _: fn(RawFd) -> i32 = |number| number;
+    const _: BorrowedFd<'static> = {
+        // SAFETY: nothing uses it.
+        unsafe { BorrowedFd::borrow_raw(0) }
+    };
 }
 
 /// Gives the number that the counter was woken with.
