@@ -41,12 +41,14 @@ mod counted {
     #[cfg(not(target_env = "musl"))]
     type Offset = isize;
 
-    // Numbers that all Linux machines share.
+    // Numbers that all Linux machines share, but for that of close-on-exec.
     const O_RDWR: i32 = 2;
+    const O_CLOEXEC: i32 = raw::EPOLL_CLOEXEC as i32;
     const PROT_READ_WRITE: i32 = 1 | 2;
     const MAP_SHARED: i32 = 1;
 
     extern "C" {
+        fn __errno_location() -> *mut i32;
         fn getenv(name: *const u8) -> *const u8;
         fn open(path: *const u8, flags: i32, ...) -> i32;
         fn mmap(at: *mut c_void, length: usize, protection: i32, flags: i32, fd: i32, from: Offset) -> *mut c_void;
@@ -58,7 +60,11 @@ mod counted {
         static COUNTERS: AtomicPtr<Counters> = AtomicPtr::new(ptr::null_mut());
         let mut counters = COUNTERS.load(Relaxed);
         if counters.is_null() {
+            // SAFETY: the C library gives the place of this thread's `errno`, which is there as long as the thread.
+            let before = unsafe { *__errno_location() };
             counters = map().unwrap_or_else(nowhere);
+            // SAFETY: as above. What failed here is no business of the caller's.
+            unsafe { *__errno_location() = before };
             // Of two threads that come here at once, each has a mapping of the same file.
             COUNTERS.store(counters, Relaxed);
         }
@@ -84,7 +90,7 @@ mod counted {
             return None;
         }
         // SAFETY: the environment's strings end in a zero.
-        let fd = unsafe { open(path, O_RDWR) };
+        let fd = unsafe { open(path, O_RDWR | O_CLOEXEC) };
         if fd < 0 {
             return None;
         }

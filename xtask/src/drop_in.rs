@@ -100,6 +100,7 @@ fn all(cache: &Cache, at: impl Fn(&str)) -> Result<Vec<Row>, String> {
     let redis = cache.closure(SUITE, debian::host(), &["redis-server", "redis-tools"], &["adduser", "lsb-base"])?;
     at("the checks in C");
     rows.extend(checks_in_c(folder, [&plain, &counting, &unoptimised], &musl)?);
+    rows.push(counting_is_silent(folder, &counting)?);
     at("pthread_cancel");
     rows.extend(cancellation(folder, cache, &plain, &musl)?);
     for target in &std_emulated::TARGETS {
@@ -276,6 +277,22 @@ fn checks_in_c(folder: &Path, libraries: [&Library; 3], musl: &Package) -> Resul
         }
     }
     Ok(rows)
+}
+
+/// A program with the counting library, whose file is there, is too short, or is not there.
+fn counting_is_silent(folder: &Path, library: &Library) -> Result<Row, String> {
+    let rpath = format!("-Wl,-rpath,{}", library.folder.display());
+    let shared = library.shared();
+    let with = [shared.as_os_str(), rpath.as_ref()];
+    let program = compile_by(Command::new("cc"), folder, "count", "count", &with)?;
+    let (there, short) = (Counter::new(folder, "silent")?, folder.join("short.count"));
+    fs::write(&short, "").map_err(|error| format!("cannot write {}: {error}", short.display()))?;
+    let mut passed = 0;
+    for file in [&there.0, &short, &folder.join("missing.count")] {
+        let output = run_within(Command::new(&program).env("BAREPOLL_C_COUNT", file), LIMIT)?;
+        passed += checks_passed(&output).map_err(|why| format!("counting in {}: {why}", file.display()))?;
+    }
+    Ok(Row { what: "errno and O_CLOEXEC of the counting library".into(), passed, calls: None })
 }
 
 /// What `pthread_cancel` does to a thread that waits, on each C library: by its own functions, and by these.
