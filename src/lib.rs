@@ -94,6 +94,10 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(missing_docs, unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
+// `build.rs` says so too, and better; some builds run no build script.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+compile_error!("barepoll makes Linux's system calls, and this target is neither Linux nor Android");
+
 #[cfg(feature = "std")]
 extern crate std;
 

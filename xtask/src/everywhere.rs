@@ -5,12 +5,14 @@
 
 use crate::cross;
 use crate::debian::Cache;
+use crate::minimum;
 use crate::progress::Progress;
 use crate::shell::{both, capture, cargo_of};
 use crate::targets::{Target, TARGETS};
 use crate::{report, toolchain};
 use serde_json::Value;
 use std::collections::HashMap;
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -53,6 +55,7 @@ fn check(progress: &Progress, cache: &Cache, targets: &[Linux]) -> Result<usize,
             errors += &String::from_utf8_lossy(&output.stderr);
         }
         let refusals = refusals(cache)?;
+        refused_without_build_script(cache)?;
         report::print(&["target", "port", "Rust", "result"], rows(targets, &ports, &refusals));
         verdict(targets, &ports, &refusals, &errors)
     };
@@ -124,7 +127,7 @@ fn ports_used(output: &Output) -> HashMap<String, String> {
 fn port_used(artifact: &Path) -> Option<(String, String)> {
     let target = artifact.ancestors().nth(3)?.file_name()?.to_str()?;
     let name = artifact.file_stem()?.to_str()?.strip_prefix("lib")?;
-    let sources = std::fs::read_to_string(artifact.with_file_name(format!("{name}.d"))).ok()?;
+    let sources = fs::read_to_string(artifact.with_file_name(format!("{name}.d"))).ok()?;
     let ports = sources.lines().filter_map(|line| line.strip_prefix("src/arch/")?.strip_suffix(".rs:"));
     let port = ports.into_iter().find(|file| !["mod", "generic"].contains(file))?;
     Some((target.into(), port.into()))
@@ -142,6 +145,23 @@ fn refusals(cache: &Cache) -> Result<Vec<Option<String>>, String> {
         Some(said.split(';').next()?.trim().to_string())
     };
     Ok(REFUSED.iter().map(sentence).collect())
+}
+
+/// What the crate itself says where no build script runs: a copy without it is compiled for a system that is not Linux.
+fn refused_without_build_script(cache: &Cache) -> Result<(), String> {
+    const TARGET: &str = "x86_64-unknown-freebsd";
+    const SENTENCE: &str = "this target is neither Linux nor Android";
+    let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
+    let copied = minimum::copy(folder.path()).and_then(|()| fs::remove_file(folder.path().join("build.rs")));
+    copied.map_err(|error| format!("cannot copy the crate: {error}"))?;
+    let mut cargo = cargo_of("nightly");
+    cargo.current_dir(folder.path()).env("RUSTFLAGS", "-Zno-codegen").env_remove("CARGO_ENCODED_RUSTFLAGS");
+    cargo.args(["check", "-Zbuild-std=core", "--target", TARGET, "--target-dir"]);
+    let text = both(&capture(cargo.arg(cache.root().join("target-everywhere")))?);
+    match text.contains(SENTENCE) {
+        true => Ok(()),
+        false => Err(format!("without build.rs, {TARGET} is not refused by \"{SENTENCE}\":\n{text}")),
+    }
 }
 
 fn rows(targets: &[Linux], ports: &HashMap<String, String>, refusals: &[Option<String>]) -> Vec<Vec<String>> {
@@ -170,6 +190,6 @@ fn verdict(
     }
     match REFUSED.iter().zip(refusals).find(|(_, said)| said.is_none()) {
         Some(((name, reason), _)) => Err(format!("build.rs does not refuse {name} with its reason ({reason})")),
-        None => Ok(targets.len() + REFUSED.len()),
+        None => Ok(targets.len() + REFUSED.len() + 1),
     }
 }

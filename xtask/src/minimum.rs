@@ -63,7 +63,7 @@ fn ensure_compiler() -> Result<(), String> {
 }
 
 /// The crate without what only its own tests use, and with the lock file that they share.
-fn copy(to: &Path) -> std::io::Result<()> {
+pub fn copy(to: &Path) -> std::io::Result<()> {
     let from = root();
     let manifest = fs::read_to_string(from.join("Cargo.toml"))?;
     let mut kept = String::new();
