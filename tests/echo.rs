@@ -1,8 +1,11 @@
 //! The echo example against clients that are many, fast, slow, rude or gone.
 
+#[path = "support/idle.rs"]
+mod idle;
 mod support;
 
 use barepoll::{Epoll, Event, EventData, EventFlags};
+use idle::is_idle;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
@@ -101,26 +104,9 @@ impl Server {
         line.split_whitespace().nth(1).expect("a number").parse::<usize>().expect("a number") * KIB
     }
 
-    /// Waits until it has nothing to do: for so long none of its threads runs or wants to in more than a tenth of the moments that are
-    /// looked at. One that spins wants to in all of them, however little of the machine it gets.
+    /// Waits until it has nothing to do for so long.
     fn becomes_idle(&self, pause: Duration) {
-        const MOMENTS: u32 = 30;
-        let tasks = format!("/proc/{}/task", self.child.id());
-        let is_busy = || {
-            let threads = fs::read_dir(&tasks).expect("the server runs");
-            threads.filter_map(Result::ok).any(|thread| {
-                let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
-                // The name is in parentheses, and the state follows.
-                stat.rsplit(')').next().map_or(false, |rest| rest.trim_start().starts_with('R'))
-            })
-        };
-        eventually("it is idle", || {
-            let busy = (0..MOMENTS).filter(|_| {
-                sleep(pause / MOMENTS);
-                is_busy()
-            });
-            busy.count() <= MOMENTS as usize / 10
-        });
+        eventually("it is idle", || is_idle(self.child.id(), pause));
     }
 }
 

@@ -1,6 +1,10 @@
 //! An example that serves until its input ends.
 
+#[path = "idle.rs"]
+mod idle;
+
 use crate::support::example;
+use idle::is_idle;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::mem::size_of;
@@ -85,26 +89,9 @@ impl Program {
         fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("the example runs").count()
     }
 
-    /// Waits until it has nothing to do: for so long none of its threads runs or wants to in more than a tenth of the moments that are
-    /// looked at. One that spins wants to in all of them, however little of the machine it gets.
+    /// Waits until it has nothing to do for so long.
     pub fn becomes_idle(&self, pause: Duration) {
-        const MOMENTS: u32 = 30;
-        let tasks = format!("/proc/{}/task", self.child.id());
-        let is_busy = || {
-            let threads = fs::read_dir(&tasks).expect("the example runs");
-            threads.filter_map(Result::ok).any(|thread| {
-                let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
-                // The name is in parentheses, and the state follows.
-                stat.rsplit(')').next().map_or(false, |rest| rest.trim_start().starts_with('R'))
-            })
-        };
-        eventually("it is idle", || {
-            let busy = (0..MOMENTS).filter(|_| {
-                sleep(pause / MOMENTS);
-                is_busy()
-            });
-            busy.count() <= MOMENTS as usize / 10
-        });
+        eventually("it is idle", || is_idle(self.child.id(), pause));
     }
 }
 
