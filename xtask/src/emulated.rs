@@ -4,7 +4,7 @@ use crate::conformance::{Known, Run};
 use crate::cross;
 use crate::debian::{Cache, Suite};
 use crate::progress::{Job, Progress};
-use crate::shell::run_within;
+use crate::shell::{limit, run_within};
 use crate::targets::Target;
 use clap::Args;
 use std::hint::spin_loop;
@@ -14,7 +14,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::sync_channel;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// A version of qemu-user, unpacked.
 pub struct Emulator {
@@ -66,9 +66,6 @@ impl Emulator {
 
 /// What a target came to: its runs, one an emulator, or why there is none.
 pub type Answer = Result<Vec<Run>, String>;
-
-/// A run takes ten seconds. Only a hang takes this long, whatever else the machine does.
-const LIMIT: Duration = Duration::from_secs(600);
 
 /// Where these versions of qemu are not a kernel. Nothing here excuses a real one.
 const KNOWN: &[Known] = &[
@@ -231,7 +228,7 @@ fn run_one(
                 let mut command = version.command(target, &program);
                 let mut run = move || {
                     let start = Instant::now();
-                    let output = run_within(&mut command, LIMIT)?;
+                    let output = run_within(&mut command, limit())?;
                     Run::read(target.name, &version.name, &output, start.elapsed().as_secs_f32(), KNOWN)
                 };
                 scope.spawn(move || (1..repeat).try_fold(run()?, |runs, _| Ok(runs.and(run()?))))

@@ -3,14 +3,14 @@
 use crate::conformance::Run;
 use crate::debian::{self, Cache, Suite};
 use crate::progress::{Job, Progress};
-use crate::shell::run_within;
+use crate::shell::{limit, run_within};
 use crate::{cpio, cross, targets};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// A board that qemu emulates.
 pub struct Board {
@@ -216,10 +216,8 @@ fn emulators(cache: &Cache) -> Result<PathBuf, String> {
     cache.closure(Suite("testing"), debian::host(), &PACKAGES, &[])
 }
 
-/// How many boot at once, and how long one may take.
+/// How many boot at once.
 const AT_ONCE: usize = 2;
-/// Only a hang takes this long, whatever else the machine does.
-const LIMIT: Duration = Duration::from_secs(600);
 
 /// Boots each kernel with each of its programs.
 pub fn run_all(progress: &Progress, cache: &Cache, kernels: &[&'static Kernel]) -> Vec<(String, Result<Run, String>)> {
@@ -285,7 +283,7 @@ fn boot(cache: &Cache, kernel: &Kernel, target: &str, job: &Job) -> Result<Run, 
     qemu.args(["-append", &append]);
     job.at("booting");
     let start = Instant::now();
-    let output = run_within(&mut qemu, LIMIT)?;
+    let output = run_within(&mut qemu, limit())?;
     let console = output.replace('\r', "");
     let on = format!("Linux {} ({})", package.version, kernel.name);
     let run = Run::read(target.name, &on, &console, start.elapsed().as_secs_f32(), &[]);

@@ -28,6 +28,12 @@ pub fn root() -> PathBuf {
     std::env::var_os(ROOT).map_or_else(|| xtask.parent().unwrap_or(xtask).to_path_buf(), Into::into)
 }
 
+/// How long a run of the conformance program may take. Only a hang takes this long, whatever else the machine does; what is broken on
+/// purpose, in a copy, may well hang, and is given less.
+pub fn limit() -> Duration {
+    Duration::from_secs(if std::env::var_os(ROOT).is_some() { 120 } else { 600 })
+}
+
 /// Where cargo builds.
 pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into)
