@@ -201,7 +201,8 @@ impl Epoll {
     /// One call, one trap. A timeout of whole milliseconds (up to `i32::MAX`) uses `epoll_wait`; a finer or longer one
     /// `epoll_pwait2`. A kernel without that (before Linux 5.11), or a sandbox that refuses it with `EPERM`, is remembered, and the
     /// timeout then rounds *up* to a millisecond, and is cut to `i32::MAX` of them: there, a wait of more than 24 days may end early
-    /// and empty. It is remembered for the process, so one sandboxed thread costs all threads the finer timeouts. (Before 2.6.37, timeouts beyond some half an hour had no end on some 32-bit machines.)
+    /// and empty. It is remembered for the process, so one sandboxed thread costs all threads the finer timeouts. (Before 2.6.37,
+    /// timeouts beyond some half an hour had no end on some 32-bit machines.)
     ///
     /// `deadline - now` is seldom whole milliseconds, so it asks for `epoll_pwait2`. Where milliseconds are fine enough, round it up:
     ///

@@ -13,14 +13,15 @@
 //!
 //! # What differs without std
 //!
-//! The types and traits have the implementations of std 1.63, and take `&dyn AsFd`, as newer versions of std do. These differ on
-//! purpose:
+//! The types and traits have the implementations of std 1.63. `&dyn AsFd` is `AsFd` too, as in newer versions of std: with the feature,
+//! Rust 1.63 refuses it. These differ on purpose:
 //!
 //! - `OwnedFd::try_clone` and `BorrowedFd::try_clone_to_owned` are missing. The crate does not make the call that duplicates.
 //! - `Option<OwnedFd>` is larger than an `OwnedFd`. Only std can tell the compiler that a descriptor is never −1.
 //! - `from_raw_fd` and `borrow_raw` do not look for −1. std panics, and this crate does not.
+//! - An `OwnedFd` ignores that its descriptor is closed already. Newer versions of std abort a debug build there.
 //! - No type outside of this crate implements the traits, but for [`RawFd`] and references. `Box`, `Rc` and `Arc` do with newer versions
-//!   of std.
+//!   of std; pass `&*shared`. `IsTerminal` is std's too.
 
 #[cfg(feature = "std")]
 pub use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
@@ -124,6 +125,7 @@ mod bare {
     /// ```
     pub trait IntoRawFd {
         /// The number of a descriptor that is now the caller's to close.
+        #[must_use = "without its number the descriptor is never closed"]
         fn into_raw_fd(self) -> RawFd;
     }
 

@@ -33,3 +33,14 @@ fn descriptors_are_shown_as_in_the_standard_library() {
     assert_eq!(format!("{owned:?}"), format!("OwnedFd {{ fd: {fd} }}"));
     assert_eq!(format!("{:?}", owned.as_fd()), format!("BorrowedFd {{ fd: {fd} }}"));
 }
+
+#[test]
+fn what_differs_from_the_standard_library_is_as_documented() {
+    use barepoll::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+    // SAFETY: nothing is called with it.
+    assert_eq!(unsafe { BorrowedFd::borrow_raw(-1) }.as_raw_fd(), -1);
+    // SAFETY: no descriptor has this number, so nobody else's is closed.
+    drop(unsafe { OwnedFd::from_raw_fd(i32::MAX) });
+    assert_eq!(size_of::<Option<OwnedFd>>(), 8);
+    assert_eq!(size_of::<Option<std::os::fd::OwnedFd>>(), 4);
+}

@@ -93,8 +93,20 @@ pub fn has_the_implementations_of_std() {
     lends::<&mut dyn AsFd>();
     is_a_plain_value::<OwnedFd>();
     is_a_plain_value::<BorrowedFd<'static>>();
+    lends::<&mut (dyn AsFd + Send + Sync)>();
     // They may be trait objects.
     let _: Option<(&dyn AsFd, &dyn AsRawFd)> = None;
+    // A longer loan serves as a shorter one.
+    fn _shorter<'short, 'long: 'short>(fd: BorrowedFd<'long>) -> BorrowedFd<'short> {
+        fd
+    }
+    // Both have the representation of a C `int`, and may stand in a foreign function's signature.
+    const _: () = assert!(core::mem::size_of::<OwnedFd>() == 4 && core::mem::size_of::<BorrowedFd<'static>>() == 4);
+    #[deny(improper_ctypes)]
+    extern "C" {
+        #[allow(dead_code)]
+        fn dup2(from: BorrowedFd<'_>, to: OwnedFd) -> RawFd;
+    }
     let _: fn(RawFd) -> i32 = |number| number;
     const _: BorrowedFd<'static> = {
         // SAFETY: nothing uses it.
