@@ -295,12 +295,14 @@ pub fn lasts(host: &mut dyn Host, timeout: Duration, wait: &mut dyn FnMut() -> R
     Ok(())
 }
 
-/// Does this again and again until it is true. What it needs comes sooner or later, and [`LONG`] is the bound.
+/// Does this again and again until it is true. What it needs comes sooner or later; [`LONG`] is the bound, and so many attempts.
 #[track_caller]
 pub fn until(host: &mut dyn Host, attempt: &mut dyn FnMut(&mut dyn Host) -> Result<bool, Failure>) -> Outcome {
-    let start = host.now();
+    const MOST: u32 = 100;
+    let (start, mut attempts) = (host.now(), 1);
     while !attempt(host)? {
-        if host.now() - start > LONG {
+        attempts += 1;
+        if attempts > MOST && host.now() - start > LONG {
             return Err(Failure::new(format_args!("it never came to what the check needs")));
         }
     }
