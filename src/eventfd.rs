@@ -77,8 +77,7 @@ impl EventFd {
     #[doc(alias = "eventfd_read")]
     #[inline]
     pub fn read(&self) -> Result<u64> {
-        // SAFETY: any eight bytes are a u64.
-        unsafe { raw::read_value(self.as_raw_fd()) }
+        raw::read_u64(self.as_raw_fd())
     }
 
     /// Adds to the counter. Waits while there is no room: it holds at most `u64::MAX - 1`.

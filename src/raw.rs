@@ -439,18 +439,15 @@ pub unsafe fn read(fd: RawFd, buf: *mut u8, len: usize) -> Result<usize> {
     result(unsafe { arch::syscall3::<{ nr::READ }>(fd as usize, buf as usize, len) })
 }
 
-/// As [`read`], of a value's bytes and no fewer: one comparison finds both an error and a read that fell short, which is `EINVAL`.
-///
-/// # Safety
-///
-/// Any bytes must be a `T`.
+/// As [`read`], of a `u64`: one comparison finds both an error and a read that fell short, which is `EINVAL`.
 #[inline(always)]
-pub(crate) unsafe fn read_value<T>(fd: RawFd) -> Result<T> {
-    let mut value = MaybeUninit::<T>::uninit();
+pub(crate) fn read_u64(fd: RawFd) -> Result<u64> {
+    const LEN: usize = size_of::<u64>();
+    let mut value = MaybeUninit::<u64>::uninit();
     // SAFETY: `value` has that many bytes.
-    let returned = unsafe { arch::syscall3::<{ nr::READ }>(fd as usize, value.as_mut_ptr() as usize, size_of::<T>()) };
-    if returned == size_of::<T>() as isize {
-        // SAFETY: the kernel has written all of its bytes, and the caller says that any are a value.
+    let returned = unsafe { arch::syscall3::<{ nr::READ }>(fd as usize, value.as_mut_ptr() as usize, LEN) };
+    if returned == LEN as isize {
+        // SAFETY: the kernel has written all of its bytes, and any eight are a u64.
         return Ok(unsafe { value.assume_init() });
     }
     arch::unlikely();

@@ -14,7 +14,6 @@ mod support;
 
 use barepoll::{raw, Epoll, Errno};
 use executor::{Async, Executor, READ, WRITE};
-use figures::count;
 use program::*;
 use seccomp::{intercepted, Call, Number};
 use std::cell::{Cell, RefCell};

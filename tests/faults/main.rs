@@ -19,7 +19,6 @@ mod seccomp;
 mod signals;
 mod storm;
 
-pub(crate) use figures::count;
 use libtest_mimic::{Arguments, Trial};
 
 /// A check's name, and what it does in a child.

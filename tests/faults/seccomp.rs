@@ -1,6 +1,7 @@
 //! Calls that do not reach the kernel, by seccomp filters of a few instructions. A filter is its thread's, and that of threads
 //! and processes that it starts later; nothing takes it off again.
 
+use crate::figures;
 use barepoll::Errno;
 use std::io;
 use std::mem::{offset_of, zeroed};
@@ -63,7 +64,7 @@ pub fn answered<T: Send>(
         while is_asked(&listener) {
             refused += u64::from(serve(&listener, &mut answer).is_some());
         }
-        crate::count("calls refused", refused);
+        figures::count("calls refused", refused);
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }

@@ -9,6 +9,8 @@ mod android;
 mod child;
 #[cfg(feature = "std")]
 mod clock;
+#[path = "../../support/figures.rs"]
+mod figures;
 mod fuse;
 mod made_up;
 #[path = "../../faults/seccomp.rs"]
@@ -24,9 +26,6 @@ type Check = (String, Box<dyn FnOnce() + Send>);
 fn check(name: impl Into<String>, run: impl FnOnce() + Send + 'static) -> Check {
     (name.into(), Box::new(run))
 }
-
-/// Of interest to `tests/faults` alone, which reports figures.
-fn count(_: &str, _: u64) {}
 
 fn main() {
     let mut arguments = Arguments::from_args();
