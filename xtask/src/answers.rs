@@ -1,25 +1,16 @@
 //! `cargo xtask answers`: made-up answers, unknown calls and Android's sandbox, in each way in which the crate is compiled for them.
 
-use crate::cross;
 use crate::debian::Cache;
 use crate::native::passed;
 use crate::progress::Progress;
 use crate::shell::{cargo, root, run};
 use crate::std_emulated::{self, Target};
-use crate::toolchain;
 use std::process::Command;
 
 /// What lets the crate choose its calls as on Android.
 const ANDROID: &str = "--cfg=barepoll_android";
 /// The machine of 32 bits whose programs this kernel runs, with filters, which no emulator has.
 const NARROW: &str = "i686-unknown-linux-gnu";
-
-pub fn run_alone() -> Result<(), String> {
-    toolchain::ensure_nightly_with_source()?;
-    let passed = run_checks(&Progress::new(), &cross::open_cache()?)?;
-    println!("{passed} passed");
-    Ok(())
-}
 
 /// How many checks passed, in all ways together.
 pub fn run_checks(progress: &Progress, cache: &Cache) -> Result<usize, String> {

@@ -1,8 +1,10 @@
 //! Building for machines that this one is not: with the nightly compiler, `core` from source, and no C toolchain.
 
 use crate::debian::{self, Cache, Suite};
+use crate::progress::Progress;
 use crate::shell::{cargo_of, root, run};
 use crate::targets::Target;
+use crate::toolchain;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -83,6 +85,14 @@ pub fn emit_with(
     }
     let text = fs::read_to_string(&file);
     Ok((text.map_err(|error| format!("the compiler wrote no {what} for {}: {error}", target.name))?, printed))
+}
+
+/// Runs these checks as a command of its own, and prints how many passed.
+pub fn run_alone(checks: impl FnOnce(&Progress, &Cache) -> Result<usize, String>) -> Result<(), String> {
+    toolchain::ensure_nightly_with_source()?;
+    let passed = checks(&Progress::new(), &open_cache()?)?;
+    println!("{passed} passed");
+    Ok(())
 }
 
 /// The cache, with what other checkouts compiled into it made harmless. Cargo tells a package by its place in the repository and

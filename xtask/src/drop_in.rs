@@ -2,13 +2,11 @@
 //! an older glibc, a newer one and musl; CPython's own tests and a Redis server under load, which find it by `LD_PRELOAD`. The library
 //! counts the calls that reach it.
 
-use crate::cross;
 use crate::debian::{self, Cache, Package, Suite};
 use crate::progress::Progress;
 use crate::report;
 use crate::shell::{capture, cargo, checks_passed, ensure, root, run, run_within, Background};
 use crate::std_emulated;
-use crate::toolchain;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -55,14 +53,6 @@ struct Row {
     what: String,
     passed: usize,
     calls: Option<Counts>,
-}
-
-/// `cargo xtask c`
-pub fn run_alone() -> Result<(), String> {
-    toolchain::ensure_nightly_with_source()?;
-    let passed = run_checks(&Progress::new(), &cross::open_cache()?)?;
-    println!("{passed} passed");
-    Ok(())
 }
 
 /// Runs all of it, shows which calls arrived, and gives how many checks and tests passed.

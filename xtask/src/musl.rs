@@ -1,13 +1,11 @@
 //! A static program with std and musl, which uses barepoll and musl's own epoll at once: built for two machines, run here and under
 //! emulators, and looked into for an interpreter, a library or a symbol that is there twice.
 
-use crate::cross;
 use crate::debian::{Cache, Suite};
 use crate::emulated;
 use crate::progress::Progress;
 use crate::shell::{cargo_of, checks_passed, root, run, run_within};
 use crate::targets::{select, Target};
-use crate::toolchain;
 use object::{elf, Endianness, Object, ObjectSymbol, SymbolScope};
 use std::collections::HashMap;
 use std::fs;
@@ -26,14 +24,6 @@ const LIMIT: Duration = Duration::from_secs(600);
 
 /// musl's own, each of which must be in the program once.
 const CLAIMED: [&str; 5] = ["epoll_create1", "epoll_ctl", "epoll_wait", "eventfd", "eventfd_write"];
-
-/// `cargo xtask musl`
-pub fn run_alone() -> Result<(), String> {
-    toolchain::ensure_nightly_with_source()?;
-    let passed = run_checks(&Progress::new(), &cross::open_cache()?)?;
-    println!("{passed} passed");
-    Ok(())
-}
 
 /// How many checks passed, of the programs when they ran and of their files.
 pub fn run_checks(progress: &Progress, cache: &Cache) -> Result<usize, String> {

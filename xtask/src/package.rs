@@ -1,11 +1,9 @@
 //! The package as crates.io would get it, with no file too many or too few and no link that leads out of it, by all that `cargo publish`
 //! does but the upload; and its documentation as docs.rs would build it, for machines that this one is not too.
 
-use crate::cross;
 use crate::debian::Cache;
 use crate::progress::Progress;
 use crate::shell::{cargo, cargo_of, root, run, target};
-use crate::toolchain;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -58,14 +56,6 @@ const BEGINNING: &str = "docs/bare-cat";
 
 /// A machine whose documentation needs a feature of nightly Rust. docs.rs has no std for it.
 const UNSTABLE: &str = "mipsel-unknown-linux-gnu";
-
-/// `cargo xtask package`
-pub fn run_alone() -> Result<(), String> {
-    toolchain::ensure_nightly_with_source()?;
-    let passed = run_checks(&Progress::new(), &cross::open_cache()?)?;
-    println!("{passed} passed");
-    Ok(())
-}
 
 /// How many checks passed: the list of files, the links between them, the names of others, the builds of the package, the program that
 /// the guide begins with, and the builds of the package's documentation.

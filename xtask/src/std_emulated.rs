@@ -1,13 +1,11 @@
 //! The ordinary tests, proptest included, with std and glibc, for machines that this one is not: `-Zbuild-std`, Debian's cross
 //! gcc as linker and its libc, qemu-user as runner.
 
-use crate::cross;
 use crate::debian::{self, Cache, Suite};
 use crate::emulated;
 use crate::native::passed;
 use crate::progress::Progress;
 use crate::shell::{cargo_of, run};
-use crate::toolchain;
 use crate::toolchains::Toolchain;
 use std::path::PathBuf;
 use std::process::Command;
@@ -54,14 +52,6 @@ const FILES: [&str; 6] = ["native", "layout", "oracles", "properties", "interest
 
 /// The seconds that a test program may take: what waits for a descriptor might wait for ever.
 const LIMIT: u32 = 1200;
-
-/// `cargo xtask std`
-pub fn run_alone() -> Result<(), String> {
-    toolchain::ensure_nightly_with_source()?;
-    let passed = run_checks(&Progress::new(), &cross::open_cache()?)?;
-    println!("{passed} passed");
-    Ok(())
-}
 
 /// Tests passed, on all targets, with feature `std` and without. The targets wait for each other to compile, by cargo's lock,
 /// and run beside that.
