@@ -19,8 +19,8 @@ impl Moment {
     }
 }
 
-/// By the one call that a machine has; on a 32-bit one by the second of its two where the first is missing, which is remembered once for
-/// the process.
+/// By the one call that a machine has. A 32-bit one has two: where the first is missing, which is
+/// remembered once for the process, by the second.
 fn now() -> Result<Timespec> {
     static FIRST_IS_MISSING: AtomicBool = AtomicBool::new(false);
     let narrow = match NARROW {

@@ -1,5 +1,5 @@
-//! The call that an older kernel, emulator or container lacks, and what serves instead. That it is missing is remembered once for
-//! the process. (`clock.rs` does the same for the clock of 32-bit machines.)
+//! The call that an older kernel, emulator or container lacks, and what serves instead. That it is
+//! missing is remembered once for the process. (`clock.rs` does so for the clock of 32-bit machines.)
 
 use crate::arch;
 use crate::errno::{Errno, Result};
@@ -12,8 +12,9 @@ use core::mem::MaybeUninit;
 use core::ptr;
 use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
-/// Whether this refuses a call as unknown. Older kernels say `ENOSYS`. Old container runtimes say `EPERM`, which is no error of the calls
-/// that this is asked of; so does Hexagon's kernel, whose answer to a call that it does not know is −1.
+/// Whether this refuses a call as unknown. Older kernels say `ENOSYS`. Old container runtimes say
+/// `EPERM`, which is no error of the calls that this is asked of. Hexagon's kernel says −1 to a call
+/// that it does not know, which is `EPERM` too.
 pub(crate) fn is_missing(errno: Errno) -> bool {
     matches!(errno, Errno::ENOSYS | Errno::EPERM)
 }
@@ -59,8 +60,9 @@ const UNKNOWN: u8 = 0;
 const THERE: u8 = 1;
 const MISSING: u8 = 2;
 
-/// Whether a count that is the epoll's number is a count. csky's kernel gives the first argument back for a call that it does not
-/// know. So this asks with −1, which is no descriptor's number and becomes `EPERM` there. A kernel that has the call says `EBADF`.
+/// Whether a count that is the epoll's number is a count. csky's kernel gives the first argument back
+/// for a call that it does not know. So this asks with −1, which is no descriptor's number and becomes
+/// `EPERM` there. A kernel that has the call says `EBADF`.
 fn is_there() -> bool {
     if PWAIT2.load(Relaxed) == THERE {
         return true;

@@ -31,9 +31,9 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     loop {}
 }
 
-// Without optimisation, or with overflow checks, some of `core` stays, and the prebuilt `core` needs std's `rust_eh_personality`. Only
-// what unwinds would call it, and nothing here does. It is hidden, so that no other library finds it, and weak, so that std's may stand
-// beside it.
+// Without optimisation, or with overflow checks, some of `core` stays. The prebuilt `core` needs
+// std's `rust_eh_personality`. Only what unwinds would call it, and nothing here does. It is hidden,
+// so that no other library finds it, and weak, so that std's may stand beside it.
 #[cfg(all(panic = "abort", any(unoptimised, debug_assertions)))]
 core::arch::global_asm!(
     ".pushsection .rodata",

@@ -4,9 +4,9 @@
 //! else, flags included (`arch/arm/kernel/entry-common.S`).
 //!
 //! r7 is the frame pointer of Thumb code, and rustc refuses it as an operand there; whether this code is Thumb cannot be
-//! told from the target's name. So r7 is always saved through a scratch register, which is right in both. Thumb code of ARMv4T
-//! and ARMv5TE is not supported: its `mov` takes no two low registers, and the assembler refuses it. ARM code is what rustc makes
-//! for those machines.
+//! told from the target's name. So r7 is always saved through a scratch register, which is right in
+//! both. Thumb code of ARMv4T and ARMv5TE is not supported: its `mov` takes no two low registers, and
+//! the assembler refuses it. ARM code is what rustc makes for those machines.
 
 pub use crate::arch::generic::*;
 

@@ -49,12 +49,14 @@ mod port;
 
 pub use port::*;
 
-/// Whether to make only calls that every Android's C library makes. Its sandbox for apps kills for others: `epoll_wait` on x86_64,
-/// `epoll_pwait2` before Android 15, and in older releases `clock_gettime64`. `--cfg barepoll_android` lets a test on a host choose so.
+/// Whether to make only calls that every Android's C library makes. Its sandbox for apps kills for
+/// others: `epoll_wait` on x86_64, `epoll_pwait2` before Android 15, and in older releases
+/// `clock_gettime64`. `--cfg barepoll_android` lets a test on a host choose so.
 pub const ANDROID: bool = cfg!(any(target_os = "android", barepoll_android));
 
-/// Stands where a call failed. No instruction, but LLVM does not prepare what follows before it knows of the failure: `core::hint` has
-/// nothing of the kind on stable Rust, and a fence is a call on csky.
+/// Stands where a call failed. It is no instruction, but LLVM does not prepare what follows before it
+/// knows of the failure. `core::hint` has nothing of the kind on stable Rust, and a fence is a call on
+/// csky.
 #[inline(always)]
 pub fn unlikely() {
     // SAFETY: it does nothing.
