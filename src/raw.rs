@@ -439,6 +439,12 @@ pub unsafe fn read(fd: RawFd, buf: *mut u8, len: usize) -> Result<usize> {
     result(unsafe { arch::syscall3::<{ nr::READ }>(fd as usize, buf as usize, len) })
 }
 
+/// Whether an answer is −errno: from −4095 to −1.
+#[inline(always)]
+fn is_errno(returned: isize) -> bool {
+    returned < 0 && returned >= -(Errno::MAX as isize)
+}
+
 /// As [`read`], of a `u64`: one comparison finds both an error and a read that fell short, which is `EINVAL`.
 #[inline(always)]
 pub(crate) fn read_u64(fd: RawFd) -> Result<u64> {
@@ -451,7 +457,8 @@ pub(crate) fn read_u64(fd: RawFd) -> Result<u64> {
         return Ok(unsafe { value.assume_init() });
     }
     arch::unlikely();
-    if returned < 0 {
+    // A made-up answer of less than −4095 is no value, and so `EINVAL` too.
+    if is_errno(returned) {
         Err(Errno::from_returned(returned))
     } else {
         Err(Errno::EINVAL)
@@ -526,7 +533,7 @@ pub unsafe fn ioctl(fd: RawFd, request: u32, arg: *mut c_void) -> Result<usize> 
     // SAFETY: the caller vouches for `arg`.
     let returned = unsafe { arch::syscall3::<{ nr::IOCTL }>(fd as usize, request as usize, arg as usize) };
     // A driver may answer with any 32 bits, as a FUSE server does. Only −4095 to −1 are errors.
-    if returned < 0 && returned >= -(Errno::MAX as isize) {
+    if is_errno(returned) {
         Err(Errno::from_returned(returned))
     } else {
         Ok(returned as usize)
