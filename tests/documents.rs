@@ -181,7 +181,7 @@ fn sources() -> Vec<PathBuf> {
 
 #[test]
 fn the_proof_that_nothing_panics_uses_every_public_function() {
-    let proof = read("tests/symbols/src/every.rs");
+    let proof = read("test-crates/symbols/src/every.rs");
     let mut count = 0;
     for path in sources() {
         for line in fs::read_to_string(&path).expect("it can be read").lines().map(str::trim) {
@@ -194,7 +194,7 @@ fn the_proof_that_nothing_panics_uses_every_public_function() {
             let is_used = before
                 .iter()
                 .any(|before| ["(", "::<"].iter().any(|after| proof.contains(&format!("{before}{name}{after}"))));
-            assert!(is_used, "tests/symbols/src/every.rs does not use `{start}fn {name}` of {}", path.display());
+            assert!(is_used, "test-crates/symbols/src/every.rs does not use `{start}fn {name}` of {}", path.display());
             count += 1;
         }
     }

@@ -71,7 +71,7 @@ impl Port {
             let of = |call: &str| headers(abi, "syscalls").get(call).and_then(Value::as_u64);
             // 32-bit machines of the asm-generic table have the one of two calls, under the other's name.
             let expected = of(call).or_else(|| of("fcntl64").filter(|_| *call == "fcntl"));
-            assert_eq!(*number, expected, "tests/bare/numbers.txt: {call} of {abi}");
+            assert_eq!(*number, expected, "test-crates/bare/numbers.txt: {call} of {abi}");
         }
     }
 
@@ -466,7 +466,7 @@ fn the_numbers_of_the_program_without_libc_are_those_of_libc() {
     ];
     for (name, number) in numbers(host().file).expect("it has a column for this machine") {
         let expected = theirs.iter().find(|(known, _)| *known == name).map(|(_, number)| *number);
-        assert_eq!(number, expected, "tests/bare/numbers.txt: {name}");
+        assert_eq!(number, expected, "test-crates/bare/numbers.txt: {name}");
     }
 }
 

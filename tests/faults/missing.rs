@@ -32,7 +32,7 @@ pub fn checks() -> Vec<Check> {
         an_interrupted_wait_of_whole_milliseconds_asks_for_what_is_left,
         an_interrupted_fine_wait_asks_for_what_is_left,
     ];
-    // With std the clock is std's: see `tests/answers`.
+    // With std the clock is std's: see `test-crates/answers`.
     #[cfg(not(feature = "std"))]
     checks.extend(crate::checks![
         a_clock_that_is_refused_once_is_asked_again,

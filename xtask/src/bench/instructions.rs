@@ -1,12 +1,12 @@
 //! `cargo xtask bench instructions`: user instructions a call, counted by valgrind, by barepoll and by its peers.
 
+use super::build_benches;
 use super::measured::{Goal, Measured, Table};
-use super::{build_benches, ensure_valgrind};
-use crate::progress::Progress;
-use crate::report;
-use crate::shell::{both, capture, run};
-use crate::tables::{Document, MACHINE_CODE, PERFORMANCE, README};
-use crate::targets::TARGETS;
+use crate::kit::document::{Document, MACHINE_CODE, PERFORMANCE, README};
+use crate::kit::progress::Progress;
+use crate::kit::report;
+use crate::kit::shell::{both, capture, run};
+use crate::machines::targets::TARGETS;
 use serde_json::{Map, Value};
 use std::path::Path;
 use std::process::Command;
@@ -77,7 +77,6 @@ impl Count {
     fn run(&self, progress: &Progress) -> Result<Counted, String> {
         let job = progress.job("instructions a call");
         job.at("building");
-        ensure_valgrind()?;
         let program = build_benches(self.profile, &[])?;
         let mut rows = Vec::new();
         for who in self.who {

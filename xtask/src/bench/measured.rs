@@ -1,10 +1,10 @@
 //! What benchmarks measured: tables, printed as they come and kept together at the end; and the goals that they are held against, each of
 //! which stands beside what it is of.
 
-use super::Options;
-use crate::chart::{draw, Bar};
-use crate::report;
-use crate::tables::Document;
+use super::Sink;
+use crate::kit::chart::{draw, Bar};
+use crate::kit::document::Document;
+use crate::kit::report;
 use serde::Serialize;
 use serde_json::{json, Value};
 use std::collections::BTreeMap;
@@ -86,7 +86,7 @@ impl Measured {
     }
 
     /// Into the documents and the file that were asked for.
-    pub fn keep(&self, options: &Options) -> Result<(), String> {
+    pub fn keep(&self, options: &Sink) -> Result<(), String> {
         if let Some(file) = &options.json {
             let tables: BTreeMap<&str, &Value> = self.tables.iter().map(|one| (&*one.name, &one.rows)).collect();
             let text = serde_json::to_string_pretty(&tables).map_err(|error| format!("cannot write JSON: {error}"))?;

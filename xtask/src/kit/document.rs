@@ -1,0 +1,65 @@
+//! The tables in documents that commands write: each stands between a comment that names it and one that ends it.
+
+use crate::kit::shell::root;
+use std::collections::BTreeMap;
+use std::fs;
+
+/// A document with such tables: its path in the repository.
+#[derive(Clone, Copy)]
+pub struct Document(&'static str);
+
+pub const README: Document = Document("README.md");
+pub const PERFORMANCE: Document = Document("docs/performance.md");
+pub const PROOF: Document = Document("docs/proof.md");
+pub const MACHINE_CODE: Document = Document("docs/machine-code.md");
+pub const TESTING: Document = Document("docs/testing.md");
+
+impl Document {
+    /// Replaces a table; true if it was another before.
+    pub fn write(self, name: &str, table: &str) -> Result<bool, String> {
+        let before = self.read()?;
+        let after = self.replaced(&before, name, table)?;
+        fs::write(root().join(self.0), &after).map_err(|error| format!("cannot write {}: {error}", self.0))?;
+        Ok(after != before)
+    }
+
+    /// An error where the table is not this one.
+    pub fn check(self, name: &str, table: &str, command: &str) -> Result<usize, String> {
+        let before = self.read()?;
+        if self.replaced(&before, name, table)? == before {
+            return Ok(1);
+        }
+        Err(format!("{}'s table of {name} is stale: `{command}` writes it. It should be:\n{table}", self.0))
+    }
+
+    /// The cells of a table, by what its rows and its columns are called.
+    pub fn table(self, name: &str) -> Result<BTreeMap<String, BTreeMap<String, String>>, String> {
+        let text = self.read()?;
+        let (opening, closing) = (format!("<!-- {name}: "), format!("<!-- end of {name} -->"));
+        let block = text.split_once(&opening).and_then(|(_, rest)| Some(rest.split_once(&closing)?.0));
+        let block = block.ok_or_else(|| format!("{} has no place for the table of {name}", self.0))?;
+        let cells =
+            |line: &str| line.trim_matches('|').split('|').map(|cell| cell.trim().to_string()).collect::<Vec<_>>();
+        let mut lines = block.lines().filter(|line| line.starts_with("| ")).map(cells);
+        let header = lines.next().unwrap_or_default();
+        let row = |cells: Vec<String>| {
+            let mut named = header.iter().cloned().zip(cells);
+            Some((named.next()?.1, named.collect()))
+        };
+        Ok(lines.filter_map(row).collect())
+    }
+
+    fn read(self) -> Result<String, String> {
+        fs::read_to_string(root().join(self.0)).map_err(|error| format!("cannot read {}: {error}", self.0))
+    }
+
+    fn replaced(self, text: &str, name: &str, table: &str) -> Result<String, String> {
+        let (opening, closing) = (format!("<!-- {name}: "), format!("<!-- end of {name} -->"));
+        let parts = text.split_once(&opening).and_then(|(before, rest)| {
+            let (comment, rest) = rest.split_once('\n')?;
+            let (_, after) = rest.split_once(&closing)?;
+            Some(format!("{before}{opening}{comment}\n\n{}\n\n{closing}{after}", table.trim()))
+        });
+        parts.ok_or_else(|| format!("{} has no place for the table of {name}", self.0))
+    }
+}

@@ -1,0 +1,7 @@
+pub mod chart;
+pub mod copy;
+pub mod document;
+pub mod progress;
+pub mod report;
+pub mod shell;
+pub mod tool;

@@ -1,0 +1,318 @@
+//! Real kernels: Debian's, booted by emulation with the conformance program as `/init`.
+
+use crate::debian::{self, Cache, Suite};
+use crate::kit::progress::{Job, Progress};
+use crate::kit::shell::{limit, run_within};
+use crate::machines::conformance::Run;
+use crate::machines::cpio;
+use crate::machines::cross;
+use crate::machines::targets;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+use std::thread;
+use std::time::Instant;
+
+/// A board that qemu emulates.
+pub struct Board {
+    qemu: &'static str,
+    arguments: &'static [&'static str],
+    /// The kernel's command line, but for what all have.
+    append: &'static str,
+    cpus: &'static str,
+    image: Image,
+}
+
+/// What the emulator wants to be given.
+enum Image {
+    AsPackaged,
+    /// A zstd-compressed kernel in an EFI program: the emulator starts the kernel itself.
+    Zboot,
+    /// The board does not place the initial file system; the loader does, at this address.
+    LoadedAt(&'static str),
+}
+
+const fn board(qemu: &'static str, arguments: &'static [&'static str], append: &'static str) -> Board {
+    Board { qemu, arguments, append, cpus: "2", image: Image::AsPackaged }
+}
+
+/// Not the microvm board: Debian's cloud kernels find one processor there, and with ACPI nothing at all.
+const PC: Board = board("qemu-system-x86_64", &[], "console=ttyS0 syscall.x32=y");
+const VIRT_64: Board = board("qemu-system-aarch64", &["-M", "virt", "-cpu", "cortex-a57"], "console=ttyAMA0");
+/// The one with SVE, and with pages of 16 KiB.
+const VIRT_MAX: Board = board(
+    "qemu-system-aarch64",
+    &["-M", "virt", "-cpu", "max,pauth-impdef=on,sve512=on", "-m", "1024"],
+    "console=ttyAMA0",
+);
+const VIRT_32: Board = board("qemu-system-arm", &["-M", "virt", "-cpu", "cortex-a15"], "console=ttyAMA0");
+const CCW: Board =
+    board("qemu-system-s390x", &["-M", "s390-ccw-virtio", "-cpu", "max", "-m", "1024"], "console=ttysclp0");
+const PSERIES: Board = board(
+    "qemu-system-ppc64",
+    &[
+        "-M",
+        "pseries,x-vof=on,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken",
+        "-cpu",
+        "POWER9",
+        "-m",
+        "1024",
+        "-vga",
+        "none",
+    ],
+    "console=hvc0",
+);
+const VIRT_RISCV: Board =
+    board("qemu-system-riscv64", &["-M", "virt", "-cpu", "rv64,v=true,vlen=256"], "console=ttyS0");
+const VIRT_LOONG: Board = Board {
+    image: Image::Zboot,
+    ..board(
+        "qemu-system-loongarch64",
+        &["-M", "virt", "-cpu", "la464", "-m", "1024"],
+        "console=ttyS0 initcall_blacklist=i8042_init",
+    )
+};
+/// These boards' kernels are silent if there is a second processor.
+const MALTA: Board =
+    Board { cpus: "1", ..board("qemu-system-mipsel", &["-M", "malta", "-cpu", "24Kf"], "console=ttyS0") };
+const MALTA_64: Board =
+    Board { cpus: "1", ..board("qemu-system-mips64el", &["-M", "malta", "-cpu", "MIPS64R2-generic"], "console=ttyS0") };
+const BOSTON: Board = Board {
+    image: Image::LoadedAt("0x8000000"),
+    ..board(
+        "qemu-system-mips64el",
+        &["-M", "boston", "-cpu", "I6400", "-m", "1024"],
+        "console=ttyS0 nokaslr rd_start=0xffffffff88000000",
+    )
+};
+
+/// A kernel of Debian's, and the programs it runs.
+pub struct Kernel {
+    pub name: &'static str,
+    suite: Suite,
+    arch: &'static str,
+    package: &'static str,
+    board: Board,
+    /// How many bytes its pages have, where that is why it is here.
+    pages: Option<&'static str>,
+    targets: &'static [&'static str],
+}
+
+const fn kernel(
+    name: &'static str,
+    suite: &'static str,
+    arch: &'static str,
+    package: &'static str,
+    board: Board,
+    targets: &'static [&'static str],
+) -> Kernel {
+    Kernel { name, suite: Suite(suite), arch, package, board, pages: None, targets }
+}
+
+const fn with_pages(pages: &'static str, kernel: Kernel) -> Kernel {
+    Kernel { pages: Some(pages), ..kernel }
+}
+
+const X86_64: &str = "x86_64-unknown-linux-gnu";
+const X32: &str = "x86_64-unknown-linux-gnux32";
+const I686: &str = "i686-unknown-linux-gnu";
+const AARCH64: &str = "aarch64-unknown-linux-gnu";
+const AARCH64_SVE: &str = "aarch64+sve-unknown-linux-gnu";
+const ARMV7: &str = "armv7-unknown-linux-gnueabihf";
+const ARMV5: &str = "armv5te-unknown-linux-gnueabi";
+const THUMB: &str = "thumbv7neon-unknown-linux-gnueabihf";
+const RISCV64: &str = "riscv64gc-unknown-linux-gnu";
+const RISCV64_V: &str = "riscv64gc+v-unknown-linux-gnu";
+const S390X: &str = "s390x-unknown-linux-gnu";
+const PPC64LE: &str = "powerpc64le-unknown-linux-gnu";
+const MIPSEL: &str = "mipsel-unknown-linux-gnu";
+const MIPS64EL: &str = "mips64el-unknown-linux-gnuabi64";
+const MIPS64R6EL: &str = "mipsisa64r6el-unknown-linux-gnuabi64";
+
+pub const KERNELS: &[Kernel] = &[
+    kernel("amd64-5.10", "bullseye", "amd64", "linux-image-5.10.*-cloud-amd64", PC, &[X86_64]),
+    kernel("amd64-6.1", "bookworm", "amd64", "linux-image-6.1.*-cloud-amd64", PC, &[X86_64]),
+    kernel("amd64-6.12", "trixie", "amd64", "linux-image-6.12.*-cloud-amd64", PC, &[X86_64]),
+    kernel("amd64-7", "testing", "amd64", "linux-binary-7.*-amd64", PC, &[X86_64, X32, I686]),
+    kernel("i386-5.10", "bullseye", "i386", "linux-image-5.10.*-686-pae", PC, &[I686]),
+    kernel("i386-6.1", "bookworm", "i386", "linux-image-6.1.*-686-pae", PC, &[I686]),
+    kernel("arm64-5.10", "bullseye", "arm64", "linux-image-5.10.*-cloud-arm64", VIRT_64, &[AARCH64]),
+    kernel("arm64-6.1", "bookworm", "arm64", "linux-image-6.1.*-cloud-arm64", VIRT_64, &[AARCH64, THUMB]),
+    kernel("arm64-6.12", "trixie", "arm64", "linux-image-6.12.*-cloud-arm64", VIRT_64, &[AARCH64]),
+    kernel("arm64-7", "testing", "arm64", "linux-binary-7.*-cloud-arm64", VIRT_MAX, &[AARCH64, AARCH64_SVE]),
+    with_pages("16384", kernel("arm64-7-16k", "testing", "arm64", "linux-binary-7.*-arm64-16k", VIRT_MAX, &[AARCH64])),
+    kernel("armhf-6.1", "bookworm", "armhf", "linux-image-6.1.*-armmp", VIRT_32, &[ARMV7, ARMV5, THUMB]),
+    kernel("armhf-7", "testing", "armhf", "linux-binary-7.*-armmp", VIRT_32, &[ARMV7, ARMV5, THUMB]),
+    kernel("s390x-6.1", "bookworm", "s390x", "linux-image-6.1.*-s390x", CCW, &[S390X]),
+    kernel("s390x-7", "testing", "s390x", "linux-binary-7.*-s390x", CCW, &[S390X]),
+    kernel("ppc64el-6.1", "bookworm", "ppc64el", "linux-image-6.1.*-powerpc64le", PSERIES, &[PPC64LE]),
+    kernel("ppc64el-7", "testing", "ppc64el", "linux-binary-7.*-powerpc64le", PSERIES, &[PPC64LE]),
+    with_pages(
+        "65536",
+        kernel("ppc64el-7-64k", "testing", "ppc64el", "linux-binary-7.*-powerpc64le-64k", PSERIES, &[PPC64LE]),
+    ),
+    kernel("riscv64-7", "testing", "riscv64", "linux-binary-7.*-riscv64", VIRT_RISCV, &[RISCV64, RISCV64_V]),
+    kernel(
+        "loong64-7",
+        "testing",
+        "loong64",
+        "linux-binary-7.*-loong64",
+        VIRT_LOONG,
+        &["loongarch64-unknown-linux-gnu"],
+    ),
+    kernel("mipsel-6.1", "bookworm", "mipsel", "linux-image-6.1.*-4kc-malta", MALTA, &[MIPSEL]),
+    kernel("mips64el-6.1", "bookworm", "mips64el", "linux-image-6.1.*-5kc-malta", MALTA_64, &[MIPS64EL, MIPSEL]),
+    kernel("mips64r6el-6.12", "bookworm-backports", "mips64el", "linux-image-6.12.*-mips64r6el", BOSTON, &[MIPS64R6EL]),
+];
+
+/// The kernels whose name starts with one of these; all of them where there is none.
+pub fn select(starts: &[String]) -> Result<Vec<&'static Kernel>, String> {
+    for start in starts {
+        if !KERNELS.iter().any(|kernel| kernel.name.starts_with(start.as_str())) {
+            let names: Vec<&str> = KERNELS.iter().map(|kernel| kernel.name).collect();
+            return Err(format!("no kernel starts with {start:?}; there are: {}", names.join(", ")));
+        }
+    }
+    let wanted =
+        |kernel: &&Kernel| starts.is_empty() || starts.iter().any(|start| kernel.name.starts_with(start.as_str()));
+    Ok(KERNELS.iter().filter(wanted).collect())
+}
+
+/// The kernel's name in what a run says it was on, as `arm64-7-16k`; `None` for an emulator's.
+pub fn of(on: &str) -> Option<&str> {
+    on.strip_prefix("Linux ")?.split_once(" (")?.1.strip_suffix(')')
+}
+
+/// How each board is asked for, with the architecture whose kernels it boots: a row each.
+pub fn boards() -> Vec<Vec<String>> {
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    for Kernel { arch, board, .. } in KERNELS {
+        let words = |text: &str| if text.is_empty() { String::new() } else { format!("`{text}`") };
+        let image = match board.image {
+            Image::AsPackaged => "",
+            Image::Zboot => "; the kernel unpacked from its EFI program",
+            Image::LoadedAt(_) => "; the file system by `-device loader`",
+        };
+        let arguments = words(&board.arguments.join(" ")) + image;
+        let row = vec![arch.to_string(), words(board.qemu), arguments, words(board.append)];
+        if !rows.contains(&row) {
+            rows.push(row);
+        }
+    }
+    rows
+}
+
+/// The emulators of all boards, with their firmware, in one folder.
+fn emulators(cache: &Cache) -> Result<PathBuf, String> {
+    const PACKAGES: [&str; 8] = [
+        "qemu-system-x86",
+        "qemu-system-arm",
+        "qemu-system-mips",
+        "qemu-system-misc",
+        "qemu-system-ppc",
+        "qemu-system-riscv",
+        "qemu-system-s390x",
+        "opensbi",
+    ];
+    cache.closure(Suite("testing"), debian::host(), &PACKAGES, &[])
+}
+
+/// How many boot at once.
+const AT_ONCE: usize = 2;
+
+/// Boots each kernel with each of its programs.
+pub fn run_all(progress: &Progress, cache: &Cache, kernels: &[&'static Kernel]) -> Vec<(String, Result<Run, String>)> {
+    let boots = kernels.iter().flat_map(|kernel| kernel.targets.iter().map(move |target| (*kernel, *target)));
+    let queue = Mutex::new(boots.enumerate().collect::<Vec<_>>().into_iter());
+    let answers = Mutex::new(Vec::new());
+    let next = || queue.lock().ok()?.next();
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some((place, (kernel, target))) = next() {
+                    let name = format!("{} {}", kernel.name, targets::short(target));
+                    let job = progress.job(name.clone());
+                    let answer = boot(cache, kernel, target, &job);
+                    job.done(&answer.as_ref().map_or("FAILED".into(), Run::summary));
+                    if let Ok(mut answers) = answers.lock() {
+                        answers.push((place, name, answer));
+                    }
+                }
+            });
+        }
+    });
+    let mut answers = answers.into_inner().unwrap_or_default();
+    answers.sort_by_key(|(place, _, _)| *place);
+    answers.into_iter().map(|(_, name, answer)| (name, answer)).collect()
+}
+
+fn boot(cache: &Cache, kernel: &Kernel, target: &str, job: &Job) -> Result<Run, String> {
+    job.at("fetching");
+    let emulators = emulators(cache)?;
+    let package = cache.files(kernel.suite, kernel.arch, kernel.package, "*/vmlinu*")?;
+    let packaged = package.find("vmlinu")?;
+    job.at("building");
+    let target = targets::select(&[target.to_string()])?[0];
+    let program = cross::build_bare(cache, target)?;
+    let read = |path: &Path| fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()));
+    let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
+    let keep = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+        Ok::<PathBuf, String>(path)
+    };
+    let archive = cpio::with_init(&read(&program)?);
+    let initrd = keep("initrd", &archive)?;
+    let board = &kernel.board;
+    let mut append = format!("{} panic=-1 rdinit=/init loglevel=4", board.append);
+    let mut qemu = Command::new(emulators.join("usr/bin").join(board.qemu));
+    for firmware in ["usr/share/qemu", "usr/share/seabios", "usr/lib/ipxe/qemu"] {
+        qemu.arg("-L").arg(emulators.join(firmware));
+    }
+    qemu.args(["-nographic", "-no-reboot", "-smp", board.cpus, "-m", "512"]).args(board.arguments);
+    match &board.image {
+        Image::AsPackaged => qemu.arg("-kernel").arg(&packaged).arg("-initrd").arg(initrd),
+        Image::Zboot => {
+            qemu.arg("-kernel").arg(keep("vmlinux", &unzboot(&read(&packaged)?)?)?).arg("-initrd").arg(initrd)
+        }
+        Image::LoadedAt(address) => {
+            append += &format!(" rd_size={}", archive.len());
+            let device = format!("loader,file={},addr={address},force-raw=on", initrd.display());
+            qemu.arg("-kernel").arg(&packaged).args(["-device", &device])
+        }
+    };
+    qemu.args(["-append", &append]);
+    job.at("booting");
+    let start = Instant::now();
+    let output = run_within(&mut qemu, limit())?;
+    let console = output.replace('\r', "");
+    let on = format!("Linux {} ({})", package.version, kernel.name);
+    let run = Run::read(target.name, &on, &console, start.elapsed().as_secs_f32(), &[]);
+    let as_asked = run.and_then(|run| match (run.processors == board.cpus, kernel.pages) {
+        (true, None) => Ok(run),
+        (true, Some(pages)) if run.pages == pages => Ok(run),
+        _ => Err(format!("{on} has {} processors and pages of {}, not what was asked for", run.processors, run.pages)),
+    });
+    as_asked.map_err(|why| {
+        let log = cache.root().join("logs").join(format!("{}-{}.log", kernel.name, target.name));
+        let kept = fs::create_dir_all(cache.root().join("logs")).and_then(|()| fs::write(&log, &console));
+        match kept {
+            Ok(()) => format!("{why}\nThe whole console is in {}", log.display()),
+            Err(_) => why,
+        }
+    })
+}
+
+/// The kernel in an EFI zboot image: its offset and size are the words at bytes 8 and 12.
+fn unzboot(image: &[u8]) -> Result<Vec<u8>, String> {
+    let word = |at: usize| Some(u32::from_le_bytes(image.get(at..at + 4)?.try_into().ok()?) as usize);
+    let payload = word(8).zip(word(12)).and_then(|(offset, size)| image.get(offset..offset.checked_add(size)?));
+    let mut payload = payload.ok_or("the kernel is not the zboot image that it should be")?;
+    let mut kernel = Vec::new();
+    let decoded = ruzstd::decoding::StreamingDecoder::new(&mut payload).map_err(|error| error.to_string()).and_then(
+        |mut decoder| std::io::Read::read_to_end(&mut decoder, &mut kernel).map_err(|error| error.to_string()),
+    );
+    decoded.map_err(|error| format!("the kernel in the zboot image does not unpack: {error}"))?;
+    Ok(kernel)
+}

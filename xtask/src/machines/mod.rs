@@ -1,0 +1,9 @@
+pub mod conformance;
+pub mod cpio;
+pub mod cross;
+pub mod emulated;
+pub mod kernels;
+pub mod nightly;
+pub mod results;
+pub mod targets;
+pub mod toolchains;

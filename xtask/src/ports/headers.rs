@@ -1,0 +1,398 @@
+//! What the kernel's own headers say to a C compiler, for every target of the table: one assertion a fact of its port.
+//!
+//! The headers are Debian's `linux-libc-dev`, which holds those of every architecture that Debian builds for. clang compiles for
+//! all targets at once; only the syntax is checked, so none needs a code generator or a C library. Two exceptions:
+//!
+//! - m68k: clang aligns a u64 to 8, which makes `struct epoll_event` 16 bytes. The kernel is built with gcc, which aligns it to
+//!   2, so gcc is asked. rustc aligns it to 4: size and offsets come to the same as gcc's, which `src/event.rs` asserts when it
+//!   is compiled for m68k. The alignments differ, and no one minds: the kernel copies bytes.
+//! - hexagon and csky are not in the package. Their kernels include `asm-generic/` for all that is asked here, so a folder that
+//!   does the same stands in for theirs.
+
+use crate::all_ports::{self, Port};
+use crate::debian::{self, Cache, Suite};
+use crate::kit::progress::Progress;
+use crate::kit::report;
+use crate::kit::shell::{both, capture};
+use crate::machines::targets::{Target, TARGETS};
+use barepoll::raw::Timespec;
+use std::fs;
+use std::mem::{offset_of, size_of};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread;
+
+const INCLUDES: [&str; 11] = [
+    "linux/eventpoll.h",
+    "linux/eventfd.h",
+    "linux/errno.h",
+    "linux/fcntl.h",
+    "linux/time.h",
+    "linux/time_types.h",
+    "linux/signal.h",
+    "linux/resource.h",
+    "linux/wait.h",
+    "asm/ioctls.h",
+    "asm/unistd.h",
+];
+
+/// 32-bit machines of the asm-generic table have the one of two calls, under the other's name.
+const FCNTL: &str = "#ifndef __NR_fcntl\n#define __NR_fcntl __NR_fcntl64\n#endif\n";
+
+/// Constants that are the same everywhere, where the source says them.
+const PLAIN: [(&str, &str, &str); 6] = [
+    ("src/raw.rs", include_str!("../../../src/raw.rs"), "CLOCK_MONOTONIC"),
+    ("test-crates/bare/src/system.rs", SYSTEM, "AT_FDCWD"),
+    ("test-crates/bare/src/system.rs", SYSTEM, "F_GETFD"),
+    ("test-crates/bare/src/system.rs", SYSTEM, "FD_CLOEXEC"),
+    ("test-crates/bare/src/system.rs", SYSTEM, "P_PID"),
+    ("test-crates/bare/src/system.rs", SYSTEM, "WEXITED"),
+];
+const SYSTEM: &str = include_str!("../../../test-crates/bare/src/system.rs");
+
+/// What the kernel does not export to programs, so that no header can be asked. A wrong one fails the conformance list on a real
+/// kernel: each socket pair, and each call with a mask.
+const SOCKET_TYPES: &str = "SOCK_STREAM";
+const SIGSET: &str = "sigset_t";
+/// Folders whose `sigset_t` is the one word of Linux 1.0, kept for libc 5, and not the set that the calls take.
+const OLD_SIGSET: [&str; 4] = ["arm", "m68k", "s390", "x86"];
+
+/// The last assertion of every file is false. Only a compiler that reached it, and complained of nothing else, agrees.
+const END: &str = "the end of the facts";
+
+/// What a target came to.
+struct Row {
+    target: &'static str,
+    compiler: String,
+    headers: String,
+    layout: String,
+    facts: usize,
+    left_out: Vec<&'static str>,
+}
+
+/// `cargo xtask headers`
+#[derive(clap::Args)]
+pub struct Options {}
+
+impl crate::step::Run for Options {
+    fn run(&self, world: &crate::step::World) -> Result<(), String> {
+        compare(&world.progress, world.cache()?)
+    }
+}
+
+fn compare(progress: &Progress, cache: &Cache) -> Result<(), String> {
+    let rows = check(progress, cache)?;
+    let sum: usize = rows.iter().map(|row| row.facts).sum();
+    let cells = |row: Row| {
+        let left_out = row.left_out.join(", ");
+        vec![row.target.into(), row.compiler, row.headers, row.layout, row.facts.to_string(), left_out]
+    };
+    report::print(
+        &["target", "compiler", "headers", "epoll_event", "facts", "not in headers"],
+        rows.into_iter().map(cells),
+    );
+    println!("{sum} facts agree");
+    Ok(())
+}
+
+/// Checks every target, and gives how many facts agree.
+pub fn run_checks(progress: &Progress, cache: &Cache) -> Result<usize, String> {
+    Ok(check(progress, cache)?.iter().map(|row| row.facts).sum())
+}
+
+fn check(progress: &Progress, cache: &Cache) -> Result<Vec<Row>, String> {
+    let job = progress.job("the kernel's headers");
+    job.at("getting headers and compilers");
+    let answer = Tools::get(cache).and_then(|tools| {
+        job.at("compiling");
+        each_target(|target| tools.check(target))
+    });
+    job.done(&answer.as_ref().map_or("FAILED".into(), |rows| format!("{} targets", rows.len())));
+    answer
+}
+
+/// Does `work` for every target, on all processors; the errors of all are the error.
+fn each_target(work: impl Fn(&'static Target) -> Result<Row, String> + Sync) -> Result<Vec<Row>, String> {
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        let mut done = Vec::new();
+        while let Some((place, target)) = Some(next.fetch_add(1, Relaxed)).and_then(|at| Some((at, TARGETS.get(at)?))) {
+            done.push((place, work(target)));
+        }
+        done
+    };
+    let mut answers = Vec::new();
+    thread::scope(|scope| {
+        let workers = thread::available_parallelism().map_or(1, usize::from);
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(worker)).collect();
+        answers.extend(workers.into_iter().flat_map(|worker| worker.join().unwrap_or_default()));
+    });
+    if answers.len() != TARGETS.len() {
+        return Err("a thread that compiled headers panicked".into());
+    }
+    answers.sort_by_key(|(place, _)| *place);
+    let (rows, failures): (Vec<_>, Vec<_>) = answers.into_iter().map(|(_, answer)| answer).partition(Result::is_ok);
+    if failures.is_empty() {
+        Ok(rows.into_iter().flatten().collect())
+    } else {
+        Err(failures.into_iter().filter_map(Result::err).collect::<Vec<_>>().join("\n"))
+    }
+}
+
+struct Tools {
+    clang: PathBuf,
+    /// The compiler proper, without the driver, the assembler and the linker that the driver would bring.
+    gcc_m68k: PathBuf,
+    /// `/usr` of linux-libc-dev.
+    headers: PathBuf,
+    /// What is written: the folder that stands in for an `asm/` of hexagon and csky, and the C files.
+    scratch: tempfile::TempDir,
+}
+
+impl Tools {
+    fn get(cache: &Cache) -> Result<Self, String> {
+        let closure = |package| cache.closure(Suite("trixie"), debian::host(), &[package], &[]);
+        let headers = cache.package(Suite("testing"), debian::host(), "linux-libc-dev")?.dir.join("usr");
+        let scratch = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
+        generic_asm(&headers.join("include"), &scratch.path().join("asm"))
+            .map_err(|error| format!("cannot stand in for hexagon's headers: {error}"))?;
+        Ok(Self {
+            clang: closure("clang-19")?.join("usr/bin/clang-19"),
+            gcc_m68k: closure("cpp-14-m68k-linux-gnu")?.join("usr/libexec/gcc-cross/m68k-linux-gnu/14/cc1"),
+            headers,
+            scratch,
+        })
+    }
+
+    /// Compiles one target's facts.
+    fn check(&self, target: &'static Target) -> Result<Row, String> {
+        let port = target.port();
+        let port = all_ports::port(&port).ok_or_else(|| format!("{}: no port is called {port}", target.name))?;
+        let folder = uapi_folder(port.file);
+        let facts = Facts::of(target, &port, folder)?;
+        let file = self.scratch.path().join(format!("{}.c", target.name));
+        fs::write(&file, &facts.code).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
+
+        let asm = folder.map_or(self.scratch.path().into(), |folder| self.headers.join("lib/linux/uapi").join(folder));
+        let (name, mut compiler) = if port.file == "m68k" {
+            let mut cc1 = Command::new(&self.gcc_m68k);
+            cc1.arg("-quiet");
+            ("gcc 14", cc1)
+        } else {
+            let mut clang = Command::new(&self.clang);
+            clang.arg(format!("--target={}", triple(&target.triple())));
+            ("clang 19", clang)
+        };
+        compiler.args(["-fsyntax-only", "-std=gnu11", "-w", "-nostdinc", "-I"]).arg(asm);
+        compiler.arg("-I").arg(self.headers.join("include")).arg(&file);
+        let text = both(&capture(&mut compiler)?);
+        match disagreements(&text).as_slice() {
+            [] => Ok(Row {
+                target: target.name,
+                compiler: name.into(),
+                headers: folder.map_or("asm-generic".into(), |folder| format!("uapi/{folder}")),
+                layout: facts.layout,
+                facts: facts.count,
+                left_out: facts.left_out,
+            }),
+            [first, more @ ..] => {
+                let more = if more.is_empty() { String::new() } else { format!(" (and {} more)", more.len()) };
+                Err(format!(
+                    "{}: {name} and the kernel's headers do not agree with the crate: {first}{more}",
+                    target.name
+                ))
+            }
+        }
+    }
+}
+
+/// The compiler's errors, except the one that proves that it read to the end; its absence is one too.
+fn disagreements(text: &str) -> Vec<String> {
+    let errors = text.lines().filter_map(|line| Some(line.split_once("error: ")?.1.to_string()));
+    let (ends, mut errors): (Vec<_>, Vec<_>) = errors.partition(|line| line.contains(END));
+    if ends.is_empty() {
+        let last = text.lines().last().unwrap_or("it printed nothing");
+        errors.push(format!("it did not reach {END}: {last}"));
+    }
+    errors
+}
+
+/// An `asm/` whose every file includes the generic one, as the build system of the kernel (Kbuild) makes it. Of the numbers, these
+/// machines want what `arch/hexagon/kernel/Makefile.syscalls` and `arch/csky/kernel/Makefile.syscalls` both name.
+fn generic_asm(include: &Path, asm: &Path) -> std::io::Result<()> {
+    fs::create_dir(asm)?;
+    for entry in fs::read_dir(include.join("asm-generic"))? {
+        let name = entry?.file_name();
+        let wants = if name == "unistd.h" {
+            "#define __ARCH_WANT_TIME32_SYSCALLS\n#define __ARCH_WANT_STAT64\n#define __ARCH_WANT_SET_GET_RLIMIT\n"
+        } else {
+            ""
+        };
+        fs::write(asm.join(&name), format!("{wants}#include <asm-generic/{}>\n", name.to_string_lossy()))?;
+    }
+    Ok(())
+}
+
+/// The kernel's name for a port's architecture, where the package has it.
+fn uapi_folder(port: &str) -> Option<&str> {
+    match port {
+        "hexagon" | "csky" => None,
+        "aarch64" => Some("arm64"),
+        "loongarch64" => Some("loongarch"),
+        "s390x" => Some("s390"),
+        "x32" | "x86" | "x86_64" => Some("x86"),
+        other => Some(other.trim_end_matches("32").trim_end_matches("64")),
+    }
+}
+
+/// LLVM's name for a target of rustc.
+fn triple(target: &str) -> String {
+    let renamed = [("riscv64gc", "riscv64"), ("riscv32gc", "riscv32"), ("thumbv7neon", "thumbv7"), ("gnuabiv2", "gnu")];
+    renamed.iter().fold(target.into(), |triple: String, (rustc, llvm)| triple.replace(rustc, llvm))
+}
+
+/// A C file in the making.
+struct Facts {
+    code: String,
+    count: usize,
+    left_out: Vec<&'static str>,
+    /// `12 bytes, data at 4`
+    layout: String,
+}
+
+impl Facts {
+    fn of(target: &Target, port: &Port, folder: Option<&str>) -> Result<Self, String> {
+        let code = INCLUDES.map(|header| format!("#include <{header}>\n")).concat();
+        let mut facts = Self { code: code + FCNTL, count: 0, left_out: Vec::new(), layout: String::new() };
+        facts.machine(target)?;
+        facts.port(port, folder);
+        facts.everywhere(port);
+        facts.numbers(port)?;
+        for (file, text, name) in PLAIN {
+            facts.equal(file, name, name, plain(text, name).ok_or_else(|| format!("{file} has no {name}"))?);
+        }
+        facts.code += &format!("_Static_assert(0, \"{END}\");\n");
+        Ok(facts)
+    }
+
+    /// `who` says that `name`, in C `expression`, has this value.
+    fn equal(&mut self, who: &str, name: &str, expression: &str, value: u64) {
+        self.code += &format!("_Static_assert(({expression}) == {value}ULL, \"{who}: {name} is {value}\");\n");
+        self.count += 1;
+    }
+
+    /// A call, or its absence.
+    fn call(&mut self, who: &str, call: &str, number: Option<u64>) {
+        match number {
+            Some(number) => self.equal(who, call, &format!("__NR_{call}"), number),
+            None => {
+                self.code += &format!("#ifdef __NR_{call}\n#error \"{who}: there is no {call}\"\n#endif\n");
+                self.count += 1;
+            }
+        }
+    }
+
+    /// That both compilers mean the same machine, by rustc's word.
+    fn machine(&mut self, target: &Target) -> Result<(), String> {
+        let mut rustc = Command::new("rustup");
+        let output = capture(rustc.args(["run", "nightly", "rustc", "--print", "cfg", "--target", &target.triple()]))?;
+        let text = both(&output);
+        let value = |key| text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix("=\"")?.strip_suffix('"'));
+        let width = value("target_pointer_width").and_then(|width| width.parse::<u64>().ok());
+        let (Some(width), Some(endian)) = (width, value("target_endian")) else {
+            return Err(format!("rustc does not say what {} is:\n{text}", target.name));
+        };
+        let order = if endian == "big" { "__ORDER_BIG_ENDIAN__" } else { "__ORDER_LITTLE_ENDIAN__" };
+        self.equal("rustc", "the size of a pointer", "sizeof(void *)", width / 8);
+        self.equal("rustc", &format!("whether this is {endian}-endian"), &format!("__BYTE_ORDER__ == {order}"), 1);
+        // The kernel's set of signals, and its time of 32-bit machines, are arrays of it.
+        self.equal("src/signal.rs", "unsigned long, which is usize there,", "sizeof(unsigned long)", width / 8);
+        Ok(())
+    }
+
+    /// All that the port says.
+    fn port(&mut self, port: &Port, folder: Option<&str>) {
+        let who = &format!("src/arch/{}.rs", port.file);
+        for fact in &port.facts {
+            for name in fact.names {
+                let expression = match *name {
+                    "sizeof_epoll_event" => "sizeof(struct epoll_event)",
+                    "offset_data" => "__builtin_offsetof(struct epoll_event, data)",
+                    "kernel_sigset_bytes" if folder == Some("sparc") => "sizeof(__new_sigset_t)",
+                    "kernel_sigset_bytes" => "sizeof(sigset_t)",
+                    constant => constant,
+                };
+                match fact.value {
+                    _ if *name == "kernel_sigset_bytes" && folder.is_some_and(|it| OLD_SIGSET.contains(&it)) => {
+                        self.left_out.push(SIGSET);
+                    }
+                    number if fact.section == "syscalls" => self.call(who, name, number),
+                    Some(value) => self.equal(who, fact.constant, expression, value),
+                    None => {}
+                }
+            }
+        }
+        let layout = |constant| port.facts.iter().find(|fact| fact.constant == constant).and_then(|fact| fact.value);
+        if let (Some(size), Some(data)) = (layout("EVENT_SIZE"), layout("EVENT_DATA")) {
+            self.layout = format!("{size} bytes, data at {data}");
+        }
+        if port.file == "m68k" {
+            self.equal("xtask/src/headers.rs", "gcc's alignment of a u64", "_Alignof(__u64)", 2);
+            self.layout += "; u64 aligned to 2";
+        }
+    }
+
+    /// What is the same on every machine: constants, and structs whose fields are as wide as they are aligned at most.
+    fn everywhere(&mut self, port: &Port) {
+        let of_the_port = |name| port.facts.iter().any(|fact| fact.names.contains(&name));
+        for (name, value) in all_ports::raw_constants().into_iter().filter(|(name, _)| !of_the_port(name)) {
+            self.equal("src/raw.rs", name, name, value.into());
+        }
+        let event = "((struct epoll_event *)0)";
+        self.equal("src/event.rs", "the size of events", &format!("sizeof({event}->events)"), 4);
+        self.equal("src/event.rs", "the offset of events", "__builtin_offsetof(struct epoll_event, events)", 0);
+        self.equal("src/event.rs", "the size of data", &format!("sizeof({event}->data)"), 8);
+
+        let params = "src/epoll.rs";
+        self.equal(params, "the size of EpollParams", "sizeof(struct epoll_params)", 8);
+        for (field, size, offset) in
+            [("busy_poll_usecs", 4, 0), ("busy_poll_budget", 2, 4), ("prefer_busy_poll", 1, 6), ("__pad", 1, 7)]
+        {
+            self.equal(params, field, &format!("sizeof(((struct epoll_params *)0)->{field})"), size);
+            self.equal(params, field, &format!("__builtin_offsetof(struct epoll_params, {field})"), offset);
+        }
+
+        let time = "src/timeout.rs";
+        let sizes = [
+            ("the size of Timespec", "sizeof(struct __kernel_timespec)", size_of::<Timespec>()),
+            ("tv_sec", "__builtin_offsetof(struct __kernel_timespec, tv_sec)", offset_of!(Timespec, tv_sec)),
+            ("tv_nsec", "__builtin_offsetof(struct __kernel_timespec, tv_nsec)", offset_of!(Timespec, tv_nsec)),
+        ];
+        for (name, expression, bytes) in sizes {
+            self.equal(time, name, expression, bytes as u64);
+        }
+    }
+
+    /// The port's column of what the program without libc needs.
+    fn numbers(&mut self, port: &Port) -> Result<(), String> {
+        for (name, number) in all_ports::numbers(port.file)? {
+            match number {
+                _ if name == SOCKET_TYPES => self.left_out.push(SOCKET_TYPES),
+                number if name.starts_with(|first: char| first.is_ascii_lowercase()) => {
+                    self.call("test-crates/bare/numbers.txt", name, number);
+                }
+                Some(value) => self.equal("test-crates/bare/numbers.txt", name, name, value),
+                None => return Err(format!("test-crates/bare/numbers.txt: the constant {name} has no value")),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The value of `const NAME: usize = …;`, a number that may be negative.
+fn plain(text: &str, name: &str) -> Option<u64> {
+    let start = format!("const {name}: usize = ");
+    let value = text.lines().find_map(|line| line.trim_start().strip_prefix(&start)?.strip_suffix(';'))?;
+    value.trim_end_matches("_isize as usize").parse().ok().map(|value: i64| value as u64)
+}

@@ -1,0 +1,349 @@
+//! `bare-cat`, the program that users copy: built as its documentation says, and run on every kind of stream.
+
+use crate::debian::Cache;
+use crate::kit::progress::Progress;
+use crate::kit::shell::{cargo, cargo_of, quoted, root, run};
+use crate::machines::cross;
+use crate::machines::emulated::{self, Emulator};
+use crate::machines::targets::{select, Target};
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Both endiannesses and widths, an `asm!` that only nightly has, and the machine that runs no larger program.
+const TARGETS: [&str; 4] =
+    ["aarch64-unknown-linux-gnu", "s390x-unknown-linux-gnu", "mipsel-unknown-linux-gnu", "m68k-unknown-linux-gnu"];
+/// Only a hang takes this long.
+const LIMIT: Duration = Duration::from_secs(300);
+const SIGPIPE: i32 = 13;
+
+/// A way to run the program, and the folder for the files that a check needs.
+struct Cat<'a> {
+    command: &'a dyn Fn() -> Command,
+    folder: &'a Path,
+}
+
+type Check = fn(&Cat) -> Result<(), String>;
+
+const CHECKS: &[(&str, Check)] = &[
+    ("a pipe with a slow writer", slow_writer),
+    ("a nonblocking socket with a slow reader", slow_reader),
+    ("a terminal", terminal),
+    ("a file to a file", file_to_file),
+    ("/dev/null", dev_null),
+    ("standard input closed", closed_input),
+    ("standard output closed", closed_output),
+    ("no room left", no_room),
+    ("a reader that goes away", lost_reader),
+    ("a reader that goes away, SIGPIPE ignored", lost_reader_without_signal),
+];
+
+/// Runs all checks here and for other machines, and gives how many passed.
+pub fn run_checks(progress: &Progress, cache: &Cache) -> Result<usize, String> {
+    progress.checks("bare-cat", |job| {
+        job.at("building and running");
+        all(cache)
+    })
+}
+
+fn all(cache: &Cache) -> Result<usize, String> {
+    // This checkout's own, and not beside the downloads, which others share.
+    let folder = root().join("target");
+    run(cargo().args(["build", "--release", "--locked", "-p", "bare-cat", "--target-dir"]).arg(&folder))?;
+    let program = folder.join("release/bare-cat");
+    let mut passed = check(CHECKS, "here", &|| Command::new(&program))?;
+    let emulators = emulated::emulators(cache)?;
+    for target in select(&TARGETS.map(String::from))? {
+        let program = build(cache, target)?;
+        for emulator in emulators.iter().filter(|emulator| emulator.serves(target)) {
+            let on = format!("{} under {}", target.name, emulator.name);
+            passed += check(CHECKS, &on, &|| emulator.command(target, &program))?;
+        }
+        // The newest has the names that the configuration uses.
+        let Some(emulator) = emulators.last() else { continue };
+        let on = format!("{} by its runner", target.name);
+        let tools = tools(cache, target, Some(emulator))?;
+        passed += check(&CHECKS[..1], &on, &|| documented(cache, "run", target, &tools))?;
+    }
+    Ok(passed)
+}
+
+fn build(cache: &Cache, target: &Target) -> Result<PathBuf, String> {
+    let programs = root().join("target/bare").join(target.name);
+    let tools = tools(cache, target, None)?;
+    run(documented(cache, "build", target, &tools).args(["-Zunstable-options", "--artifact-dir"]).arg(&programs))?;
+    Ok(programs.join("bare-cat"))
+}
+
+/// The folders of the programs that the configuration names: the target's linker, and the emulator.
+fn tools(cache: &Cache, target: &Target, emulator: Option<&Emulator>) -> Result<Vec<PathBuf>, String> {
+    let linker = cross::linker(cache, target)?;
+    let linkers = linker.as_deref().and_then(Path::parent);
+    Ok(linkers.into_iter().chain(emulator.map(Emulator::programs)).map(Path::to_path_buf).collect())
+}
+
+/// The command of the program's documentation, in its folder, with these folders of programs.
+fn documented(cache: &Cache, verb: &str, target: &Target, tools: &[PathBuf]) -> Command {
+    let mut cargo = cargo_of("nightly");
+    // They would come instead of the folder's own flags.
+    cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+    cargo.current_dir(root().join("examples/bare-cat"));
+    cargo.args([verb, "--quiet", "--release", "--locked", "--target", target.name, "--target-dir"]);
+    cargo.arg(cross::target_dir(cache, target));
+    let inherited = std::env::var_os("PATH").unwrap_or_default();
+    let path = tools.iter().cloned().chain(std::env::split_paths(&inherited));
+    cargo.env("PATH", std::env::join_paths(path).unwrap_or(inherited.clone()));
+    cargo
+}
+
+fn check(checks: &[(&str, Check)], on: &str, command: &dyn Fn() -> Command) -> Result<usize, String> {
+    let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
+    for (name, check) in checks {
+        let cat = Cat { command, folder: folder.path() };
+        check(&cat).map_err(|why| format!("bare-cat, {on}, {name}: {why}"))?;
+    }
+    Ok(checks.len())
+}
+
+fn slow_writer(cat: &Cat) -> Result<(), String> {
+    let sent = noise(3_000_000);
+    let mut child = start((cat.command)().stdin(Stdio::piped()).stdout(Stdio::piped()))?;
+    let (input, output) = (child.stdin.take(), child.stdout.take());
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut input = input?;
+            for (turn, piece) in sent.chunks(450_001).enumerate() {
+                input.write_all(&piece[..7]).ok()?;
+                thread::sleep(Duration::from_millis(5 * turn as u64));
+                input.write_all(&piece[7..]).ok()?;
+            }
+            Some(())
+        });
+        let received = scope.spawn(|| read_all(output));
+        finish(child)?.must_be_success()?;
+        same(&sent, &received.join().unwrap_or_default())
+    })
+}
+
+/// It must neither lose what the socket does not take, nor change how others find the socket.
+fn slow_reader(cat: &Cat) -> Result<(), String> {
+    let sent = noise(1_500_000);
+    let file = cat.folder.join("slow");
+    fs::write(&file, &sent).map_err(no_file)?;
+    for nonblocking in [true, false] {
+        let (mut ours, theirs) = UnixStream::pair().map_err(|error| format!("no socket: {error}"))?;
+        theirs.set_nonblocking(nonblocking).map_err(|error| format!("no nonblocking socket: {error}"))?;
+        let ours_too = theirs.try_clone().map_err(|error| format!("no second descriptor: {error}"))?;
+        let before = file_flags(&ours_too)?;
+        let input = File::open(&file).map_err(no_file)?;
+        // Once a file, which is always ready, and once a pipe.
+        let (input, feeder) = if nonblocking { (Stdio::from(input), None) } else { (Stdio::piped(), Some(input)) };
+        let mut child = start((cat.command)().stdin(input).stdout(OwnedFd::from(theirs)))?;
+        let pipe = child.stdin.take();
+        let feeding = thread::spawn(move || std::io::copy(&mut feeder?, &mut pipe?).ok());
+        let reading = thread::spawn(move || {
+            let (mut received, mut piece) = (Vec::new(), [0; 100_000]);
+            while let Ok(length @ 1..) = ours.read(&mut piece) {
+                received.extend(&piece[..length]);
+                thread::sleep(Duration::from_millis(1));
+            }
+            received
+        });
+        let ended = finish(child);
+        let after = file_flags(&ours_too)?;
+        drop(ours_too); // the last one, which ends the reading
+        let received = reading.join().unwrap_or_default();
+        let _ = feeding.join();
+        ended?.must_be_success()?;
+        same(&sent, &received)?;
+        if before != after {
+            return Err(format!("the socket's flags were {before}, and are {after} now"));
+        }
+    }
+    Ok(())
+}
+
+/// `script` makes the terminal, types its own input into it, and prints what is seen: each line as typed, and as it comes back.
+fn terminal(cat: &Cat) -> Result<(), String> {
+    let mut script = Command::new("script");
+    script.args(["-qec", &quoted(&(cat.command)()), "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = start(&mut script)?;
+    let (input, output) = (child.stdin.take(), child.stdout.take());
+    let reading = thread::spawn(|| read_all(output));
+    let written = input.map(|mut input| input.write_all(b"one line\nanother\n"));
+    let ended = finish(child)?;
+    let seen = String::from_utf8_lossy(&reading.join().unwrap_or_default()).into_owned();
+    ended.must_be_success()?;
+    if !matches!(written, Some(Ok(()))) || ["one line", "another"].iter().any(|line| seen.matches(line).count() != 2) {
+        return Err(format!("not every line is seen twice: {seen:?}"));
+    }
+    Ok(())
+}
+
+fn file_to_file(cat: &Cat) -> Result<(), String> {
+    let (from, to) = (cat.folder.join("from"), cat.folder.join("to"));
+    let sent = noise(1_000_003);
+    fs::write(&from, &sent).map_err(no_file)?;
+    let (input, output) = (File::open(&from).map_err(no_file)?, File::create(&to).map_err(no_file)?);
+    finish(start((cat.command)().stdin(input).stdout(output))?)?.must_be_success()?;
+    same(&sent, &fs::read(&to).map_err(no_file)?)
+}
+
+fn dev_null(cat: &Cat) -> Result<(), String> {
+    let mut child = start((cat.command)().stdin(Stdio::null()).stdout(Stdio::piped()))?;
+    let output = child.stdout.take();
+    finish(child)?.must_be_success()?;
+    same(&[], &read_all(output))?;
+    finish(start((cat.command)().stdin(Stdio::null()).stdout(Stdio::null()))?)?.must_be_success()
+}
+
+fn closed_input(cat: &Cat) -> Result<(), String> {
+    finish(start(shell(cat, "<&-", "").stdout(Stdio::null()))?)?.must_complain_of("read standard input: error EBADF")
+}
+
+fn closed_output(cat: &Cat) -> Result<(), String> {
+    finish(start(shell(cat, ">&-", "").stdin(Stdio::null()))?)?.must_complain_of("write standard output: error EBADF")
+}
+
+fn no_room(cat: &Cat) -> Result<(), String> {
+    let ended = finish(start(shell(cat, "</dev/zero >/dev/full", "").stdin(Stdio::null()))?)?;
+    ended.must_complain_of("write standard output: error ENOSPC")
+}
+
+fn lost_reader(cat: &Cat) -> Result<(), String> {
+    let ended = without_reader(shell(cat, "</dev/zero", ""))?;
+    if ended.signal != Some(SIGPIPE) {
+        return Err(format!("SIGPIPE did not end it: {ended}"));
+    }
+    Ok(())
+}
+
+fn lost_reader_without_signal(cat: &Cat) -> Result<(), String> {
+    let ended = without_reader(shell(cat, "</dev/zero", "trap '' PIPE;"))?;
+    if ended.code != Some(1) || !ended.stderr.is_empty() {
+        return Err(format!("it did not end quietly with status 1: {ended}"));
+    }
+    Ok(())
+}
+
+/// Runs it until it has written something, and then reads no more.
+fn without_reader(mut command: Command) -> Result<Ended, String> {
+    let mut child = start(command.stdin(Stdio::null()).stdout(Stdio::piped()))?;
+    let first = child.stdout.take().map(|mut output| output.read(&mut [0; 10]));
+    let ended = finish(child)?;
+    match first {
+        Some(Ok(10)) => Ok(ended),
+        _ => Err(format!("nothing came out: {ended}")),
+    }
+}
+
+/// The program as a shell starts it, after `first` and with these redirections.
+fn shell(cat: &Cat, redirections: &str, first: &str) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("{first} exec {} {redirections}", quoted(&(cat.command)()))]);
+    shell
+}
+
+/// How it ended, and what it complained of.
+struct Ended {
+    code: Option<i32>,
+    signal: Option<i32>,
+    stderr: String,
+}
+
+impl Ended {
+    fn must_be_success(&self) -> Result<(), String> {
+        match (self.code, &*self.stderr) {
+            (Some(0), "") => Ok(()),
+            _ => Err(format!("it did not succeed: {self}")),
+        }
+    }
+
+    fn must_complain_of(&self, what: &str) -> Result<(), String> {
+        let sentence = format!("bare-cat: cannot {what}.\n");
+        if self.code == Some(1) && self.stderr == sentence {
+            return Ok(());
+        }
+        Err(format!("instead of status 1 and {sentence:?}: {self}"))
+    }
+}
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.code, self.signal) {
+            (Some(code), _) => write!(f, "status {code}")?,
+            (None, signal) => write!(f, "ended by signal {}", signal.unwrap_or_default())?,
+        }
+        write!(f, ", standard error {:?}", self.stderr)
+    }
+}
+
+fn start(command: &mut Command) -> Result<Child, String> {
+    let child = command.stderr(Stdio::piped()).spawn();
+    child.map_err(|error| format!("cannot run {}: {error}", command.get_program().to_string_lossy()))
+}
+
+/// Waits for the end, and makes one where it does not come. A child's standard error is too short to fill its pipe.
+fn finish(mut child: Child) -> Result<Ended, String> {
+    let start = Instant::now();
+    let status = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break status,
+            Ok(None) if start.elapsed() < LIMIT => thread::sleep(Duration::from_millis(2)),
+            answer => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(match answer {
+                    Ok(_) => format!("it did not end within {} s", LIMIT.as_secs()),
+                    Err(error) => format!("cannot wait for it: {error}"),
+                });
+            }
+        }
+    };
+    let stderr = String::from_utf8_lossy(&read_all(child.stderr.take())).into_owned();
+    Ok(Ended { code: status.code(), signal: status.signal(), stderr })
+}
+
+fn read_all(stream: Option<impl Read>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // What is missing is seen where the bytes are compared.
+    let _ = stream.map(|mut stream| stream.read_to_end(&mut bytes));
+    bytes
+}
+
+fn same(sent: &[u8], received: &[u8]) -> Result<(), String> {
+    if sent == received {
+        return Ok(());
+    }
+    let first = sent.iter().zip(received).take_while(|(sent, received)| sent == received).count();
+    Err(format!("of {} bytes {} came back, and they differ from byte {first} on", sent.len(), received.len()))
+}
+
+/// Bytes that repeat nowhere a chunk could be lost, doubled or moved unseen.
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let next = |_| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as u8
+    };
+    (0..length).map(next).collect()
+}
+
+/// The open file's flags, `O_NONBLOCK` among them, which all its descriptors share.
+fn file_flags(file: &impl AsRawFd) -> Result<String, String> {
+    let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).map_err(no_file)?;
+    let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
+    Ok(flags.unwrap_or_default().trim().into())
+}
+
+fn no_file(error: std::io::Error) -> String {
+    format!("a file that the check needs: {error}")
+}

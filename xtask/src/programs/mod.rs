@@ -1,0 +1,7 @@
+pub mod answers;
+pub mod c;
+pub mod cat;
+pub mod musl;
+pub mod serve;
+pub mod soak;
+pub mod with_std;

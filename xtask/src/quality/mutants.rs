@@ -1,0 +1,183 @@
+//! `cargo xtask mutants`: `src/` changed in one place at a time, and the tests that should see it.
+
+use crate::debian::cargo_tools::CargoTool;
+use crate::debian::Cache;
+use crate::kit::document::PROOF;
+use crate::kit::progress::{Job, Progress};
+use crate::kit::report;
+use crate::kit::shell::{root, run_watched, target};
+use crate::step::{Run, World};
+use clap::Args;
+use serde::Deserialize;
+use std::fs;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::time::Duration;
+
+#[derive(Args)]
+pub struct Options {
+    /// Only these files, as `src/timeout.rs`; may be given again
+    #[arg(long)]
+    file: Vec<String>,
+    /// How many at the same time; where tests wait for each other's processors, one may end too late for that reason alone
+    #[arg(long, default_value = "1")]
+    jobs: NonZeroUsize,
+    /// Write the table into docs/proof.md too
+    #[arg(long, conflicts_with = "file")]
+    write: bool,
+}
+
+/// Its settings, with the mutants that change nothing and why: .cargo/mutants.toml.
+const CARGO_MUTANTS: CargoTool = CargoTool { name: "cargo-mutants", version: "27.1.0" };
+/// How long all of them may take.
+const LIMIT: Duration = Duration::from_secs(5 * 3600);
+
+impl Run for Options {
+    fn run(&self, world: &World) -> Result<(), String> {
+        check(&world.progress, world.cache()?, self).map(drop)
+    }
+}
+
+/// One file, for a full test: how many of its mutants were seen.
+pub fn run_checks(progress: &Progress, cache: &Cache) -> Result<usize, String> {
+    let options = Options { file: vec!["src/waker/pending.rs".into()], jobs: NonZeroUsize::MIN, write: false };
+    match check(progress, cache, &options)? {
+        0 => Err("none of the changes compiled, so that no test had anything to see".into()),
+        seen => Ok(seen),
+    }
+}
+
+/// The file that only feature `std` compiles, as that feature leaves out what stands in for it elsewhere.
+const WITH_STD: &str = "src/with_std.rs";
+
+/// What cargo-mutants writes as it goes.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Outcomes {
+    outcomes: Vec<Outcome>,
+    caught: usize,
+    timeout: usize,
+    unviable: usize,
+    missed: usize,
+}
+
+#[derive(Deserialize)]
+struct Outcome {
+    scenario: serde_json::Value,
+    summary: String,
+}
+
+impl Outcomes {
+    fn read(folder: &Path) -> Self {
+        let text = fs::read_to_string(folder.join("outcomes.json")).unwrap_or_default();
+        serde_json::from_str(&text).unwrap_or_default()
+    }
+
+    fn ended(&self) -> usize {
+        self.caught + self.timeout + self.unviable + self.missed
+    }
+
+    /// The changes that came to this.
+    fn names<'s>(&'s self, summary: &'s str) -> impl Iterator<Item = &'s str> {
+        let outcomes = self.outcomes.iter().filter(move |outcome| outcome.summary == summary);
+        outcomes.map(|outcome| outcome.scenario["Mutant"]["name"].as_str().unwrap_or("a mutant without a name"))
+    }
+}
+
+fn check(progress: &Progress, cache: &Cache, options: &Options) -> Result<usize, String> {
+    if let Some(missing) = options.file.iter().find(|file| !root().join(file).is_file()) {
+        return Err(format!(
+            "there is no {missing}: a file is named from the top of the repository, as src/timeout.rs"
+        ));
+    }
+    let (with_std, others): (Vec<&str>, Vec<&str>) =
+        options.file.iter().map(String::as_str).partition(|file| *file == WITH_STD);
+    let is_all = options.file.is_empty();
+    let mut parts = Vec::new();
+    if is_all || !others.is_empty() {
+        let files = if is_all { vec!["src/**/*.rs"] } else { others };
+        parts.push(Part { name: "mutants", files, more: &["--exclude", WITH_STD] });
+    }
+    if is_all || !with_std.is_empty() {
+        let more = &["--no-config", "--features", "std", "--cargo-test-arg=--test=with_std"];
+        parts.push(Part { name: "mutants-with-std", files: vec![WITH_STD], more });
+    }
+    let run = |part: &Part| {
+        let job = progress.job(part.name);
+        let outcomes = part.run(&job, cache, options.jobs);
+        job.done(match &outcomes {
+            Ok(outcomes) if outcomes.missed == 0 => "all were seen",
+            _ => "FAILED",
+        });
+        outcomes
+    };
+    let outcomes = parts.iter().map(run).collect::<Result<Vec<_>, _>>()?;
+    let sum = |of: fn(&Outcomes) -> usize| outcomes.iter().map(of).sum::<usize>();
+    let files = if is_all { "all".into() } else { options.file.join(", ") };
+    let seen = sum(|outcomes| outcomes.caught + outcomes.timeout);
+    let rows = [
+        ["files", &files],
+        ["on", &report::machine()],
+        ["changes", &sum(Outcomes::ended).to_string()],
+        ["tests failed", &sum(|outcomes| outcomes.caught).to_string()],
+        ["tests did not end", &sum(|outcomes| outcomes.timeout).to_string()],
+        ["did not compile", &sum(|outcomes| outcomes.unviable).to_string()],
+        ["not seen", &sum(|outcomes| outcomes.missed).to_string()],
+    ];
+    let table = report::figures("mutants", rows);
+    println!("\n{table}\n");
+    let names =
+        |summary| outcomes.iter().flat_map(move |outcomes| outcomes.names(summary)).collect::<Vec<_>>().join("\n");
+    if sum(|outcomes| outcomes.timeout) > 0 {
+        println!("The tests did not end with these changes:\n{}\n", names("Timeout"));
+    }
+    if sum(|outcomes| outcomes.missed) > 0 {
+        return Err(format!("no test sees these changes:\n{}", names("MissedMutant")));
+    }
+    if options.write {
+        PROOF.write("mutants", &table)?;
+    }
+    Ok(seen)
+}
+
+/// Files that are changed and tested in the same way.
+struct Part<'f> {
+    /// The job's, and its folder's in `target/`: what each change was, and what the tests then said, stays there.
+    name: &'static str,
+    files: Vec<&'f str>,
+    /// For cargo-mutants.
+    more: &'static [&'static str],
+}
+
+impl Part<'_> {
+    fn run(&self, job: &Job, cache: &Cache, jobs: NonZeroUsize) -> Result<Outcomes, String> {
+        job.at("cargo-mutants");
+        let output = target().join(self.name);
+        let folder = output.join("mutants.out");
+        let _ = fs::remove_dir_all(&folder);
+        let mut cargo = CARGO_MUTANTS.cargo(cache)?;
+        // A test that fails needs no debugger here.
+        cargo.env("CARGO_PROFILE_DEV_DEBUG", "0");
+        cargo.args(["mutants", "--no-shuffle", "--colors", "never", "--jobs", &jobs.to_string(), "--output"]);
+        cargo.arg(output).args(self.more).args(self.files.iter().flat_map(|file| ["--file", file]));
+        let count = || {
+            let text = fs::read_to_string(folder.join("mutants.json")).ok()?;
+            serde_json::from_str::<Vec<serde_json::Value>>(&text).ok().map(|mutants| mutants.len())
+        };
+        let (mut all, mut said) = (None, None);
+        let text = run_watched(&mut cargo, LIMIT, || {
+            all = all.or_else(count);
+            // A line for every tenth, and one at the start.
+            let now = all.map(|all| (Outcomes::read(&folder).ended() / 10 * 10, all));
+            if let Some((ended, all)) = now.filter(|_| now != said) {
+                job.at(&format!("{ended} of {all}"));
+            }
+            said = now;
+        })?;
+        let outcomes = Outcomes::read(&folder);
+        match all.or_else(count) {
+            Some(all) if all > 0 && outcomes.ended() == all => Ok(outcomes),
+            _ => Err(format!("cargo-mutants did not end well:\n{text}")),
+        }
+    }
+}

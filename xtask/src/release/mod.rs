@@ -1,0 +1,3 @@
+pub mod minimum;
+pub mod package;
+pub mod supply;
