@@ -75,7 +75,7 @@ impl Run for Options {
         let is_asked = |name| self.names.is_empty() || self.names.iter().any(|asked| asked == name);
         for measurement in MEASUREMENTS.iter().filter(|measurement| is_asked(measurement.name)) {
             let (option, variable, amount) = measurement.amount.of(self);
-            let figures = measure(&progress, measurement, variable, amount)?;
+            let figures = measure(progress, measurement, variable, amount)?;
             let command = format!("`cargo xtask proof {} {option} {amount}`", measurement.name);
             let table = table(&figures, &command);
             println!("\n{table}\n");

@@ -35,10 +35,10 @@ const BROUGHT: [&str; 3] = ["barepoll", "bitflags", "sc"];
 impl Run for Options {
     fn run(&self, world: &World) -> Result<(), String> {
         let (progress, cache) = (&world.progress, world.cache()?);
-        run_checks(&progress, &cache)?;
+        run_checks(progress, cache)?;
         let Some(revision) = &self.since else { return Ok(()) };
         let job = progress.job("interface");
-        let compared = compare(&job, &cache, revision);
+        let compared = compare(&job, cache, revision);
         job.done(if compared.is_ok() { "nothing breaks" } else { "FAILED" });
         let (now, hidden) = compared?;
         let rows = [
