@@ -1,7 +1,7 @@
 //! `cargo xtask table`: the tables that a whole test run is the source of.
 
 use crate::debian::Cache;
-use crate::kit::document::{README, TESTING};
+use crate::kit::document::{CONTRIBUTING, README};
 use crate::kit::report;
 use crate::machines::conformance::Run as Checked;
 use crate::machines::kernels;
@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 /// README's table of what was proved.
 pub const ARCHITECTURES: &str = "architectures";
-/// The guide to testing's table of what a test takes.
+/// CONTRIBUTING's table of what a test takes.
 pub const STEPS: &str = "steps";
 
 #[derive(Args)]
@@ -32,8 +32,8 @@ impl Run for Options {
         }
         if self.from.is_empty() {
             let last = Summary::read(&last_run())?;
-            let changed = TESTING.write(STEPS, &steps(world, &last)?)?;
-            println!("docs/testing.md: the table of steps {}", says(changed));
+            let changed = CONTRIBUTING.write(STEPS, &steps(world, &last)?)?;
+            println!("CONTRIBUTING.md: the table of steps {}", says(changed));
             runs = last.into_runs();
         }
         let changed = README.write(ARCHITECTURES, &architectures(&runs))?;

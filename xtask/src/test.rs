@@ -1,7 +1,7 @@
 //! `cargo xtask test`: the steps that decide whether a change is right.
 
 use crate::debian;
-use crate::kit::document::{README, TESTING};
+use crate::kit::document::{CONTRIBUTING, README};
 use crate::kit::report;
 use crate::kit::shell::root;
 use crate::machines::conformance::Run as Checked;
@@ -122,9 +122,9 @@ pub fn needs(step: &Step) -> String {
     step.needs.iter().map(|tool| tool.name).collect::<Vec<_>>().join(", ")
 }
 
-/// Says before a long test what it will take: by the last whole test that wrote its figures into the guide to testing.
+/// Says before a long test what it will take: by the last whole test that wrote its figures into CONTRIBUTING.md.
 fn announce(steps: &[(&Step, &Test)]) -> Result<(), String> {
-    let last = TESTING.table(table::STEPS)?;
+    let last = CONTRIBUTING.table(table::STEPS)?;
     let all = |column: &str| last.get("all").and_then(|row| row.get(column)).cloned().unwrap_or_default();
     let mut tools: Vec<&str> = steps.iter().flat_map(|(step, _)| step.needs).map(|tool| tool.name).collect();
     tools.sort_unstable();

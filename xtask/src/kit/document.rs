@@ -8,6 +8,7 @@ use std::fs;
 #[derive(Clone, Copy)]
 pub struct Document(&'static str);
 
+pub const CONTRIBUTING: Document = Document("CONTRIBUTING.md");
 pub const README: Document = Document("README.md");
 pub const PERFORMANCE: Document = Document("docs/performance.md");
 pub const PROOF: Document = Document("docs/proof.md");

@@ -55,7 +55,7 @@ const TOOLCHAINS: [Toolchain; 19] = [
 impl Toolchain {
     pub fn of(target: &str) -> Result<&'static Self, String> {
         let found = TOOLCHAINS.iter().find(|toolchain| toolchain.target == target);
-        found.ok_or_else(|| format!("xtask/src/toolchains.rs names no C compiler for {target}"))
+        found.ok_or_else(|| format!("xtask/src/machines/toolchains.rs names no C compiler for {target}"))
     }
 
     /// The compiler, and the libc that it only recommends.
@@ -90,14 +90,14 @@ pub fn check(cache: &Cache) -> Result<usize, String> {
     let listed = both(&output);
     for toolchain in &TOOLCHAINS {
         let target = toolchain.target;
-        toolchain.row().ok_or_else(|| format!("xtask/src/targets.rs has no {target}"))?;
+        toolchain.row().ok_or_else(|| format!("xtask/src/machines/targets.rs has no {target}"))?;
         for package in toolchain.packages() {
             cache.has(SUITE, debian::host(), &package)?;
         }
         let is_in_rustup = listed.lines().any(|line| line.split(' ').next() == Some(target));
         if is_in_rustup != toolchain.is_in_rustup {
             return Err(format!(
-                "xtask/src/toolchains.rs is wrong on whether rustup has {target}: it says {is_in_rustup}"
+                "xtask/src/machines/toolchains.rs is wrong on whether rustup has {target}: it says {is_in_rustup}"
             ));
         }
     }

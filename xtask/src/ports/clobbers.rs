@@ -86,7 +86,7 @@ pub fn check(progress: &Progress, cache: &Cache, targets: &[&'static Target]) ->
         job.at(target.name);
         let port = target.port();
         let rule = RULES.iter().find(|rule| rule.ports.contains(&port.as_str()));
-        let rule = rule.ok_or_else(|| format!("xtask/src/clobbers.rs has no rule for the port {port}"))?;
+        let rule = rule.ok_or_else(|| format!("xtask/src/ports/clobbers.rs has no rule for the port {port}"))?;
         // Calls as users make them, and the crate's own: a trap function out of line stands where it was used first.
         let (calls, own) = (emit(cache, target, "codegen")?, emit(cache, target, "barepoll")?);
         let traps: Vec<Trap> = [&calls, &own].into_iter().flat_map(|ir| traps(ir, rule.trap)).collect();

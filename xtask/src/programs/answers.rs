@@ -56,6 +56,6 @@ fn ways(cache: &Cache) -> Result<Vec<(&'static str, Command)>, String> {
 /// Cargo, set to run the checks as programs of 32 bits on this kernel.
 fn narrow(cache: &Cache) -> Result<Command, String> {
     let target = with_std::TARGETS.iter().find(|target| target.name == NARROW);
-    let target: &Target = target.ok_or_else(|| format!("xtask/src/std_emulated.rs has no {NARROW}"))?;
+    let target: &Target = target.ok_or_else(|| format!("xtask/src/programs/with_std.rs has no {NARROW}"))?;
     with_std::cargo_native(cache, target, &["test", "-Zbuild-std", "-p", "answers"])
 }

@@ -134,7 +134,7 @@ fn check_links(files: &BTreeSet<&str>) -> Result<(), String> {
 
 /// What a document names between backticks is in the package too, or said to be the repository's.
 fn check_names(files: &BTreeSet<&str>) -> Result<(), String> {
-    let folders = FOLDERS.iter().chain(&["tests/", "xtask/src/"]).map(|folder| root().join(folder));
+    let folders = FOLDERS.iter().chain(&["tests/", "test-crates/", "xtask/src/"]).map(|folder| root().join(folder));
     let folders: Vec<PathBuf> = folders.collect();
     let is_in = |name: &str| files.iter().any(|file| *file == name || file.starts_with(&*format!("{name}/")));
     for document in files.iter().filter(|file| file.ends_with(".md")) {
