@@ -47,24 +47,24 @@ pub static STEPS: &[Step] = &[
         ..command("test", "Run the tests and print a table of what passed", Command::with::<test::Options>())
     },
     Step {
-        test: test("native", Here, "passed", &[Native], |world| native::tests(world, "native", native::CRATE)),
+        test: test("native", Here, "passed", &[], |world| native::tests(world, "native", native::CRATE)),
         needs: &[&CC],
         ..command("native", "The ordinary tests on this machine: `cargo test`", NoCommand)
     },
     Step {
-        test: test("native, feature std", Here, "passed", &[Native], |world| {
+        test: test("native, feature std", Here, "passed", &[], |world| {
             native::tests(world, "native, std", native::CRATE_WITH_STD)
         }),
         needs: &[&CC],
         ..command("native-std", "The ordinary tests with feature `std`, and those of the examples", NoCommand)
     },
     Step {
-        test: test("the waker's model", Here, "passed", &[Native], |world| native::tests(world, "model", native::MODEL)),
+        test: test("the waker's model", Here, "passed", &[], |world| native::tests(world, "model", native::MODEL)),
         needs: &[&CC],
         ..command("model", "Every order of events in the waker's protocol, by loom", NoCommand)
     },
     Step {
-        test: test("benches, a short run", Here, "figures", &[Native], |world| wall::run_checks(&world.progress)),
+        test: test("benches, a short run", Here, "figures", &[], |world| wall::run_checks(&world.progress)),
         needs: &[&CC],
         ..command("scenarios", "Every benchmark for a moment", NoCommand)
     },
@@ -331,3 +331,43 @@ pub static STEPS: &[Step] = &[
         )
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kit::copy::files;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_step_has_a_name_and_a_title_of_its_own() {
+        let names: HashSet<&str> = STEPS.iter().map(|step| step.name).collect();
+        assert_eq!(names.len(), STEPS.len());
+        let titles = || STEPS.iter().filter_map(|step| Some(step.test.as_ref()?.title));
+        assert_eq!(titles().collect::<HashSet<_>>().len(), titles().count());
+    }
+
+    #[test]
+    fn something_shows_that_each_command_works() {
+        for step in STEPS {
+            assert!(step.test.is_some() || !step.shown.is_empty(), "nothing runs {}", step.name);
+            for shown in step.shown {
+                let By(name) = shown else { continue };
+                let is_run = STEPS.iter().any(|other| other.name == *name && other.test.is_some());
+                assert!(is_run, "no test runs {name}, by which {} is shown", step.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_proof_looks_at_files_that_are_there() {
+        let files = files().expect("git lists them");
+        for start in STEPS.iter().filter_map(|step| step.test.as_ref()).flat_map(|test| test.proves) {
+            assert!(files.iter().any(|file| file.starts_with(start)), "no file starts with {start}");
+        }
+    }
+
+    #[test]
+    fn clap_takes_the_command_line() {
+        crate::step::cli(STEPS).debug_assert();
+    }
+}

@@ -249,7 +249,7 @@ impl Outcome {
             what: what.into(),
             passed: answer.as_ref().ok().copied(),
             of: "passed".into(),
-            failure: answer.err().map(|why| format!("{what}: {why}\nTo repeat this step alone: {repeat}")),
+            failure: answer.err().map(|why| format!("{what}: {why}\nTo repeat this step alone: `{repeat}`")),
             seconds: start.elapsed().as_secs_f32(),
         }
     }
@@ -272,4 +272,80 @@ pub fn last_run() -> PathBuf {
 fn keep(file: &Path, summary: &Summary) -> Result<(), String> {
     let text = serde_json::to_string_pretty(summary).map_err(|error| format!("cannot write JSON: {error}"))?;
     fs::write(file, text).map_err(|error| format!("cannot write {}: {error}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::step::{Command, Place};
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use std::time::Duration;
+
+    static AT_NATIVE: AtomicUsize = AtomicUsize::new(0);
+    static MET: AtomicUsize = AtomicUsize::new(0);
+
+    /// Fails if another one runs at the same time.
+    fn alone(_: &World) -> Result<usize, String> {
+        let others = AT_NATIVE.fetch_add(1, SeqCst);
+        thread::sleep(Duration::from_millis(10));
+        AT_NATIVE.fetch_sub(1, SeqCst);
+        if others == 0 {
+            Ok(1)
+        } else {
+            Err("another builds here".into())
+        }
+    }
+
+    /// Ends only if another one runs at the same time.
+    fn together(_: &World) -> Result<usize, String> {
+        MET.fetch_add(1, SeqCst);
+        let begin = Instant::now();
+        while MET.load(SeqCst) < 2 {
+            if begin.elapsed() > Duration::from_secs(60) {
+                return Err("nothing runs beside it".into());
+            }
+            thread::yield_now();
+        }
+        Ok(2)
+    }
+
+    fn fails(_: &World) -> Result<usize, String> {
+        Err("as it should".into())
+    }
+
+    const fn step(name: &'static str, builds: &'static [Place], check: fn(&World) -> Result<usize, String>) -> Step {
+        let test = Test { title: name, tier: Tier::Here, counts: "passed", builds, proves: &[], check };
+        Step { name, about: "", command: Command::None, test: Some(test), shown: &[], needs: &[] }
+    }
+
+    fn run(steps: &'static [Step]) -> Vec<Outcome> {
+        let tests: Vec<_> = steps.iter().filter_map(|step| Some((step, step.test.as_ref()?))).collect();
+        run_all(&World::new(steps), &tests)
+    }
+
+    #[test]
+    fn steps_that_build_in_one_place_run_one_after_another() {
+        static STEPS: [Step; 4] = [
+            step("a", &[Place::Native], alone),
+            step("b", &[Place::Native, Place::Std], alone),
+            step("c", &[Place::Native], alone),
+            step("d", &[Place::Native], alone),
+        ];
+        assert!(run(&STEPS).iter().all(|outcome| outcome.passed == Some(1)));
+    }
+
+    #[test]
+    fn steps_that_build_elsewhere_run_beside_each_other() {
+        static STEPS: [Step; 2] = [step("a", &[Place::Native], together), step("b", &[Place::Cross], together)];
+        assert!(run(&STEPS).iter().all(|outcome| outcome.passed == Some(2)));
+    }
+
+    #[test]
+    fn a_step_that_fails_says_how_to_repeat_it_and_stops_no_other() {
+        static STEPS: [Step; 2] = [step("a", &[Place::Native], fails), step("b", &[Place::Native], |_| Ok(3))];
+        let outcomes = run(&STEPS);
+        assert_eq!(outcomes.iter().map(|outcome| outcome.passed).collect::<Vec<_>>(), [None, Some(3)]);
+        let failure = outcomes[0].failure.as_deref().unwrap_or_default();
+        assert!(failure.contains("a: as it should") && failure.contains("`cargo xtask test --only a`"), "{failure}");
+    }
 }

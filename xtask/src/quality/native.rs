@@ -15,7 +15,7 @@ pub const OTHERS: &[&str] = &["--locked", "--workspace", "--exclude", "barepoll"
 pub fn tests(world: &World, name: &str, arguments: &[&str]) -> Result<usize, String> {
     world.progress.checks(name, |job| {
         job.at("building and running");
-        let output = run(cargo().arg("test").args(arguments))?;
+        let output = run(cargo().args(["test", "--no-fail-fast"]).args(arguments))?;
         match tests_passed(&output) {
             0 => Err(format!("no test ran:\n{output}")),
             passed => Ok(passed),
