@@ -16,7 +16,7 @@ mod steps;
 mod table;
 mod test;
 
-use crate::all_ports::arch; // where the ports look for what they share
+use crate::all_ports::arch; // the ports' modules import it by this path
 use crate::kit::shell;
 use crate::step::World;
 use crate::steps::STEPS;
@@ -24,13 +24,13 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     if let Err(error) = ctrlc::set_handler(shell::interrupt) {
-        eprintln!("Ctrl-C will leave programs behind: {error}");
+        eprintln!("warning: Ctrl-C will leave child processes running: {error}");
     }
     let matches = step::cli(STEPS).get_matches();
     match step::run(&World::new(STEPS), &matches) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(why) => {
-            eprintln!("error: {why}");
+        Err(error) => {
+            eprintln!("error: {error}");
             ExitCode::FAILURE
         }
     }

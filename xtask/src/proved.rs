@@ -1,7 +1,7 @@
-//! Long proofs that passed, remembered by a hash of all that they looked at.
+//! Remembers long proofs that passed, by a hash of their inputs.
 
 use crate::debian::Cache;
-use crate::kit::copy::files;
+use crate::kit::copy::repository_files;
 use crate::kit::shell::{root, run};
 use std::collections::hash_map::DefaultHasher;
 use std::fs;
@@ -9,16 +9,18 @@ use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
 use std::process::Command;
 
-/// A proof, as it stands now.
+/// A proof with its current inputs.
 pub struct Proof {
     record: PathBuf,
 }
 
 impl Proof {
-    /// Of this step, which looks at the files whose paths start so, and at nothing else but the compilers.
-    pub fn of(step: &str, cache: &Cache, proves: &[&str]) -> Result<Self, String> {
+    /// The proof of a step, which depends on the compilers and on all files whose path starts with
+    /// one of `inputs`.
+    pub fn new(step: &str, cache: &Cache, inputs: &[&str]) -> Result<Self, String> {
         let mut hasher = DefaultHasher::new();
-        for file in files()?.into_iter().filter(|file| proves.iter().any(|start| file.starts_with(start))) {
+        let is_input = |file: &String| inputs.iter().any(|start| file.starts_with(start));
+        for file in repository_files()?.into_iter().filter(is_input) {
             let bytes = fs::read(root().join(&file)).map_err(|error| format!("cannot read {file}: {error}"))?;
             (file, bytes).hash(&mut hasher);
         }
@@ -27,16 +29,16 @@ impl Proof {
         Ok(Self { record: cache.root().join("proved").join(format!("{step}-{:016x}", hasher.finish())) })
     }
 
-    /// How many passed, if it passed before.
-    pub fn passed(&self) -> Option<usize> {
+    /// How many checks passed in an earlier run with the same inputs.
+    pub fn earlier_result(&self) -> Option<usize> {
         fs::read_to_string(&self.record).ok()?.trim().parse().ok()
     }
 
-    /// Remembers that so many passed.
-    pub fn keep(&self, passed: usize) -> Result<(), String> {
+    /// Records how many checks passed.
+    pub fn record(&self, passed: usize) -> Result<(), String> {
         let folder = self.record.parent().unwrap_or(&self.record);
-        let kept = fs::create_dir_all(folder).and_then(|()| fs::write(&self.record, format!("{passed}\n")));
-        kept.map_err(|error| format!("cannot write {}: {error}", self.record.display()))
+        let written = fs::create_dir_all(folder).and_then(|()| fs::write(&self.record, format!("{passed}\n")));
+        written.map_err(|error| format!("cannot write {}: {error}", self.record.display()))
     }
 }
 
@@ -45,15 +47,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_proof_is_remembered_until_a_file_that_it_looks_at_changes() {
+    fn a_result_is_kept_for_the_same_step_and_inputs_only() {
         let cache = tempfile::tempdir().expect("a folder");
         let cache = Cache::at(cache.path().to_path_buf());
-        let [src, docs] = ["src/", "docs/"].map(|start| Proof::of("test", &cache, &[start]).expect("it is read"));
-        assert_eq!(src.passed(), None);
-        src.keep(7).expect("it is kept");
-        let again = Proof::of("test", &cache, &["src/"]).expect("it is read");
-        assert_eq!((again.passed(), docs.passed()), (Some(7), None));
-        let other = Proof::of("other", &cache, &["src/"]).expect("it is read");
-        assert_eq!(other.passed(), None);
+        let proof = |step: &str, input: &str| Proof::new(step, &cache, &[input]).expect("the files can be read");
+        let (src, docs) = (proof("test", "src/"), proof("test", "docs/"));
+        assert_eq!(src.earlier_result(), None);
+        src.record(7).expect("the cache can be written");
+        assert_eq!((proof("test", "src/").earlier_result(), docs.earlier_result()), (Some(7), None));
+        assert_eq!(proof("other", "src/").earlier_result(), None);
     }
 }

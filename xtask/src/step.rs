@@ -1,10 +1,10 @@
-//! A step: what one command does, and what it is in a test. The table of all steps is `steps.rs`.
+//! A step: a command, a part of a test, or both. The table of all steps is `steps.rs`.
 
 use crate::debian::Cache;
 use crate::kit::progress::Progress;
 use crate::kit::tool::{Tool, NIGHTLY};
 use crate::machines::cross;
-use crate::machines::emulated::Doubts;
+use crate::machines::emulated::Stress;
 use crate::machines::kernels::Kernel;
 use crate::machines::nightly;
 use crate::machines::results::Results;
@@ -14,127 +14,128 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// A row of the table of steps.
 pub struct Step {
-    /// `cargo xtask NAME`, where it has a command, and `cargo xtask test --only NAME`, where it is part of a test.
+    /// A command is called `cargo xtask NAME`, a part of a test `cargo xtask test --only NAME`.
     pub name: &'static str,
-    /// What it does, for `--help`.
+    /// The description for `--help`.
     pub about: &'static str,
     pub command: Command,
     pub test: Option<Test>,
-    /// What shows that the command does what documents say of it, where it is no part of a test.
-    pub shown: &'static [Shown],
+    /// For a command that is not part of a test: evidence that it works.
+    pub evidence: &'static [Evidence],
     pub needs: &'static [&'static Tool],
 }
 
 /// The command of a step.
 pub enum Command {
-    /// There is none: `cargo xtask test --only NAME` runs the step.
+    /// The step has no command: `cargo xtask test --only NAME` runs it.
     None,
-    /// It runs what a test runs, and prints how much passed.
+    /// The command runs the step's test, and prints how many checks passed.
     Plain,
-    /// It has options of its own.
-    With(Own),
+    WithOptions(CommandWithOptions),
 }
 
 /// A command with options.
-pub struct Own {
+pub struct CommandWithOptions {
     pub add_options: fn(clap::Command) -> clap::Command,
     pub run: fn(&ArgMatches, &World) -> Result<(), String>,
 }
 
-/// The options of a command, which runs with them.
+/// The options of a command.
 pub trait Run: Args {
     fn run(&self, world: &World) -> Result<(), String>;
 }
 
 impl Command {
     pub const fn with<T: Run>() -> Self {
-        Self::With(Own {
+        Self::WithOptions(CommandWithOptions {
             add_options: T::augment_args,
             run: |matches, world| T::from_arg_matches(matches).map_err(|error| error.to_string())?.run(world),
         })
     }
 }
 
-/// What a step is in a test.
+/// A step as part of a test.
 pub struct Test {
-    /// What the closing table calls it.
+    /// The step's name in the table of results.
     pub title: &'static str,
     pub tier: Tier,
-    /// What is counted, as `passed` or `programs`.
-    pub counts: &'static str,
-    /// Where it builds. Steps that build in the same place run one after another.
+    /// The unit of the count that `check` returns, such as `passed` or `programs`.
+    pub unit: &'static str,
+    /// The places where it builds. Steps that build in the same place run one after another.
     pub builds: &'static [Place],
-    /// The files that decide what comes of a long proof: while they are as they were when it passed on this machine, it is not
-    /// repeated. Every other step has none, and always runs.
-    pub proves: &'static [&'static str],
-    /// Gives how many passed.
+    /// The paths, or starts of paths, of all files that a long proof depends on.
+    ///
+    /// The proof runs again only if one of these files has changed since it passed on this machine.
+    /// If empty, the step always runs.
+    pub proof_inputs: &'static [&'static str],
+    /// Returns how many checks passed.
     pub check: fn(&World) -> Result<usize, String>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
 pub enum Tier {
-    /// Any Linux with a Rust toolchain runs it: `cargo xtask test`.
+    /// A step of `cargo xtask test`, which any Linux with a Rust toolchain can run.
     Here,
-    /// It needs Debian, root or downloads: `cargo xtask test --everywhere`.
+    /// A step of `cargo xtask test --everywhere`. It may need Debian, root or downloads.
     Everywhere,
 }
 
 /// Where a step builds.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Place {
-    /// `target/` of the repository.
+    /// The repository's `target/`.
     Native,
-    /// The cache, for machines without a C toolchain.
+    /// The cache, for other machines without std.
     Cross,
-    /// The cache, with std.
+    /// The cache, for other machines with std.
     Std,
-    /// `target/coverage`, where the fuzzer builds too.
+    /// `target/coverage`, which the fuzzer uses too.
     Coverage,
 }
 
-/// What shows that a command works.
-pub enum Shown {
-    /// A test runs this step, which does the same.
-    By(&'static str),
-    /// With these words it prints this text.
+/// Evidence that a command works.
+pub enum Evidence {
+    /// A test runs the step with this name, which does the same.
+    TestedBy(&'static str),
+    /// `cargo xtask` with the first text as its arguments prints the second.
     Prints(&'static str, &'static str),
 }
 
-/// What every step is given.
+/// The state and settings that all steps share.
 pub struct World {
     pub steps: &'static [Step],
     pub progress: Progress,
-    /// What of the conformance list is to run, and how often.
+    /// The targets and kernels that the conformance list runs on.
     pub targets: Vec<&'static Target>,
     pub kernels: Vec<&'static Kernel>,
-    pub doubts: Doubts,
+    pub stress: Stress,
     results: Mutex<Results>,
     cache: OnceLock<Cache>,
-    is_opening: Mutex<()>,
+    opening: Mutex<()>,
 }
 
 impl World {
-    /// Everything, once.
+    /// All targets and kernels, each once.
     pub fn new(steps: &'static [Step]) -> Self {
         Self {
             steps,
             progress: Progress::new(),
             targets: crate::machines::targets::TARGETS.iter().collect(),
             kernels: crate::machines::kernels::KERNELS.iter().collect(),
-            doubts: Doubts::default(),
+            stress: Stress::default(),
             results: Mutex::default(),
             cache: OnceLock::new(),
-            is_opening: Mutex::default(),
+            opening: Mutex::default(),
         }
     }
 
-    /// The cache of downloads and of what was compiled for other machines.
+    /// The cache of downloads and of code compiled for other machines.
     pub fn cache(&self) -> Result<&Cache, String> {
-        let _one_at_a_time = self.is_opening.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
         if self.cache.get().is_none() {
             let _ = self.cache.set(cross::open_cache()?);
         }
-        self.cache.get().ok_or_else(|| "the cache is not open".into())
+        self.cache.get().ok_or_else(|| "the cache did not open".into())
     }
 
     pub fn results(&self) -> MutexGuard<'_, Results> {
@@ -147,7 +148,7 @@ impl World {
 }
 
 impl Step {
-    /// Makes sure of what it needs.
+    /// Ensures that the step's tools are installed.
     pub fn prepare(&self) -> Result<(), String> {
         self.needs.iter().try_for_each(|tool| tool.ensure())?;
         let needs_nightly = self.needs.iter().any(|tool| std::ptr::eq(*tool, &NIGHTLY));
@@ -158,7 +159,7 @@ impl Step {
         }
     }
 
-    /// The command that repeats it alone.
+    /// The command that repeats this step alone.
     pub fn repeat(&self) -> String {
         match self.command {
             Command::Plain => format!("cargo xtask {}", self.name),
@@ -167,7 +168,7 @@ impl Step {
     }
 }
 
-/// The command line, of all these steps.
+/// The command line with the commands of all these steps.
 pub fn cli(steps: &'static [Step]) -> clap::Command {
     let cli = clap::Command::new("cargo xtask")
         .bin_name("cargo xtask")
@@ -179,29 +180,30 @@ pub fn cli(steps: &'static [Step]) -> clap::Command {
         match &step.command {
             Command::None => cli,
             Command::Plain => cli.subcommand(command.about(step.about)),
-            Command::With(own) => cli.subcommand((own.add_options)(command).about(step.about)),
+            Command::WithOptions(options) => cli.subcommand((options.add_options)(command).about(step.about)),
         }
     })
 }
 
-/// Runs the command that was asked for.
+/// Runs the command on the command line.
 pub fn run(world: &World, matches: &ArgMatches) -> Result<(), String> {
-    let (name, matches) = matches.subcommand().ok_or("no command was given")?;
-    let step = world.step(name).ok_or_else(|| format!("there is no command {name}"))?;
-    if let Command::With(own) = &step.command {
+    let (name, matches) = matches.subcommand().ok_or("the command is missing; `cargo xtask --help` lists them")?;
+    let step =
+        world.step(name).ok_or_else(|| format!("there is no command {name}; `cargo xtask --help` lists them"))?;
+    if let Command::WithOptions(command) = &step.command {
         step.prepare()?;
-        return (own.run)(matches, world);
+        return (command.run)(matches, world);
     }
-    let test = step.test.as_ref().ok_or_else(|| format!("{name} does nothing"))?;
+    let test = step.test.as_ref().ok_or_else(|| format!("{name} has no test to run; fix its row in steps.rs"))?;
     step.prepare()?;
-    println!("{} {}", (test.check)(world)?, test.counts);
+    println!("{} {}", (test.check)(world)?, test.unit);
     Ok(())
 }
 
-/// How long a command is to go on, in minutes: from a second to a week.
+/// Parses a duration in minutes, from a second to a week.
 pub fn minutes(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(minutes) if (1.0 / 60.0..=7.0 * 24.0 * 60.0).contains(&minutes) => Ok(minutes),
-        _ => Err("a number of minutes, from 0.02 (a second) to 10080 (a week)".into()),
+        _ => Err("expected a number of minutes from 0.02 (a second) to 10080 (a week)".into()),
     }
 }

@@ -1,4 +1,5 @@
-//! The table of steps: every command of `cargo xtask`, and every part of a test. A new command is a row here and a file.
+//! The table of steps: every command of `cargo xtask`, and every step of a test. A new command
+//! needs a row here and a file.
 
 use crate::bench::{self, size, wall};
 use crate::kit::tool::Tool;
@@ -8,75 +9,80 @@ use crate::programs::{answers, c, cat, musl, serve, soak, with_std};
 use crate::quality::{coverage, doctor, documents, fuzz, memory, mutants, native, proof};
 use crate::release::{minimum, package, supply};
 use crate::step::Command::{self, None as NoCommand, Plain};
+use crate::step::Evidence::{Prints, TestedBy};
 use crate::step::Place::{Coverage, Cross, Native, Std};
-use crate::step::Shown::{By, Prints};
 use crate::step::Tier::{Everywhere, Here};
 use crate::step::{Place, Step, Test, Tier, World};
 use crate::{table, test};
 
-/// What a step downloads with: Debian's packages are unpacked, not installed.
+/// The tools that download and unpack Debian's packages. No package is installed.
 const DEBIAN: [&Tool; 3] = [&APT, &DPKG, &TAR];
 
-/// A step that has no part in a test.
+/// A step that is not part of a test.
 const fn command(name: &'static str, about: &'static str, command: Command) -> Step {
-    Step { name, about, command, test: None, shown: &[], needs: &[] }
+    Step { name, about, command, test: None, evidence: &[], needs: &[] }
 }
 
 const fn test(
     title: &'static str,
     tier: Tier,
-    counts: &'static str,
+    unit: &'static str,
     builds: &'static [Place],
     check: fn(&World) -> Result<usize, String>,
 ) -> Option<Test> {
-    Some(Test { title, tier, counts, builds, proves: &[], check })
+    Some(Test { title, tier, unit, builds, proof_inputs: &[], check })
 }
 
-/// A long proof, which is repeated when one of these files has changed.
-const fn proof(test: Option<Test>, proves: &'static [&'static str]) -> Option<Test> {
+/// A long proof, which runs again only if a file whose path starts with one of `proof_inputs` has
+/// changed.
+const fn proof(test: Option<Test>, proof_inputs: &'static [&'static str]) -> Option<Test> {
     match test {
-        Some(test) => Some(Test { proves, ..test }),
+        Some(test) => Some(Test { proof_inputs, ..test }),
         None => None,
     }
 }
 
-/// In the order in which a test begins them.
+/// In the order in which a test starts them.
 pub static STEPS: &[Step] = &[
     Step {
-        shown: &[By("native"), By("targets"), By("kernels"), Prints("test --list", "qemu-s390x")],
-        ..command("test", "Run the tests and print a table of what passed", Command::with::<test::Options>())
+        evidence: &[TestedBy("native"), TestedBy("targets"), TestedBy("kernels"), Prints("test --list", "qemu-s390x")],
+        ..command("test", "Run the tests and print a table of the results", Command::with::<test::Options>())
     },
     Step {
         test: test("native", Here, "passed", &[], |world| native::tests(world, "native", native::CRATE)),
         needs: &[&CC],
-        ..command("native", "The ordinary tests on this machine: `cargo test`", NoCommand)
+        ..command("native", "Run the crate's tests on this machine: `cargo test`", NoCommand)
     },
     Step {
         test: test("native, feature std", Here, "passed", &[], |world| {
             native::tests(world, "native, std", native::CRATE_WITH_STD)
         }),
         needs: &[&CC],
-        ..command("native-std", "The ordinary tests with feature `std`, and those of the examples", NoCommand)
+        ..command("native-std", "Run the crate's tests and the examples' tests with feature `std`", NoCommand)
     },
     Step {
         test: test("the waker's model", Here, "passed", &[], |world| native::tests(world, "model", native::MODEL)),
         needs: &[&CC],
-        ..command("model", "Every order of events in the waker's protocol, by loom", NoCommand)
+        ..command("model", "Check the waker's protocol in every order of events, using loom", NoCommand)
     },
     Step {
-        test: test("benches, a short run", Here, "figures", &[], |world| wall::run_checks(&world.progress)),
+        test: test("benchmarks, short run", Here, "figures", &[], |world| wall::run_checks(&world.progress)),
         needs: &[&CC],
-        ..command("scenarios", "Every benchmark for a moment", NoCommand)
+        ..command("scenarios", "Run every benchmark for a moment", NoCommand)
     },
     Step {
         test: test("targets", Everywhere, "targets", &[Cross], conformance::on_targets),
         needs: &[&NIGHTLY, &RUSTUP, &APT, &DPKG, &TAR],
-        ..command("targets", "The conformance list for every target, under two versions of qemu-user", NoCommand)
+        ..command("targets", "Run the conformance list for every target, under two versions of qemu-user", NoCommand)
     },
     Step {
-        test: test("lines that tests run", Everywhere, "lines", &[Coverage], |world| coverage::run_checks(&world.progress)),
+        test: test("coverage", Everywhere, "lines", &[Coverage], |world| coverage::run_checks(&world.progress)),
         needs: &DEBIAN,
-        ..command("coverage", "Count the lines of `src/` that the native tests run", Command::with::<coverage::Options>())
+        ..command(
+            "coverage",
+            "Count the lines of `src/` that the native tests run",
+            Command::with::<coverage::Options>(),
+        )
     },
     Step {
         test: test("machine code", Everywhere, "calls", &[Cross], |world| {
@@ -85,18 +91,18 @@ pub static STEPS: &[Step] = &[
         needs: &[&NIGHTLY],
         ..command(
             "asm",
-            "Compare the machine code of each call with hand-written assembly, for each port",
+            "Compare the machine code of each call with hand-written assembly, for every port",
             Command::with::<asm::Options>(),
         )
     },
     Step {
-        test: test("registers of the traps", Everywhere, "traps", &[Cross], |world| {
+        test: test("clobbered registers", Everywhere, "traps", &[Cross], |world| {
             clobbers::check(&world.progress, world.cache()?, &world.targets)
         }),
         needs: &[&NIGHTLY],
         ..command(
             "clobbers",
-            "Check that each port's trap names every register that a kernel destroys",
+            "Check that each port's `asm!` declares every register that a kernel destroys",
             Command::with::<clobbers::Options>(),
         )
     },
@@ -107,69 +113,83 @@ pub static STEPS: &[Step] = &[
         needs: &[&NIGHTLY, &CC],
         ..command(
             "symbols",
-            "Link every public function into a program that does not link if one can panic, for every target of stable Rust",
+            "Check that no public function can panic or needs libc, for every target of stable Rust",
             Command::with::<symbols::Options>(),
         )
     },
     Step {
         test: test("kernels", Everywhere, "kernels", &[Cross], conformance::on_kernels),
         needs: &[&NIGHTLY, &APT, &DPKG, &TAR],
-        ..command("kernels", "The conformance list as the first process of real kernels, under qemu-system", NoCommand)
+        ..command(
+            "kernels",
+            "Run the conformance list as the first process of real kernels, under qemu-system",
+            NoCommand,
+        )
     },
     Step {
-        test: test("the workspace", Everywhere, "passed", &[Native], |world| {
+        test: test("workspace", Everywhere, "passed", &[Native], |world| {
             native::tests(world, "workspace", native::OTHERS)
         }),
         needs: &[&CC, &CXX],
-        ..command("workspace", "The tests of all other packages of the workspace", NoCommand)
+        ..command("workspace", "Run the tests of the other packages of the workspace", NoCommand)
     },
     Step {
-        test: test("soak, a short one", Everywhere, "connections", &[Native], |world| soak::run_checks(&world.progress)),
+        test: test("soak, short run", Everywhere, "connections", &[Native], |world| soak::run_checks(&world.progress)),
         needs: &[&CC],
         ..command(
             "soak",
-            "Keep the echo server busy for a long time, and see that it stays as it was",
+            "Load the echo server for a long time, and check its answers, descriptors and memory",
             Command::with::<soak::Options>(),
         )
     },
     Step {
-        test: test("oldest compiler", Everywhere, "builds", &[], |world| minimum::run_checks(&world.progress)),
+        test: test("minimum Rust version", Everywhere, "builds", &[], |world| minimum::run_checks(&world.progress)),
         needs: &[&OLDEST_RUSTC],
-        ..command("minimum", "Compile the crate with the oldest compiler it promises, Debian's rustc 1.63", Plain)
+        ..command("minimum", "Compile the crate with its minimum Rust version, Debian's rustc 1.63", Plain)
     },
     Step {
-        test: test("memory, by valgrind", Everywhere, "passed", &[Native], |world| memory::run_checks(&world.progress)),
+        test: test("memory, under valgrind", Everywhere, "passed", &[Native], |world| {
+            memory::run_checks(&world.progress)
+        }),
         needs: &[&CC, &VALGRIND],
-        ..command("memory", "Run tests under valgrind, which sees bytes that are read before they are written", Plain)
+        ..command("memory", "Run tests under valgrind, to find reads of uninitialised memory", Plain)
     },
     Step {
-        test: test("size, beside rustix's", Everywhere, "programs", &[Native], |world| size::run_checks(&world.progress)),
+        test: test("size, compared with rustix", Everywhere, "programs", &[Native], |world| {
+            size::run_checks(&world.progress)
+        }),
         needs: &[&CC],
-        ..command("size", "The smallest static echo, by the crate and by rustix", NoCommand)
+        ..command("size", "Compare the size of a static echo program with barepoll and with rustix", NoCommand)
     },
     Step {
-        test: test("a cold build", Everywhere, "crates", &[], |world| bench::cold_build(&world.progress)),
+        test: test("cold build", Everywhere, "crates", &[], |world| bench::cold_build(&world.progress)),
         needs: &[&CC],
-        ..command("cold-build", "The crates in a cold build of a dependent", NoCommand)
+        ..command("cold-build", "Count the crates in a cold build of a dependent", NoCommand)
     },
     Step {
-        test: test("instructions a call", Everywhere, "calls", &[Native], |world| bench::instructions(&world.progress)),
+        test: test("instructions per call", Everywhere, "calls", &[Native], |world| {
+            bench::instructions(&world.progress)
+        }),
         needs: &[&CC, &VALGRIND],
-        ..command("instructions", "User instructions a call, beside hand-written assembly, counted by valgrind", NoCommand)
+        ..command(
+            "instructions",
+            "Count the user instructions of each call with valgrind, and compare with hand-written assembly",
+            NoCommand,
+        )
     },
     Step {
-        shown: &[By("scenarios"), By("size"), By("cold-build"), By("instructions")],
+        evidence: &[TestedBy("scenarios"), TestedBy("size"), TestedBy("cold-build"), TestedBy("instructions")],
         needs: &[&STRACE, &VALGRIND],
-        ..command("bench", "Measure barepoll beside its peers", Command::with::<bench::Options>())
+        ..command("bench", "Measure barepoll and its peers", Command::with::<bench::Options>())
     },
     Step {
-        test: test("answers made up", Everywhere, "passed", &[Native, Std], |world| {
+        test: test("made-up answers", Everywhere, "passed", &[Native, Std], |world| {
             answers::run_checks(&world.progress, world.cache()?)
         }),
         needs: &[&CC, &NIGHTLY],
         ..command(
             "answers",
-            "Answer the crate's calls as no kernel of this machine would, and kill for the calls that Android kills for",
+            "Test the crate with made-up kernel answers, and under a system call filter like Android's",
             Plain,
         )
     },
@@ -180,7 +200,7 @@ pub static STEPS: &[Step] = &[
         needs: &DEBIAN,
         ..command(
             "headers",
-            "Compare every port with the kernel's own headers, by a C compiler",
+            "Compare every port with the kernel's headers, using a C compiler",
             Command::with::<headers::Options>(),
         )
     },
@@ -191,18 +211,18 @@ pub static STEPS: &[Step] = &[
         needs: &[&NIGHTLY, &SCRIPT],
         ..command(
             "cat",
-            "Run `bare-cat`, the example without libc, on every kind of stream, here and for other machines",
+            "Run `bare-cat`, the example without libc, on every kind of stream, natively and under emulators",
             Plain,
         )
     },
     Step {
-        test: test("fuzz, a short one", Everywhere, "inputs", &[Coverage], |world| {
+        test: test("fuzz, short run", Everywhere, "inputs", &[Coverage], |world| {
             fuzz::run_checks(&world.progress, world.cache()?)
         }),
         needs: &[&CXX],
         ..command(
             "fuzz",
-            "Let libFuzzer think of histories: against the model of the kernel, and against libc",
+            "Fuzz histories of calls with libFuzzer, against a model of the kernel and against libc",
             Command::with::<fuzz::Options>(),
         )
     },
@@ -211,35 +231,35 @@ pub static STEPS: &[Step] = &[
             serve::run_checks(&world.progress, world.cache()?)
         }),
         needs: &DEBIAN,
-        ..command("serve", "Serve HTTP with the example runtime, to curl and wrk", Plain)
+        ..command("serve", "Serve HTTP with the example executor, to curl and wrk", Plain)
     },
     Step {
-        test: test("static musl", Everywhere, "passed", &[Std], |world| musl::run_checks(&world.progress, world.cache()?)),
-        needs: &[&NIGHTLY],
-        ..command(
-            "musl",
-            "Build a static program with std and musl that uses barepoll and musl's epoll, and run it here and under emulators",
-            Plain,
-        )
-    },
-    Step {
-        test: test("the package", Everywhere, "passed", &[], |world| {
-            package::run_checks(&world.progress, world.cache()?)
+        test: test("static musl", Everywhere, "passed", &[Std], |world| {
+            musl::run_checks(&world.progress, world.cache()?)
         }),
         needs: &[&NIGHTLY],
         ..command(
-            "package",
-            "Make the package that crates.io would get: its files, its build by itself, its documentation as docs.rs builds it",
+            "musl",
+            "Build and run a static musl program that uses barepoll and musl's epoll, natively and under emulators",
             Plain,
         )
     },
     Step {
-        test: test("the supply chain", Everywhere, "passed", &[], |world| {
+        test: test("package", Everywhere, "passed", &[], |world| package::run_checks(&world.progress, world.cache()?)),
+        needs: &[&NIGHTLY],
+        ..command(
+            "package",
+            "Build the crates.io package, and check its files, its build and its documentation as docs.rs builds it",
+            Plain,
+        )
+    },
+    Step {
+        test: test("supply chain", Everywhere, "passed", &[], |world| {
             supply::run_checks(&world.progress, world.cache()?)
         }),
         ..command(
             "supply",
-            "Check what the crate brings with it: crates, licenses, sources; and whether its interface is still what it was",
+            "Check the crate's dependencies with their licenses and sources; with --since, also its public interface",
             Command::with::<supply::Options>(),
         )
     },
@@ -248,7 +268,7 @@ pub static STEPS: &[Step] = &[
         needs: &[&NIGHTLY],
         ..command(
             "documents",
-            "Run the commands that documents name, and check the tables in them that come from this project's own",
+            "Run the commands that documents name, and check the generated tables in them",
             Command::with::<documents::Options>(),
         )
     },
@@ -259,14 +279,16 @@ pub static STEPS: &[Step] = &[
         needs: &[&CC, &CXX, &READELF, &NIGHTLY],
         ..command(
             "c",
-            "Run C's functions on barepoll: checks in C, CPython's own tests, a Redis server under load",
+            "Test barepoll-c, the C library's functions: checks in C, CPython's tests, a Redis server under load",
             Plain,
         )
     },
     Step {
-        test: test("with std", Everywhere, "passed", &[Std], |world| with_std::run_checks(&world.progress, world.cache()?)),
+        test: test("std on other machines", Everywhere, "passed", &[Std], |world| {
+            with_std::run_checks(&world.progress, world.cache()?)
+        }),
         needs: &[&NIGHTLY],
-        ..command("with-std", "Run the ordinary tests with std on other machines, under emulators", Plain)
+        ..command("with-std", "Run the crate's tests with std for other machines, under emulators", Plain)
     },
     Step {
         test: test("other Linux targets", Everywhere, "targets", &[], |world| {
@@ -275,58 +297,68 @@ pub static STEPS: &[Step] = &[
         needs: &[&NIGHTLY],
         ..command(
             "linux",
-            "Compile the crate for every target that rustc calls Linux, or see it refused with its reason",
+            "Check that the crate compiles for every Linux target of rustc, or that build.rs refuses it with a reason",
             Command::with::<linux::Options>(),
         )
     },
     Step {
         test: proof(
-            test("mutants, of one file", Everywhere, "changes seen", &[], |world| {
+            test("mutants of one file", Everywhere, "mutants caught", &[], |world| {
                 mutants::run_checks(&world.progress, world.cache()?)
             }),
             &[".cargo/", "Cargo.", "src/", "tests/", "xtask/src/quality/mutants.rs"],
         ),
         ..command(
             "mutants",
-            "Change `src/` in one place at a time, and see that a test fails",
+            "Change `src/` in one place at a time, and check that a test fails",
             Command::with::<mutants::Options>(),
         )
     },
     Step {
         test: proof(
-            test("broken on purpose", Everywhere, "faults seen", &[Cross], |world| broken::run_checks(&world.progress)),
+            test("broken on purpose", Everywhere, "faults caught", &[Cross], |world| {
+                broken::run_checks(&world.progress)
+            }),
             &["Cargo.", "src/", "test-crates/bare/", "tests/conformance/", "xtask/src/ports/", "xtask/src/machines/"],
         ),
         needs: &[&NIGHTLY],
-        ..command("broken", "Make ports wrong in a copy, and see that a check fails", Command::with::<broken::Options>())
+        ..command(
+            "broken",
+            "Break ports in a copy of the repository, and check that a test fails",
+            Command::with::<broken::Options>(),
+        )
     },
     Step {
-        shown: &[Prints("proof model --cases 10", "random histories")],
-        ..command("proof", "Count what the tests of random histories try, in docs/proof.md", Command::with::<proof::Options>())
+        evidence: &[Prints("proof model --cases 10", "random histories")],
+        ..command(
+            "proof",
+            "Run the randomised tests at length, and count what they try, for docs/proof.md",
+            Command::with::<proof::Options>(),
+        )
     },
     Step {
-        shown: &[By("workspace")], // its own tests
+        evidence: &[TestedBy("workspace")], // which runs xtask's unit tests
         ..command(
             "new-port",
-            "Write the file of a new port, its lines and its row, and say what is left to do",
+            "Write the file of a new port, its lines and its row, and print the steps that remain",
             Command::with::<new_port::Options>(),
         )
     },
     Step {
-        // A test ends with a look at the table.
-        shown: &[By("targets"), By("kernels")],
+        // A full test ends with a check of README's table.
+        evidence: &[TestedBy("targets"), TestedBy("kernels")],
         ..command(
             "table",
-            "Write the tables of architectures and of steps from the last full test run",
+            "Write the tables of architectures and steps from the last full test run",
             Command::with::<table::Options>(),
         )
     },
     Step {
-        // A tool that is missing on this machine is no fault of a document.
-        shown: &[Prints("doctor", "rustup")],
+        // Its exit status does not count: a tool may be missing on this machine.
+        evidence: &[Prints("doctor", "rustup")],
         ..command(
             "doctor",
-            "Say which tools the steps need, which of them are here, and what installs the others",
+            "List the tools that the steps need, and the commands that install the missing ones",
             Command::with::<doctor::Options>(),
         )
     },
@@ -335,11 +367,11 @@ pub static STEPS: &[Step] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kit::copy::files;
+    use crate::kit::copy::repository_files;
     use std::collections::HashSet;
 
     #[test]
-    fn every_step_has_a_name_and_a_title_of_its_own() {
+    fn names_and_titles_are_unique() {
         let names: HashSet<&str> = STEPS.iter().map(|step| step.name).collect();
         assert_eq!(names.len(), STEPS.len());
         let titles = || STEPS.iter().filter_map(|step| Some(step.test.as_ref()?.title));
@@ -347,27 +379,27 @@ mod tests {
     }
 
     #[test]
-    fn something_shows_that_each_command_works() {
+    fn every_command_has_a_test_or_evidence() {
         for step in STEPS {
-            assert!(step.test.is_some() || !step.shown.is_empty(), "nothing runs {}", step.name);
-            for shown in step.shown {
-                let By(name) = shown else { continue };
+            assert!(step.test.is_some() || !step.evidence.is_empty(), "nothing runs {}", step.name);
+            for evidence in step.evidence {
+                let TestedBy(name) = evidence else { continue };
                 let is_run = STEPS.iter().any(|other| other.name == *name && other.test.is_some());
-                assert!(is_run, "no test runs {name}, by which {} is shown", step.name);
+                assert!(is_run, "{} is tested by {name}, but {name} is not part of a test", step.name);
             }
         }
     }
 
     #[test]
-    fn a_long_proof_looks_at_files_that_are_there() {
-        let files = files().expect("git lists them");
-        for start in STEPS.iter().filter_map(|step| step.test.as_ref()).flat_map(|test| test.proves) {
+    fn every_proof_input_exists() {
+        let files = repository_files().expect("git lists them");
+        for start in STEPS.iter().filter_map(|step| step.test.as_ref()).flat_map(|test| test.proof_inputs) {
             assert!(files.iter().any(|file| file.starts_with(start)), "no file starts with {start}");
         }
     }
 
     #[test]
-    fn clap_takes_the_command_line() {
+    fn the_command_line_is_valid() {
         crate::step::cli(STEPS).debug_assert();
     }
 }

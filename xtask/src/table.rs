@@ -1,4 +1,4 @@
-//! `cargo xtask table`: the tables that a whole test run is the source of.
+//! `cargo xtask table`: writes the tables that come from a full test run.
 
 use crate::debian::Cache;
 use crate::kit::document::{CONTRIBUTING, README};
@@ -7,55 +7,55 @@ use crate::machines::conformance::Run as Checked;
 use crate::machines::kernels;
 use crate::machines::targets::{short, TARGETS};
 use crate::step::{Run, Tier, World};
-use crate::test::{last_run, needs, Summary};
+use crate::test::{last_run, needed_tools, Summary};
 use clap::Args;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// README's table of what was proved.
+/// README's table of tested architectures.
 pub const ARCHITECTURES: &str = "architectures";
-/// CONTRIBUTING's table of what a test takes.
+/// CONTRIBUTING's table of the steps of a test, with their times.
 pub const STEPS: &str = "steps";
 
 #[derive(Args)]
 pub struct Options {
-    /// Files of `test --json` to write README's table from, instead of the last whole run
+    /// Result files of `test --json` for README's table, instead of the last full run
     from: Vec<PathBuf>,
 }
 
 impl Run for Options {
     fn run(&self, world: &World) -> Result<(), String> {
-        let says = |changed| if changed { "is new" } else { "was right" };
+        let state = |changed| if changed { "has changed" } else { "is unchanged" };
         let mut runs = Vec::new();
         for file in &self.from {
             runs.extend(Summary::read(file)?.into_runs());
         }
         if self.from.is_empty() {
             let last = Summary::read(&last_run())?;
-            let changed = CONTRIBUTING.write(STEPS, &steps(world, &last)?)?;
-            println!("CONTRIBUTING.md: the table of steps {}", says(changed));
+            let changed = CONTRIBUTING.write(STEPS, &steps_table(world, &last)?)?;
+            println!("CONTRIBUTING.md: the table of steps {}", state(changed));
             runs = last.into_runs();
         }
-        let changed = README.write(ARCHITECTURES, &architectures(&runs))?;
-        println!("README.md: the table of architectures {}", says(changed));
+        let changed = README.write(ARCHITECTURES, &architectures_table(&runs))?;
+        println!("README.md: the table of architectures {}", state(changed));
         Ok(())
     }
 }
 
-/// What each step took, and all of them.
-fn steps(world: &World, last: &Summary) -> Result<String, String> {
+/// A row for each step, and one for the whole test.
+fn steps_table(world: &World, last: &Summary) -> Result<String, String> {
     let row = |step: &crate::step::Step| {
         let test = step.test.as_ref()?;
-        let outcome = last.steps.iter().find(|outcome| outcome.what == test.title)?;
+        let outcome = last.steps.iter().find(|outcome| outcome.title == test.title)?;
         let tier = if test.tier == Tier::Here { "`test`" } else { "`test --everywhere`" };
         let seconds = format!("{:.0}", outcome.seconds);
-        Some(vec![format!("`{}`", step.name), test.title.into(), tier.into(), needs(step), seconds])
+        Some(vec![format!("`{}`", step.name), test.title.into(), tier.into(), needed_tools(step), seconds])
     };
-    let fetched = Cache::open()?.fetched() as f64 / 1e6;
+    let downloaded = Cache::open()?.fetched() as f64 / 1e6;
     let machine = format!("{} processors", report::processors());
     let all = vec![
         "all".into(),
-        format!("{fetched:.0} MB of Debian's packages"),
+        format!("{downloaded:.0} MB of Debian's packages"),
         String::new(),
         machine,
         format!("{:.0}", last.seconds),
@@ -64,8 +64,8 @@ fn steps(world: &World, last: &Summary) -> Result<String, String> {
     Ok(report::markdown(&["`--only`", "step", "in", "needs", "seconds"], rows))
 }
 
-/// What a run proved, a row an architecture. No version of a package stands in it: those change from day to day.
-pub fn architectures(runs: &[Checked]) -> String {
+/// A row for each architecture. It has no package versions, because those change from day to day.
+pub fn architectures_table(runs: &[Checked]) -> String {
     #[derive(Default)]
     struct Row {
         targets: Vec<String>,
@@ -81,12 +81,12 @@ pub fn architectures(runs: &[Checked]) -> String {
             order.push(port.clone());
         }
         let row = rows.entry(port).or_default();
-        push(&mut row.targets, short(target.name).to_string() + if target.stable { "" } else { " (nightly)" });
+        push_new(&mut row.targets, short(target.name).to_string() + if target.stable { "" } else { " (nightly)" });
         for run in runs.iter().filter(|run| run.target == target.name) {
-            push(&mut row.machines, run.machine.clone());
-            match kernels::of(&run.on) {
-                Some(kernel) => push(&mut row.kernels, kernel.into()),
-                None => push(&mut row.emulated, run.summary()),
+            push_new(&mut row.machines, run.machine.clone());
+            match kernels::kernel_name(&run.on) {
+                Some(kernel) => push_new(&mut row.kernels, kernel.into()),
+                None => push_new(&mut row.emulated, run.summary()),
             }
         }
     }
@@ -106,7 +106,8 @@ pub fn architectures(runs: &[Checked]) -> String {
     report::markdown(&header, cells)
 }
 
-fn push(list: &mut Vec<String>, item: String) {
+/// Appends an item that the list does not contain.
+fn push_new(list: &mut Vec<String>, item: String) {
     if !list.contains(&item) {
         list.push(item);
     }

@@ -1,11 +1,11 @@
-//! `cargo xtask test`: the steps that decide whether a change is right.
+//! `cargo xtask test`: runs the steps that decide whether a change is right.
 
 use crate::debian;
 use crate::kit::document::{CONTRIBUTING, README};
 use crate::kit::report;
 use crate::kit::shell::root;
 use crate::machines::conformance::Run as Checked;
-use crate::machines::emulated::Doubts;
+use crate::machines::emulated::Stress;
 use crate::machines::targets::TARGETS;
 use crate::machines::{kernels, targets};
 use crate::proved::Proof;
@@ -21,24 +21,25 @@ use std::time::Instant;
 
 #[derive(Args)]
 pub struct Options {
-    /// Everything: other machines under emulators, real kernels, proofs, packages. Needs Debian, and downloads
+    /// Run all steps: emulators, real kernels, proofs, packages. Needs Debian and downloads
     #[arg(long, conflicts_with_all = ["only", "target", "kernel"])]
     everywhere: bool,
-    /// Only these steps, as `documents` or `asm,clobbers`; `--list` names all
+    /// Run only these steps, such as `documents` or `asm,clobbers`; `--list` names all steps
     #[arg(long, value_name = "STEP", value_delimiter = ',', conflicts_with_all = ["target", "kernel"])]
     only: Vec<String>,
-    /// Only these targets, under emulators; the start of a name will do; may be given again
+    /// Run the conformance list only on targets whose name starts with this; may be repeated
     #[arg(long, conflicts_with = "kernel")]
     target: Vec<String>,
-    /// Only these kernels, as `arm64-5.10`; the start of a name will do; may be given again
+    /// Run the conformance list only on kernels whose name starts with this, such as `arm64-5.10`;
+    /// may be repeated
     #[arg(long, value_name = "NAME")]
     kernel: Vec<String>,
     #[command(flatten)]
-    doubts: Doubts,
-    /// Print the steps and the targets, and run nothing
+    stress: Stress,
+    /// List the steps and the targets, and run nothing
     #[arg(long, conflicts_with_all = ["everywhere", "only", "target", "kernel"])]
     list: bool,
-    /// Write every check's result to this file
+    /// Write the result of every check to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
@@ -52,7 +53,7 @@ impl Run for Options {
         let mut world = World::new(world.steps);
         world.targets = targets::select(&self.target)?;
         world.kernels = kernels::select(&self.kernel)?;
-        world.doubts = self.doubts;
+        world.stress = self.stress;
         let steps = self.steps(&world)?;
         if self.everywhere {
             announce(&steps)?;
@@ -63,16 +64,17 @@ impl Run for Options {
         summary.results = world.results().clone();
         summary.is_whole = self.everywhere && summary.failures().next().is_none();
         if summary.is_whole {
-            keep(&last_run(), &summary)?;
+            write(&last_run(), &summary)?;
             summary.steps.push(Outcome::of("README's table", "cargo xtask table", || {
-                README.check(table::ARCHITECTURES, &table::architectures(&summary.results.runs), "cargo xtask table")
+                let table = table::architectures_table(&summary.results.runs);
+                README.check(table::ARCHITECTURES, &table, "cargo xtask table")
             }));
         }
         if let Some(file) = &self.json {
-            keep(file, &summary)?;
+            write(file, &summary)?;
         }
         let all = vec!["all".into(), String::new(), format!("{:.1}", summary.seconds)];
-        report::print(&["what", "result", "seconds"], summary.steps.iter().map(Outcome::row).chain([all]));
+        report::print(&["step", "result", "seconds"], summary.steps.iter().map(Outcome::row).chain([all]));
         match summary.failures().collect::<Vec<_>>().as_slice() {
             [] => Ok(()),
             failures => Err(failures.join("\n\n")),
@@ -81,17 +83,17 @@ impl Run for Options {
 }
 
 impl Options {
-    /// The steps that are asked for, in the order of the table.
+    /// The selected steps, in the order of the table.
     fn steps(&self, world: &World) -> Result<Vec<(&'static Step, &'static Test)>, String> {
         let all = || world.steps.iter().filter_map(|step| Some((step, step.test.as_ref()?)));
         let by_name = |names: &[&str]| all().filter(|(step, _)| names.contains(&step.name)).collect();
         if let Some(unknown) = self.only.iter().find(|name| !all().any(|(step, _)| step.name == **name)) {
             let names: Vec<&str> = all().map(|(step, _)| step.name).collect();
-            return Err(format!("no step is called {unknown:?}; there are {}", names.join(", ")));
+            return Err(format!("there is no step {unknown:?}; the steps are {}", names.join(", ")));
         }
         Ok(if !self.only.is_empty() {
             by_name(&self.only.iter().map(String::as_str).collect::<Vec<_>>())
-        } else if !self.target.is_empty() || self.doubts.are_asked() {
+        } else if !self.target.is_empty() || self.stress.is_requested() {
             by_name(&["targets"])
         } else if !self.kernel.is_empty() {
             by_name(&["kernels"])
@@ -107,25 +109,26 @@ fn list(world: &World) {
             Tier::Here => "test",
             Tier::Everywhere => "test --everywhere",
         };
-        Some([step.name, tier, &needs(step), step.about].map(String::from).to_vec())
+        Some([step.name, tier, &needed_tools(step), step.about].map(String::from).to_vec())
     });
-    report::print(&["step", "in", "needs", "what it does"], rows);
+    report::print(&["step", "in", "needs", "description"], rows);
     let rows = TARGETS.iter().map(|target| {
         let rust = if target.stable { "stable" } else { "nightly" };
         [target.name, &target.emulator.join(" "), rust, target.why].map(String::from).to_vec()
     });
-    report::print(&["target", "emulator", "Rust", "why"], rows);
+    report::print(&["target", "emulator", "Rust", "reason"], rows);
 }
 
-/// The tools that a step needs, by their names.
-pub fn needs(step: &Step) -> String {
+/// The names of the tools that a step needs.
+pub fn needed_tools(step: &Step) -> String {
     step.needs.iter().map(|tool| tool.name).collect::<Vec<_>>().join(", ")
 }
 
-/// Says before a long test what it will take: by the last whole test that wrote its figures into CONTRIBUTING.md.
+/// Prints before a full test what it takes: the time and downloads of the last one, from
+/// CONTRIBUTING.md, and the tools.
 fn announce(steps: &[(&Step, &Test)]) -> Result<(), String> {
     let last = CONTRIBUTING.table(table::STEPS)?;
-    let all = |column: &str| last.get("all").and_then(|row| row.get(column)).cloned().unwrap_or_default();
+    let total = |column: &str| last.get("all").and_then(|row| row.get(column)).cloned().unwrap_or_default();
     let mut tools: Vec<&str> = steps.iter().flat_map(|(step, _)| step.needs).map(|tool| tool.name).collect();
     tools.sort_unstable();
     tools.dedup();
@@ -135,19 +138,19 @@ fn announce(steps: &[(&Step, &Test)]) -> Result<(), String> {
         .filter(|tool| tools.contains(&tool.name) && tool.version().is_none())
         .map(|tool| tool.name)
         .collect();
-    println!("{} steps. The last whole run took {} s on {}.", steps.len(), all("seconds"), all("needs"));
-    println!("Downloads: {}, once, into {}.", all("step"), debian::Cache::open()?.root().display());
-    println!("Needs: {}. `cargo xtask doctor` says what installs each.", tools.join(", "));
+    println!("{} steps. The last full run took {} s on {}.", steps.len(), total("seconds"), total("needs"));
+    println!("Downloads: {}, once, into {}.", total("step"), debian::Cache::open()?.root().display());
+    println!("Needs: {}. `cargo xtask doctor` lists how to install each.", tools.join(", "));
     if !missing.is_empty() {
-        println!("Missing here, and installed now if this is root on Debian: {}.", missing.join(", "));
+        println!("Missing: {}. As root on Debian, xtask installs them now.", missing.join(", "));
     }
     Ok(())
 }
 
-/// How many steps run at once: while one waits, another computes.
-const AT_ONCE: usize = 2;
+/// How many steps run in parallel: while one waits, another computes.
+const PARALLEL_STEPS: usize = 2;
 
-/// Runs the steps, beside each other where they build in different places.
+/// Runs the steps, in parallel if they build in different places.
 fn run_all(world: &World, steps: &[(&'static Step, &'static Test)]) -> Vec<Outcome> {
     struct Queue {
         waiting: Vec<usize>,
@@ -157,50 +160,52 @@ fn run_all(world: &World, steps: &[(&'static Step, &'static Test)]) -> Vec<Outco
     let queue = Mutex::new(Queue { waiting: (0..steps.len()).collect(), building: Vec::new(), done: Vec::new() });
     let changed = Condvar::new();
     thread::scope(|scope| {
-        for _ in 0..AT_ONCE.min(steps.len()) {
+        for _ in 0..PARALLEL_STEPS.min(steps.len()) {
             scope.spawn(|| {
-                let mut now = queue.lock().unwrap_or_else(PoisonError::into_inner);
-                while !now.waiting.is_empty() {
-                    let is_free = |place: &&usize| !steps[**place].1.builds.iter().any(|at| now.building.contains(at));
-                    let Some(place) = now.waiting.iter().find(is_free).copied() else {
-                        now = changed.wait(now).unwrap_or_else(PoisonError::into_inner);
+                let mut state = queue.lock().unwrap_or_else(PoisonError::into_inner);
+                while !state.waiting.is_empty() {
+                    let is_free =
+                        |index: &&usize| !steps[**index].1.builds.iter().any(|place| state.building.contains(place));
+                    let Some(index) = state.waiting.iter().find(is_free).copied() else {
+                        state = changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                         continue;
                     };
-                    let (step, test) = steps[place];
-                    now.waiting.retain(|other| *other != place);
-                    now.building.extend(test.builds);
-                    drop(now);
-                    let outcome = Outcome::of(test.title, &step.repeat(), || check(world, step, test)).counting(test);
-                    now = queue.lock().unwrap_or_else(PoisonError::into_inner);
-                    now.building.retain(|at| !test.builds.contains(at));
-                    now.done.push((place, outcome));
+                    let (step, test) = steps[index];
+                    state.waiting.retain(|other| *other != index);
+                    state.building.extend(test.builds);
+                    drop(state);
+                    let outcome =
+                        Outcome::of(test.title, &step.repeat(), || check(world, step, test)).with_unit(test.unit);
+                    state = queue.lock().unwrap_or_else(PoisonError::into_inner);
+                    state.building.retain(|place| !test.builds.contains(place));
+                    state.done.push((index, outcome));
                     changed.notify_all();
                 }
             });
         }
     });
     let mut done = queue.into_inner().unwrap_or_else(PoisonError::into_inner).done;
-    done.sort_by_key(|(place, _)| *place);
+    done.sort_by_key(|(index, _)| *index);
     done.into_iter().map(|(_, outcome)| outcome).collect()
 }
 
-/// How many checks of a step passed: now, or when nothing that it looks at was different.
+/// How many checks of a step passed: now, or in an earlier run of a proof with the same inputs.
 fn check(world: &World, step: &Step, test: &Test) -> Result<usize, String> {
     step.prepare()?;
-    if test.proves.is_empty() {
+    if test.proof_inputs.is_empty() {
         return (test.check)(world);
     }
-    let proof = Proof::of(step.name, world.cache()?, test.proves)?;
-    if let Some(passed) = proof.passed() {
-        world.progress.job(test.title).done(&format!("{passed} {}, and nothing has changed since", test.counts));
+    let proof = Proof::new(step.name, world.cache()?, test.proof_inputs)?;
+    if let Some(passed) = proof.earlier_result() {
+        world.progress.job(test.title).done(&format!("{passed} {}, in an earlier run", test.unit));
         return Ok(passed);
     }
     let passed = (test.check)(world)?;
-    proof.keep(passed)?;
+    proof.record(passed)?;
     Ok(passed)
 }
 
-/// What a test came to; `--json` writes it.
+/// The result of a test, as `--json` writes it.
 #[derive(Default, Deserialize, Serialize)]
 pub struct Summary {
     pub steps: Vec<Outcome>,
@@ -208,7 +213,7 @@ pub struct Summary {
     /// Every run of the conformance program, with its checks.
     #[serde(flatten)]
     pub results: crate::machines::results::Results,
-    /// Whether every step ran, and passed.
+    /// Whether every step ran and passed.
     pub is_whole: bool,
 }
 
@@ -219,8 +224,9 @@ impl Summary {
 
     pub fn read(file: &Path) -> Result<Self, String> {
         let text = fs::read_to_string(file)
-            .map_err(|_| format!("there is no {}: `cargo xtask test --json {0}` writes it", file.display()))?;
-        serde_json::from_str(&text).map_err(|error| format!("{} holds no results: {error}", file.display()))
+            .map_err(|error| format!("cannot read {}: {error}; `cargo xtask test --json` writes it", file.display()))?;
+        serde_json::from_str(&text)
+            .map_err(|error| format!("cannot parse {}: {error}; `cargo xtask test --json` writes it", file.display()))
     }
 
     /// The runs of the conformance program.
@@ -229,48 +235,49 @@ impl Summary {
     }
 }
 
-/// A row of the closing table.
+/// The result of a step, and a row of the table of results.
 #[derive(Deserialize, Serialize)]
 pub struct Outcome {
-    pub what: String,
-    /// How many passed; `None` of a step that failed.
+    pub title: String,
+    /// How many checks passed, or `None` if the step failed.
     passed: Option<usize>,
-    /// What is counted.
-    of: String,
+    /// The unit of `passed`.
+    unit: String,
     failure: Option<String>,
     pub seconds: f32,
 }
 
 impl Outcome {
-    fn of(what: &str, repeat: &str, work: impl FnOnce() -> Result<usize, String>) -> Self {
+    fn of(title: &str, repeat: &str, work: impl FnOnce() -> Result<usize, String>) -> Self {
         let start = Instant::now();
         let answer = work();
         Self {
-            what: what.into(),
+            title: title.into(),
             passed: answer.as_ref().ok().copied(),
-            of: "passed".into(),
-            failure: answer.err().map(|why| format!("{what}: {why}\nTo repeat this step alone: `{repeat}`")),
+            unit: "passed".into(),
+            failure: answer.err().map(|error| format!("{title}: {error}\nTo repeat only this step: `{repeat}`")),
             seconds: start.elapsed().as_secs_f32(),
         }
     }
 
-    fn counting(self, test: &Test) -> Self {
-        Self { of: test.counts.into(), ..self }
+    fn with_unit(self, unit: &str) -> Self {
+        Self { unit: unit.into(), ..self }
     }
 
     fn row(&self) -> Vec<String> {
-        let result = self.passed.map_or("FAILED".into(), |passed| format!("{passed} {}", self.of));
-        vec![self.what.clone(), result, format!("{:.1}", self.seconds)]
+        let result = self.passed.map_or("FAILED".into(), |passed| format!("{passed} {}", self.unit));
+        vec![self.title.clone(), result, format!("{:.1}", self.seconds)]
     }
 }
 
-/// Where the last whole test that passed is kept.
+/// The file with the results of the last full test that passed.
 pub fn last_run() -> PathBuf {
     root().join("target/last-run.json")
 }
 
-fn keep(file: &Path, summary: &Summary) -> Result<(), String> {
-    let text = serde_json::to_string_pretty(summary).map_err(|error| format!("cannot write JSON: {error}"))?;
+fn write(file: &Path, summary: &Summary) -> Result<(), String> {
+    let text =
+        serde_json::to_string_pretty(summary).map_err(|error| format!("cannot write the results as JSON: {error}"))?;
     fs::write(file, text).map_err(|error| format!("cannot write {}: {error}", file.display()))
 }
 
@@ -281,28 +288,28 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
     use std::time::Duration;
 
-    static AT_NATIVE: AtomicUsize = AtomicUsize::new(0);
-    static MET: AtomicUsize = AtomicUsize::new(0);
+    static RUNNING_IN_NATIVE: AtomicUsize = AtomicUsize::new(0);
+    static STARTED_TOGETHER: AtomicUsize = AtomicUsize::new(0);
 
-    /// Fails if another one runs at the same time.
+    /// Fails if another call runs at the same time.
     fn alone(_: &World) -> Result<usize, String> {
-        let others = AT_NATIVE.fetch_add(1, SeqCst);
+        let others = RUNNING_IN_NATIVE.fetch_add(1, SeqCst);
         thread::sleep(Duration::from_millis(10));
-        AT_NATIVE.fetch_sub(1, SeqCst);
+        RUNNING_IN_NATIVE.fetch_sub(1, SeqCst);
         if others == 0 {
             Ok(1)
         } else {
-            Err("another builds here".into())
+            Err("another step builds in the same place".into())
         }
     }
 
-    /// Ends only if another one runs at the same time.
+    /// Succeeds only if another call runs at the same time.
     fn together(_: &World) -> Result<usize, String> {
-        MET.fetch_add(1, SeqCst);
+        STARTED_TOGETHER.fetch_add(1, SeqCst);
         let begin = Instant::now();
-        while MET.load(SeqCst) < 2 {
+        while STARTED_TOGETHER.load(SeqCst) < 2 {
             if begin.elapsed() > Duration::from_secs(60) {
-                return Err("nothing runs beside it".into());
+                return Err("no other step runs at the same time".into());
             }
             thread::yield_now();
         }
@@ -310,12 +317,12 @@ mod tests {
     }
 
     fn fails(_: &World) -> Result<usize, String> {
-        Err("as it should".into())
+        Err("on purpose".into())
     }
 
     const fn step(name: &'static str, builds: &'static [Place], check: fn(&World) -> Result<usize, String>) -> Step {
-        let test = Test { title: name, tier: Tier::Here, counts: "passed", builds, proves: &[], check };
-        Step { name, about: "", command: Command::None, test: Some(test), shown: &[], needs: &[] }
+        let test = Test { title: name, tier: Tier::Here, unit: "passed", builds, proof_inputs: &[], check };
+        Step { name, about: "", command: Command::None, test: Some(test), evidence: &[], needs: &[] }
     }
 
     fn run(steps: &'static [Step]) -> Vec<Outcome> {
@@ -324,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_that_build_in_one_place_run_one_after_another() {
+    fn steps_with_the_same_place_run_one_after_another() {
         static STEPS: [Step; 4] = [
             step("a", &[Place::Native], alone),
             step("b", &[Place::Native, Place::Std], alone),
@@ -335,17 +342,17 @@ mod tests {
     }
 
     #[test]
-    fn steps_that_build_elsewhere_run_beside_each_other() {
+    fn steps_with_different_places_run_in_parallel() {
         static STEPS: [Step; 2] = [step("a", &[Place::Native], together), step("b", &[Place::Cross], together)];
         assert!(run(&STEPS).iter().all(|outcome| outcome.passed == Some(2)));
     }
 
     #[test]
-    fn a_step_that_fails_says_how_to_repeat_it_and_stops_no_other() {
+    fn a_failed_step_names_the_command_to_repeat_it_and_the_others_run() {
         static STEPS: [Step; 2] = [step("a", &[Place::Native], fails), step("b", &[Place::Native], |_| Ok(3))];
         let outcomes = run(&STEPS);
         assert_eq!(outcomes.iter().map(|outcome| outcome.passed).collect::<Vec<_>>(), [None, Some(3)]);
         let failure = outcomes[0].failure.as_deref().unwrap_or_default();
-        assert!(failure.contains("a: as it should") && failure.contains("`cargo xtask test --only a`"), "{failure}");
+        assert!(failure.contains("a: on purpose") && failure.contains("`cargo xtask test --only a`"), "{failure}");
     }
 }

@@ -1,4 +1,5 @@
-//! `cargo xtask bench instructions`: user instructions a call, counted by valgrind, by barepoll and by its peers.
+//! `cargo xtask bench instructions`: counts the user instructions of each call by barepoll and its
+//! peers, with valgrind.
 
 use super::build_benches;
 use super::measured::{Goal, Measured, Table};
@@ -11,102 +12,113 @@ use serde_json::{Map, Value};
 use std::path::Path;
 use std::process::Command;
 
-const LIMIT: &str = "by-hand";
+/// The name of hand-written assembly in `benches`.
+const BY_HAND: &str = "by-hand";
 const OURS: &str = "barepoll";
-const WHO: [&str; 9] = [LIMIT, OURS, "sc", "syscalls", "rustix", "libc", "nix", "mio", "polling"];
-const IN_README: [&str; 4] = [LIMIT, OURS, "rustix", "libc"];
-const OPERATIONS: [&str; 7] = ["wait", GIVEN, "modify", "write", "read", "read-again", "create-close"];
-const GIVEN: &str = "wait-given";
-/// What may be more than by hand, by how much, and why: from a `Duration` that is no constant come milliseconds, or the finer call, around
-/// which a loop keeps its values elsewhere than a trap wants them; `read` also tells a value and a short read from an error before its caller
-/// asks which error, and by hand there is that one comparison.
-const ALLOWANCES: [(&str, u64); 2] = [(GIVEN, 14), ("read-again", 2)];
+const LIBRARIES: [&str; 9] = [BY_HAND, OURS, "sc", "syscalls", "rustix", "libc", "nix", "mio", "polling"];
+const LIBRARIES_IN_README: [&str; 4] = [BY_HAND, OURS, "rustix", "libc"];
+const OPERATIONS: [&str; 7] = ["wait", WAIT_GIVEN, "modify", "write", "read", "read-again", "create-close"];
+const WAIT_GIVEN: &str = "wait-given";
+/// How many instructions an operation may need more than hand-written assembly.
+///
+/// `wait-given` converts a `Duration` that is not a constant to milliseconds, or makes the finer
+/// call, and the loop around both keeps its values in other registers than the call's. `read-again`
+/// distinguishes a value, a short read and an error before its caller looks at the error.
+/// Hand-written assembly only does the last comparison.
+const ALLOWANCES: [(&str, u64); 2] = [(WAIT_GIVEN, 14), ("read-again", 2)];
 
-/// How much more that should be.
-const GIVEN_GOAL: u64 = 12;
+/// The goal for `wait-given`, which is lower than its allowance.
+const WAIT_GIVEN_GOAL: u64 = 12;
 
 fn allowance(operation: &str) -> u64 {
-    ALLOWANCES.iter().find(|(of, _)| *of == operation).map_or(0, |(_, more)| *more)
+    ALLOWANCES.iter().find(|(name, _)| *name == operation).map_or(0, |(_, more)| *more)
 }
 
-/// How many operations cost no more than by hand; an error names those that cost more.
+/// How many operations are within their allowance. The error names the others.
 type Compared = Result<usize, String>;
 
-/// Whose instructions are counted, in a process of how many threads, and how it was compiled.
+/// A measurement: the libraries, the number of threads, and the profile.
 struct Count {
-    who: &'static [&'static str],
+    libraries: &'static [&'static str],
     threads: u8,
     profile: &'static str,
 }
 
-/// The tables, and what each is of.
+/// The name of each table, its description, and its measurement.
 const TABLES: [(&str, &str, Count); 3] = [
-    ("instructions-1", "one thread", Count { who: &WHO, threads: 1, profile: "release" }),
-    ("instructions-2", "two threads", Count { who: &WHO, threads: 2, profile: "release" }),
-    ("instructions-as-it-comes", "one thread, without LTO", Count { who: &WHO, threads: 1, profile: "as-it-comes" }),
+    ("instructions-1", "one thread", Count { libraries: &LIBRARIES, threads: 1, profile: "release" }),
+    ("instructions-2", "two threads", Count { libraries: &LIBRARIES, threads: 2, profile: "release" }),
+    (
+        "instructions-as-it-comes",
+        "one thread, without LTO",
+        Count { libraries: &LIBRARIES, threads: 1, profile: "as-it-comes" },
+    ),
 ];
 
 pub fn measure(progress: &Progress, measured: &mut Measured) -> Result<(), String> {
-    for (name, of, count) in TABLES {
+    for (name, description, count) in TABLES {
         let counted = count.run(progress)?;
-        measured.add(counted.table(name, &WHO, &[PERFORMANCE]));
+        measured.add(counted.table(name, &LIBRARIES, &[PERFORMANCE]));
         if name == TABLES[0].0 {
-            measured.add(counted.table("instructions", &IN_README, &[README]));
+            measured.add(counted.table("instructions", &LIBRARIES_IN_README, &[README]));
         }
-        measured.goals.extend(counted.goals(of));
+        measured.goals.extend(counted.goals(description));
         measured.wrong.extend(counted.compared().err());
     }
     measured.goals.push(other_targets()?);
     Ok(())
 }
 
-/// For a full test: by hand and by barepoll.
+/// Compares barepoll with hand-written assembly, for a full test.
 pub fn run_checks(progress: &Progress) -> Compared {
-    Count { who: &[LIMIT, OURS], threads: 1, profile: "release" }.run(progress)?.compared()
+    Count { libraries: &[BY_HAND, OURS], threads: 1, profile: "release" }.run(progress)?.compared()
 }
 
 type Row = [Option<u64>; OPERATIONS.len()];
 
 struct Counted {
     rows: Vec<(&'static str, Row)>,
-    /// Another profile lays a loop out otherwise.
-    spare: u64,
+    /// One more instruction for each operation in other profiles than `release`, which lay out
+    /// loops differently.
+    tolerance: u64,
 }
 
 impl Count {
     fn run(&self, progress: &Progress) -> Result<Counted, String> {
-        let job = progress.job("instructions a call");
+        let job = progress.job("instructions per call");
         job.at("building");
         let program = build_benches(self.profile, &[])?;
         let mut rows = Vec::new();
-        for who in self.who {
+        for library in self.libraries {
             let mut row = Row::default();
             for (cell, operation) in row.iter_mut().zip(OPERATIONS) {
-                job.at(&format!("{who} {operation}"));
-                *cell = self.a_call(&program, who, operation)?;
+                job.at(&format!("{library} {operation}"));
+                *cell = self.per_call(&program, library, operation)?;
             }
-            rows.push((*who, row));
+            rows.push((*library, row));
         }
         job.done("counted");
-        Ok(Counted { rows, spare: (self.profile != "release").into() })
+        Ok(Counted { rows, tolerance: (self.profile != "release").into() })
     }
 
-    /// (I(2N) − I(N)) / N: what one turn of the loop adds; `None` for what somebody does not have.
-    fn a_call(&self, program: &Path, who: &str, operation: &str) -> Result<Option<u64>, String> {
-        const N: u64 = 40_000; // what a second thread adds is once, not a turn
-        let arguments = |n: u64| ["count", who, operation, &n.to_string(), &self.threads.to_string()].map(String::from);
+    /// The instructions of one turn of the loop, (I(2N) − I(N)) / N, or `None` if the library lacks
+    /// the operation.
+    fn per_call(&self, program: &Path, library: &str, operation: &str) -> Result<Option<u64>, String> {
+        const N: u64 = 40_000; // large: a second thread adds instructions only once
+        let arguments =
+            |n: u64| ["count", library, operation, &n.to_string(), &self.threads.to_string()].map(String::from);
         if both(&capture(Command::new(program).args(arguments(1)))?).contains(" has no ") {
             return Ok(None);
         }
         let [once, twice] = [N, 2 * N].map(|n| counted(Command::new("valgrind"), program, &arguments(n)));
-        // To the nearest: what else a second thread does at its start is a few instructions more or less.
+        // Rounded to nearest, because a second thread's start varies by a few instructions.
         Ok(Some((twice? - once? + N / 2) / N))
     }
 }
 
 impl Counted {
-    fn table(&self, name: &str, who: &[&str], documents: &'static [Document]) -> Table {
-        let rows = || self.rows.iter().filter(|(name, _)| who.contains(name));
+    fn table(&self, name: &str, libraries: &[&str], documents: &'static [Document]) -> Table {
+        let rows = || self.rows.iter().filter(|(name, _)| libraries.contains(name));
         let shown = rows().map(|(name, row)| {
             let cells = row.iter().map(|cell| cell.map_or("–".into(), |count| count.to_string()));
             [name.to_string()].into_iter().chain(cells).collect()
@@ -119,28 +131,31 @@ impl Counted {
         Table { name: name.into(), rows: rows().map(object).collect(), text, chart: None, documents }
     }
 
-    /// Each operation's count by barepoll, and by hand.
-    fn both(&self) -> impl Iterator<Item = (&'static str, u64, u64)> {
-        let row = |who| self.rows.iter().find(|(name, _)| *name == who).map(|(_, row)| *row).unwrap_or_default();
-        let counts = row(OURS).into_iter().zip(row(LIMIT));
+    /// Each operation, with the counts of barepoll and of hand-written assembly.
+    fn pairs(&self) -> impl Iterator<Item = (&'static str, u64, u64)> {
+        let row =
+            |library| self.rows.iter().find(|(name, _)| *name == library).map(|(_, row)| *row).unwrap_or_default();
+        let counts = row(OURS).into_iter().zip(row(BY_HAND));
         OPERATIONS.into_iter().zip(counts).filter_map(|(operation, (ours, limit))| Some((operation, ours?, limit?)))
     }
 
     fn compared(&self) -> Compared {
-        let more = self.both().filter(|(of, ours, limit)| *ours > limit + self.spare.max(allowance(of)));
-        let more: Vec<String> = more.map(|(of, ours, limit)| format!("{of}: {ours}, by hand {limit}")).collect();
+        let more = self.pairs().filter(|(name, ours, limit)| *ours > limit + self.tolerance.max(allowance(name)));
+        let more: Vec<String> =
+            more.map(|(name, ours, limit)| format!("{name}: {ours}, hand-written {limit}")).collect();
         match more.as_slice() {
-            [] => Ok(self.both().count()),
-            more => Err(format!("barepoll needs more instructions than by hand: {}", more.join("; "))),
+            [] => Ok(self.pairs().count()),
+            more => Err(format!("barepoll needs more instructions than hand-written assembly: {}", more.join("; "))),
         }
     }
 
-    /// As by hand, but for a timeout that is no constant. What is more stands in bold.
-    fn goals(&self, of: &str) -> [Goal; 2] {
+    /// One goal for `wait-given`, and one for all other operations. A count that misses it is in
+    /// bold.
+    fn goals(&self, description: &str) -> [Goal; 2] {
         let goal = |given: bool| {
-            let more = if given { GIVEN_GOAL } else { self.spare };
+            let more = if given { WAIT_GIVEN_GOAL } else { self.tolerance };
             let (mut names, mut most, mut measured, mut reached) = (Vec::new(), Vec::new(), Vec::new(), true);
-            for (operation, ours, limit) in self.both().filter(|(operation, ..)| (*operation == GIVEN) == given) {
+            for (operation, ours, limit) in self.pairs().filter(|(operation, ..)| (*operation == WAIT_GIVEN) == given) {
                 let missed = ours > limit + more;
                 names.push(operation);
                 most.push((limit + more).to_string());
@@ -148,7 +163,7 @@ impl Counted {
                 reached &= !missed;
             }
             Goal {
-                name: format!("instructions of {}; {of}", names.join(", ")),
+                name: format!("instructions of {}; {description}", names.join(", ")),
                 goal: format!("≤ {}", most.join(", ")),
                 measured: measured.join(", "),
                 null_pair: None,
@@ -166,7 +181,8 @@ fn counted(mut valgrind: Command, program: &Path, arguments: &[String]) -> Resul
     number.ok_or_else(|| format!("valgrind printed no count:\n{output}"))
 }
 
-/// What `cargo xtask asm` counted: a cell is a count, and by hand in brackets where that is another.
+/// The goal for the counts of `cargo xtask asm`. A cell is a count, followed by the hand-written
+/// count in brackets if that differs.
 fn other_targets() -> Result<Goal, String> {
     let counts = MACHINE_CODE.table("machine code")?;
     let (mut functions, mut longer) = (0, Vec::new());

@@ -1,39 +1,38 @@
-//! What benchmarks measured: tables, printed as they come and kept together at the end; and the goals that they are held against, each of
-//! which stands beside what it is of.
+//! Collects the results of benchmarks: tables, and goals for their figures.
 
-use super::Sink;
-use crate::kit::chart::{draw, Bar};
+use super::Output;
+use crate::kit::chart::{draw_bars, Bar};
 use crate::kit::document::Document;
 use crate::kit::report;
 use serde::Serialize;
 use serde_json::{json, Value};
 use std::collections::BTreeMap;
 
-/// A table, and the documents that it stands in.
 pub struct Table {
     pub name: String,
-    /// An object for each row: its `name`, and its figures as they were measured.
+    /// The JSON: an object for each row, with its `name` and its exact figures.
     pub rows: Value,
-    /// As it is shown.
+    /// The table in Markdown.
     pub text: String,
-    /// Its title and its bars.
+    /// The title and the bars of its chart.
     pub chart: Option<(String, Vec<Bar>)>,
+    /// The documents that contain it.
     pub documents: &'static [Document],
 }
 
-/// A goal, and what came of it.
+/// A goal, and whether a run reached it.
 #[derive(Serialize)]
 pub struct Goal {
     pub name: String,
     pub goal: String,
     pub measured: String,
-    /// The ratio of two that are the same, of the run that this is a ratio of.
+    /// The ratio of two identical ways in the same run, which shows its noise.
     pub null_pair: Option<f64>,
     pub reached: bool,
 }
 
 impl Goal {
-    /// A figure, shown with so many decimals, and what it is to be at most.
+    /// A goal for a figure, shown with `decimals` places, that must be at most `most`.
     pub fn at_most(name: String, most: f64, measured: f64, decimals: usize) -> Self {
         let (goal, shown) = (format!("≤ {most}"), format!("{measured:.decimals$}"));
         Self { name, goal, measured: shown, null_pair: None, reached: measured <= most }
@@ -50,14 +49,14 @@ impl Goal {
 pub struct Measured {
     tables: Vec<Table>,
     pub goals: Vec<Goal>,
-    /// What no machine excuses: sizes and counts that are more than they may be.
+    /// Errors on any machine: sizes and counts that are too high.
     pub wrong: Vec<String>,
-    /// Why parts were not measured.
+    /// The errors of parts that were not measured.
     pub failed: Vec<String>,
 }
 
 impl Measured {
-    /// Measures a part. Where that fails it is a goal that is missed, and keeps no other from being measured.
+    /// Measures a part. If that fails, adds a missed goal, and the next part can run.
     pub fn part(&mut self, name: &str, measure: impl FnOnce(&mut Self) -> Result<(), String>) {
         if let Err(why) = measure(self) {
             let (goal, measured) = ("to be measured".into(), "not measured".into());
@@ -77,22 +76,22 @@ impl Measured {
         self.add(Table { name: "goals".into(), rows: json!(self.goals), text, chart: None, documents });
     }
 
-    /// A figure, of quartiles the median.
+    /// A figure, or the median of its quartiles.
     pub fn figure(&self, table: &str, row: &str, column: &str) -> Result<f64, String> {
-        let rows = self.tables.iter().find(|one| one.name == table).and_then(|table| table.rows.as_array());
-        let row = rows.and_then(|rows| rows.iter().find(|one| one["name"] == row));
+        let rows = self.tables.iter().find(|other| other.name == table).and_then(|table| table.rows.as_array());
+        let row = rows.and_then(|rows| rows.iter().find(|other| other["name"] == row));
         let figure = row.and_then(|row| row[column].as_f64().or_else(|| row[column][1].as_f64()));
         figure.ok_or_else(|| format!("{column} of {table} was not measured"))
     }
 
-    /// Into the documents and the file that were asked for.
-    pub fn keep(&self, options: &Sink) -> Result<(), String> {
-        if let Some(file) = &options.json {
-            let tables: BTreeMap<&str, &Value> = self.tables.iter().map(|one| (&*one.name, &one.rows)).collect();
+    /// Writes the tables into their documents and the JSON file, as the options say.
+    pub fn write(&self, output: &Output) -> Result<(), String> {
+        if let Some(file) = &output.json {
+            let tables: BTreeMap<&str, &Value> = self.tables.iter().map(|table| (&*table.name, &table.rows)).collect();
             let text = serde_json::to_string_pretty(&tables).map_err(|error| format!("cannot write JSON: {error}"))?;
             std::fs::write(file, text).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
         }
-        let failed: Vec<String> = match options.write {
+        let failed: Vec<String> = match output.write {
             true => self.tables.iter().filter_map(|table| table.write().err()).collect(),
             false => Vec::new(),
         };
@@ -107,7 +106,7 @@ impl Table {
     fn write(&self) -> Result<(), String> {
         let mut text = self.text.clone();
         if let Some((title, bars)) = &self.chart {
-            let file = draw(&self.name, title, bars)?;
+            let file = draw_bars(&self.name, title, bars)?;
             text = format!("{text}\n\n![{title}]({})", file.trim_start_matches("docs/"));
         }
         self.documents.iter().try_for_each(|document| document.write(&self.name, &text).map(drop))

@@ -1,4 +1,4 @@
-//! Measures barepoll beside its peers.
+//! Measures barepoll and its peers.
 
 mod build;
 mod instructions;
@@ -13,71 +13,70 @@ pub use measured::{Goal, Measured, Table};
 use crate::kit::document::{PERFORMANCE, README};
 use crate::kit::progress::Progress;
 use crate::kit::report;
-use crate::kit::shell::{cargo, run, target};
-
+use crate::kit::shell::{cargo, run, target_dir};
 use crate::step::{Run, World};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use std::path::PathBuf;
 
 #[derive(Subcommand)]
-pub enum What {
-    /// User instructions a call, loop included, counted by valgrind
-    Instructions(Sink),
-    /// CPU seconds of a cold release build, and the crates and build scripts in it
-    Build(Sink),
-    /// Bytes of the smallest static echo, beside its peers' and for every target
-    Size(Sink),
-    /// Wall time of ways to do the same, beside each other
+pub enum Benchmark {
+    /// Count the user instructions of each call and its loop with valgrind
+    Instructions(Output),
+    /// Measure the CPU seconds, crates and build scripts of a cold release build
+    Build(Output),
+    /// Measure the size of the smallest static echo, with barepoll, with its peers, and for every
+    /// target
+    Size(Output),
     #[command(flatten)]
-    Wall(wall::What),
-    /// All of these; and what they ran on, and which goals they reach
-    Everything(Sink),
-    /// Try every scenario for a moment: that it works is all that this shows
+    Wall(wall::Benchmark),
+    /// Run all benchmarks, and list the machine and the goals
+    Everything(Output),
+    /// Run every scenario for a moment, only to check that it works
     Try,
 }
 
 #[derive(Args)]
 pub struct Options {
     #[command(subcommand)]
-    what: What,
+    benchmark: Benchmark,
 }
 
 impl Run for Options {
     fn run(&self, world: &World) -> Result<(), String> {
-        run_alone(&world.progress, &self.what)
+        run_benchmark(&world.progress, &self.benchmark)
     }
 }
 
-/// Where the figures go.
+/// Where to write the figures.
 #[derive(Args)]
-pub struct Sink {
-    /// Write the tables into their documents, and draw their charts, too
+pub struct Output {
+    /// Write the tables into their documents, and draw their charts
     #[arg(long)]
     write: bool,
-    /// Write everything that was measured to this file
+    /// Write all figures as JSON to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
 
-fn run_alone(progress: &Progress, what: &What) -> Result<(), String> {
+fn run_benchmark(progress: &Progress, benchmark: &Benchmark) -> Result<(), String> {
     let mut measured = Measured::default();
-    let (outcome, options) = match what {
-        What::Instructions(options) => (instructions::measure(progress, &mut measured), options),
-        What::Build(options) => (build::measure(progress, &mut measured), options),
-        What::Size(options) => (size::measure(progress, &mut measured), options),
-        What::Wall(what) => wall::measure(progress, &mut measured, what),
-        What::Everything(options) => (everything(progress, &mut measured), options),
-        What::Try => return wall::run_checks(progress).map(|figures| println!("{figures} figures")),
+    let (outcome, output) = match benchmark {
+        Benchmark::Instructions(output) => (instructions::measure(progress, &mut measured), output),
+        Benchmark::Build(output) => (build::measure(progress, &mut measured), output),
+        Benchmark::Size(output) => (size::measure(progress, &mut measured), output),
+        Benchmark::Wall(benchmark) => wall::measure(progress, &mut measured, benchmark),
+        Benchmark::Everything(output) => (everything(progress, &mut measured), output),
+        Benchmark::Try => return wall::run_checks(progress).map(|figures| println!("{figures} figures")),
     };
-    if !matches!(what, What::Everything(_)) && !measured.goals.is_empty() {
-        measured.add_goals(&[]); // of this part alone: the document's are of one run
+    if !matches!(benchmark, Benchmark::Everything(_)) && !measured.goals.is_empty() {
+        measured.add_goals(&[]); // printed only: documents show one run of all
     }
-    let wrong = match (what, measured.wrong.as_slice()) {
-        (What::Everything(_), _) | (_, []) => Ok(()), // there, it is a goal that is missed
+    let wrong = match (benchmark, measured.wrong.as_slice()) {
+        (Benchmark::Everything(_), _) | (_, []) => Ok(()), // its table of goals shows them
         (_, wrong) => Err(wrong.join("\n")),
     };
-    outcome.and(measured.keep(options)).and(wrong)
+    outcome.and(measured.write(output)).and(wrong)
 }
 
 fn everything(progress: &Progress, measured: &mut Measured) -> Result<(), String> {
@@ -86,7 +85,7 @@ fn everything(progress: &Progress, measured: &mut Measured) -> Result<(), String
     measured.part("cold builds", |measured| build::measure(progress, measured));
     measured.part("size", |measured| size::measure(progress, measured));
     for scenario in wall::all() {
-        measured.part(&scenario.name(), |measured| wall::one(progress, measured, scenario));
+        measured.part(&scenario.name(), |measured| wall::measure_scenario(progress, measured, scenario));
     }
     measured.part("three numbers", three_numbers);
     measured.add_goals(&[PERFORMANCE]);
@@ -96,7 +95,7 @@ fn everything(progress: &Progress, measured: &mut Measured) -> Result<(), String
     }
 }
 
-/// What the run was on.
+/// The table that describes this machine.
 fn machine() -> Table {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
@@ -104,10 +103,10 @@ fn machine() -> Table {
         ("CPU", model.map_or("unknown".into(), |(_, model)| model.trim().to_string())),
         ("cores", report::processors()),
         ("kernel", report::kernel()),
-        ("compiler", report::said("rustc", &["--version"])),
-        ("C library", report::said("getconf", &["GNU_LIBC_VERSION"])),
-        ("valgrind", report::said("valgrind", &["--version"])),
-        ("day", report::day()),
+        ("compiler", report::first_line("rustc", &["--version"])),
+        ("C library", report::first_line("getconf", &["GNU_LIBC_VERSION"])),
+        ("valgrind", report::first_line("valgrind", &["--version"])),
+        ("day", report::today()),
     ];
     let text =
         report::markdown(&["this run", ""], rows.iter().map(|(name, value)| vec![name.to_string(), value.clone()]));
@@ -115,7 +114,7 @@ fn machine() -> Table {
     Table { name: "machine".into(), rows, text, chart: None, documents: &[PERFORMANCE] }
 }
 
-/// What README says of it all.
+/// Adds README's summary of three figures.
 fn three_numbers(measured: &mut Measured) -> Result<(), String> {
     let wait = measured.figure("call-wait-2", "libc", "ours")?;
     let calls = measured.figure("wakeup", "barepoll's Waker", "calls")?;
@@ -130,8 +129,8 @@ fn three_numbers(measured: &mut Measured) -> Result<(), String> {
     Ok(())
 }
 
-/// The program that does what is measured. The flags are its own: with LTO, they are for all that is compiled into it.
+/// Builds the program that runs the measured code. With LTO, the flags apply to all code in it.
 pub fn build_benches(profile: &str, flags: &[&str]) -> Result<PathBuf, String> {
     run(cargo().args(["rustc", "--profile", profile, "--locked", "-p", "benches", "--"]).args(flags))?;
-    Ok(target().join(profile).join("benches"))
+    Ok(target_dir().join(profile).join("benches"))
 }

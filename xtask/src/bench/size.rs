@@ -1,5 +1,5 @@
-//! `cargo xtask bench size`: the smallest static echo by barepoll and by its peers, each run before its bytes count; and barepoll's for
-//! every target.
+//! `cargo xtask bench size`: measures the smallest static echo program with barepoll and with its
+//! peers, and barepoll's for every target. On this machine, each program must work.
 
 use crate::bench::{Goal, Measured, Table};
 use crate::debian::{self, Cache, Suite};
@@ -25,40 +25,40 @@ const NOLIBC: &str = "*/tools/include/nolibc";
 /// Only a hang takes this long.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// What barepoll's program may come to on x86_64: bytes, and as a ratio to its peers'.
-const MOST_BYTES: f64 = 800.0;
-const MOST_OF: [(&str, f64); 2] = [(RUSTIX, 0.55), (C_NOLIBC, 1.15)];
+/// The most bytes of barepoll's program on x86_64, and its highest ratios to peers.
+const MAX_BYTES: f64 = 800.0;
+const MAX_RATIOS: [(&str, f64); 2] = [(RUSTIX, 0.55), (C_NOLIBC, 1.15)];
 
 const BY_HAND: &str = "asm! by hand";
 const OURS: &str = "barepoll";
 const RUSTIX: &str = "rustix";
 const C_NOLIBC: &str = "C, the kernel's nolibc";
-/// A chart with more than these would show nothing but those.
+/// The number of bars in the chart. The larger programs would dwarf them.
 const IN_CHART: usize = 6;
 
-/// What both kinds of linker understand, and a C compiler before them: text and data in one segment, not aligned to pages. The program
-/// headers are then in none.
+/// Options for GNU's and LLVM's linkers and for C compilers: text and data in one segment, not
+/// aligned to pages. No segment contains the program headers.
 const LINK: [&str; 5] = ["-static", "-s", "-N", "-z", "norelro"];
-/// The same for who looks for its program headers in memory: musl and glibc.
+/// The same for musl and glibc, which read their program headers in memory.
 const LINK_LIBC: [&str; 6] = ["-static", "-s", "-z", "norelro", "-z", "noseparate-code"];
-/// Scripts for the linker: with the unwind tables that the compiler made in spite of its flags, and without.
+/// Linker scripts: with unwind tables, which the compiler emits in spite of its flags, and without.
 const KEPT_TABLES: &str = "link.ld";
 const NO_TABLES: &str = "without_tables.ld";
-/// Compiled for size; `core` is as it comes.
+/// The packages that are compiled for size. `core` has its default level.
 const PACKAGES: [&str; 4] = ["size", "barepoll", "bitflags", "sc"];
 
-/// A program's bytes.
+/// A program's size in bytes.
 struct Size {
     file: usize,
-    /// Without the section headers, which nothing reads that runs it.
+    /// The size without section headers, which running the program does not need.
     cut: usize,
-    /// Of instructions.
+    /// The size of the instructions.
     text: usize,
 }
 
 impl Size {
     fn of(bytes: &[u8]) -> Result<Self, String> {
-        let file = object::File::parse(bytes).map_err(|error| format!("the program does not read: {error}"))?;
+        let file = object::File::parse(bytes).map_err(|error| format!("cannot parse the program: {error}"))?;
         let ends = file.segments().map(|segment| segment.file_range()).map(|(start, length)| start + length);
         let texts = file.sections().filter(|section| section.kind() == SectionKind::Text);
         Ok(Self {
@@ -76,7 +76,7 @@ impl Size {
 pub fn measure(progress: &Progress, measured: &mut Measured) -> Result<(), String> {
     nightly::ensure_nightly_with_source()?;
     let cache = cross::open_cache()?;
-    let sizes = beside_peers(progress, Some(&cache))?;
+    let sizes = measure_peers(progress, Some(&cache))?;
     let ours = bytes(&sizes, OURS).ok_or("barepoll was not measured")?;
     let goals = goals(&sizes);
     measured.wrong.extend(missed(&goals));
@@ -97,49 +97,50 @@ pub fn measure(progress: &Progress, measured: &mut Measured) -> Result<(), Strin
     Ok(())
 }
 
-/// For a full test: by hand, by barepoll and by rustix, which need nothing that is not here.
+/// Measures hand-written assembly, barepoll and rustix, which need no download, for a full test.
 pub fn run_checks(progress: &Progress) -> Result<usize, String> {
-    let sizes = beside_peers(progress, None)?;
+    let sizes = measure_peers(progress, None)?;
     match missed(&goals(&sizes)).as_slice() {
         [] => Ok(sizes.len()),
         missed => Err(missed.join("\n")),
     }
 }
 
-/// The goals that have somebody to be held against.
+/// The goals whose peers were measured.
 fn goals(sizes: &[(&'static str, Size)]) -> Vec<Goal> {
     let Some(ours) = bytes(sizes, OURS) else { return Vec::new() };
-    let to = |(peer, most)| {
+    let ratio_to = |(peer, most)| {
         let ratio = ours / bytes(sizes, peer)?;
         Some(Goal::at_most(format!("static echo, x86_64: bytes, to {peer}"), most, ratio, 2))
     };
-    let own = Goal::at_most("static echo, x86_64: bytes".into(), MOST_BYTES, ours, 0);
-    [own].into_iter().chain(MOST_OF.into_iter().filter_map(to)).collect()
+    let bytes = Goal::at_most("static echo, x86_64: bytes".into(), MAX_BYTES, ours, 0);
+    [bytes].into_iter().chain(MAX_RATIOS.into_iter().filter_map(ratio_to)).collect()
 }
 
 fn bytes(sizes: &[(&'static str, Size)], name: &str) -> Option<f64> {
-    sizes.iter().find(|(who, _)| *who == name).map(|(_, size)| size.file as f64)
+    sizes.iter().find(|(other, _)| *other == name).map(|(_, size)| size.file as f64)
 }
 
 fn missed(goals: &[Goal]) -> Vec<String> {
     let missed = goals.iter().filter(|goal| !goal.reached);
-    missed.map(|goal| format!("{}: {}, not {}", goal.name, goal.measured, goal.goal)).collect()
+    missed.map(|goal| format!("{}: {}, expected {}", goal.name, goal.measured, goal.goal)).collect()
 }
 
-/// As JSON has it.
+/// A row of the JSON.
 fn row(name: &str, size: Option<&Size>) -> Value {
     json!({ "name": name, "file": size.map(|size| size.file), "cut": size.map(|size| size.cut), "text": size.map(|size| size.text) })
 }
 
-/// Every variant on this machine, smallest kinds first; without a cache those that need no download.
-fn beside_peers(progress: &Progress, cache: Option<&Cache>) -> Result<Vec<(&'static str, Size)>, String> {
+/// Measures the programs on this machine, the smallest kinds first. Without a cache, only those
+/// that need no download.
+fn measure_peers(progress: &Progress, cache: Option<&Cache>) -> Result<Vec<(&'static str, Size)>, String> {
     let job = progress.job("size of a static echo");
-    let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
+    let folder = tempfile::tempdir().map_err(|error| format!("cannot create a temporary folder: {error}"))?;
     let mut sizes = Vec::new();
     let mut measure = |name: &'static str, program: Result<PathBuf, String>| {
         job.at(name);
-        let size = program.and_then(|program| measured(folder.path(), &program));
-        sizes.push((name, size.map_err(|why| format!("the echo by {name}: {why}"))?));
+        let size = program.and_then(|program| size_if_it_works(folder.path(), &program));
+        sizes.push((name, size.map_err(|why| format!("the echo with {name}: {why}"))?));
         Ok::<_, String>(())
     };
     measure(BY_HAND, rust(folder.path(), "echo-by-hand", KEPT_TABLES))?;
@@ -158,22 +159,24 @@ fn beside_peers(progress: &Progress, cache: Option<&Cache>) -> Result<Vec<(&'sta
     Ok(sizes)
 }
 
-/// Runs it, as it is and without its section headers, and gives its size.
-fn measured(folder: &Path, program: &Path) -> Result<Size, String> {
-    echoes(folder, program)?;
-    let bytes = fs::read(program).map_err(|error| format!("it cannot be read: {error}"))?;
+/// Checks a program with and without its section headers. Returns its size.
+fn size_if_it_works(folder: &Path, program: &Path) -> Result<Size, String> {
+    check_echo(folder, program)?;
+    let bytes = fs::read(program).map_err(|error| format!("cannot read the program: {error}"))?;
     let size = Size::of(&bytes)?;
     let cut = folder.join("cut");
-    let kept = bytes.get(..size.cut).ok_or("its segments end behind its end")?;
-    fs::copy(program, &cut).and_then(|_| fs::write(&cut, kept)).map_err(|error| format!("no copy of it: {error}"))?;
-    echoes(folder, &cut).map_err(|why| format!("without section headers: {why}"))?;
+    let kept = bytes.get(..size.cut).ok_or("the program's segments end after its end")?;
+    let copied = fs::copy(program, &cut).and_then(|_| fs::write(&cut, kept));
+    copied.map_err(|error| format!("cannot copy the program: {error}"))?;
+    check_echo(folder, &cut).map_err(|why| format!("without section headers: {why}"))?;
     Ok(size)
 }
 
-/// What comes out is what went in, more than a pipe holds, and it ends well; and badly where there is nothing to read from.
-fn echoes(folder: &Path, program: &Path) -> Result<(), String> {
+/// Checks that a program copies more bytes than a pipe holds and succeeds, and that it fails if
+/// epoll refuses its input.
+fn check_echo(folder: &Path, program: &Path) -> Result<(), String> {
     let sent: Vec<u8> = (0..300_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-    let failed = |error: std::io::Error| format!("it cannot be run: {error}");
+    let failed = |error: std::io::Error| format!("cannot run the program: {error}");
     let output = folder.join("output");
     let to = File::create(&output).map_err(failed)?;
     let mut child = Command::new(program).stdin(Stdio::piped()).stdout(to).spawn().map_err(failed)?;
@@ -187,19 +190,19 @@ fn echoes(folder: &Path, program: &Path) -> Result<(), String> {
             None => {
                 let _ = child.kill();
                 let _ = child.wait();
-                return Err("it does not end".into());
+                return Err(format!("the program did not end within {} s", LIMIT.as_secs()));
             }
         }
     };
     let _ = feeding.join();
     if !status.success() || fs::read(&output).map_err(failed)? != sent {
-        return Err(format!("what came out is not what went in ({status})"));
+        return Err(format!("the program failed, or its output differs from its input ({status})"));
     }
-    // epoll watches no regular file.
+    // epoll refuses a regular file.
     let file = File::open(&output).map_err(failed)?;
     match Command::new(program).stdin(file).stdout(Stdio::null()).status().map_err(failed)?.code() {
         Some(1) => Ok(()),
-        code => Err(format!("where epoll refuses its input, it ends with {code:?}, not 1")),
+        code => Err(format!("if epoll refuses the input, the program exits with {code:?}, expected 1")),
     }
 }
 
@@ -209,7 +212,7 @@ fn sources() -> PathBuf {
     root().join("benches/size")
 }
 
-/// A script for the linker, as a C compiler passes it on.
+/// The C compiler's option for a linker script.
 fn script(name: &str) -> String {
     format!("-Wl,-T,{}", sources().join(name).display())
 }
@@ -218,7 +221,7 @@ fn host_triple() -> String {
     format!("{}-unknown-linux-gnu", std::env::consts::ARCH)
 }
 
-/// A program without libc, by the compiler that users have.
+/// Builds a program without libc, with the stable compiler.
 fn rust(folder: &Path, name: &str, script: &str) -> Result<PathBuf, String> {
     let link = ["-nostdlib", "-no-pie", "-e", "_start", "-Wl,--no-eh-frame-hdr"];
     build(folder, name, &[], &[&link[..], &LINK, &[&self::script(script)]].concat())
@@ -234,12 +237,13 @@ fn rust_std(folder: &Path) -> Result<PathBuf, String> {
 }
 
 fn build(folder: &Path, name: &str, flags: &[&str], link: &[&str]) -> Result<PathBuf, String> {
-    // The flags are the programs' alone: with a target named, cargo gives them to no build script.
+    // With `--target`, cargo does not pass these flags to build scripts.
     let always = ["-Cforce-unwind-tables=no", "-Crelocation-model=static"];
     let mut cargo = cargo();
     cargo.env("CARGO_ENCODED_RUSTFLAGS", always.iter().chain(flags).copied().collect::<Vec<_>>().join("\x1f"));
     cargo.args(["rustc", "--profile", "smallest", "--locked", "-p", "size", "--bin", name, "--target", &host_triple()]);
-    // Into a new file: cargo, which knows nothing of the linker's script, would take the program for fresh.
+    // A new output file, because cargo does not track the linker script and could consider the
+    // program fresh.
     let program = folder.join(name);
     cargo.args(["--", "--emit"]).arg(format!("link={}", program.display()));
     run(cargo.args(link.iter().map(|argument| format!("-Clink-arg={argument}"))))?;
@@ -248,8 +252,8 @@ fn build(folder: &Path, name: &str, flags: &[&str], link: &[&str]) -> Result<Pat
 
 // C.
 
-/// Compiles and links the one source, with these arguments before it and behind it.
-fn compile_c(folder: &Path, link: &[&str], before: &[OsString], behind: &[OsString]) -> Result<PathBuf, String> {
+/// Compiles and links the C source, with arguments before and after it.
+fn compile_c(folder: &Path, link: &[&str], before: &[OsString], after: &[OsString]) -> Result<PathBuf, String> {
     const FLAGS: [&str; 8] = [
         "-Os",
         "-fno-asynchronous-unwind-tables",
@@ -262,7 +266,7 @@ fn compile_c(folder: &Path, link: &[&str], before: &[OsString], behind: &[OsStri
     ];
     let program = folder.join("echo");
     let mut cc = Command::new("cc");
-    cc.args(FLAGS).args(link).arg(script(KEPT_TABLES)).args(before).arg(sources().join("echo.c")).args(behind);
+    cc.args(FLAGS).args(link).arg(script(KEPT_TABLES)).args(before).arg(sources().join("echo.c")).args(after);
     run(cc.arg("-o").arg(&program))?;
     Ok(program)
 }
@@ -310,7 +314,7 @@ fn for_every_target(progress: &Progress, cache: &Cache) -> Result<Table, String>
 }
 
 fn link(cache: &Cache, target: &Target) -> Result<Size, String> {
-    let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
+    let folder = tempfile::tempdir().map_err(|error| format!("cannot create a temporary folder: {error}"))?;
     let program = folder.path().join("echo");
     let mut cargo = cross::cargo(cache, target, "rustc")?;
     for package in PACKAGES {

@@ -1,6 +1,7 @@
-//! `cargo xtask bench echo` and the like: ways to do the same, timed beside each other in one run by `benches`.
+//! `cargo xtask bench echo` and the like: scenarios. `benches` times several ways to do the same in
+//! one run.
 
-use crate::bench::{build_benches, Goal, Measured, Sink, Table};
+use crate::bench::{build_benches, Goal, Measured, Output, Table};
 use crate::kit::chart::Bar;
 use crate::kit::document::PERFORMANCE;
 use crate::kit::progress::{Job, Progress};
@@ -14,56 +15,59 @@ use std::path::Path;
 use std::process::Command;
 
 #[derive(Subcommand)]
-pub enum What {
-    /// Each call by itself
+pub enum Benchmark {
+    /// Time each call
     #[command(visible_alias = "wall")]
-    Calls(Sink),
-    /// One thread wakes another, and is woken
-    Wakeup(Sink),
-    /// Eight wake-ups before the loop comes round
-    Burst(Sink),
-    /// A wait that may block: with work ready, and with a wake-up on its way from another core
-    Spin(Sink),
-    /// Changes of what descriptors are watched for
-    Interest(Sink),
-    /// A server's own time for a request
-    Echo(Sink),
-    /// Waits until a time, from 10 µs to 10 ms: asked, and given
-    Timers(Sink),
-    /// A wait with 1 to 100,000 registered, and with 1 to 1,024 ready
-    Scale(Sink),
+    Calls(Output),
+    /// Time a wake-up from one thread to another and back
+    Wakeup(Output),
+    /// Time eight wake-ups before one wait
+    Burst(Output),
+    /// Time a spinning wait: with work ready, and with a wake-up from another core
+    Spin(Output),
+    /// Time changes of descriptors' interests
+    Interest(Output),
+    /// Time an echo server's work for a request
+    Echo(Output),
+    /// Measure how late waits of 10 µs to 10 ms end
+    Timers(Output),
+    /// Time a wait with 1 to 100,000 registered descriptors, and with 1 to 1,024 ready ones
+    Scale(Output),
 }
 
-/// What is measured in one run of `benches time`.
+/// One run of `benches time`.
 pub struct Scenario {
-    /// The arguments; joined by hyphens, the name of the table and of the chart.
+    /// The arguments of `benches`. Joined by hyphens, they name the table and the chart.
     arguments: &'static [&'static str],
-    /// What is done, and what is measured of it.
+    /// The work that is timed.
     subject: &'static str,
+    /// The figure in the chart.
     figure: &'static str,
-    calls: Option<Calls>,
+    calls: Option<CallCount>,
     bounds: &'static [Bound],
 }
 
-/// How system calls are counted: of how many things one turn is made, and how many calls of each are not the way's own.
+/// How to count the system calls of a scenario.
 #[derive(Clone, Copy)]
-struct Calls {
-    of: f64,
+struct CallCount {
+    /// The operations in one turn.
+    operations: f64,
+    /// The calls for each operation that do not belong to the measured way.
     others: f64,
 }
 
-/// What is to be at most so much.
+/// An upper bound, the last value, for a figure.
 enum Bound {
-    /// barepoll's time, as a ratio to this way's.
-    To(&'static str, f64),
-    /// This way's time, as a ratio to the first way's.
-    Of(&'static str, f64),
+    /// The ratio of barepoll's time to this way's.
+    RatioTo(&'static str, f64),
+    /// The ratio of this way's time to the first way's.
+    RatioOf(&'static str, f64),
     /// The system calls of this way.
     Calls(&'static str, f64),
-    /// What barepoll gives of so many microseconds asked for, as a ratio.
-    Given(f64, f64),
+    /// The ratio of barepoll's wait to its timeout, for a timeout of this many microseconds.
+    Wait(f64, f64),
 }
-use Bound::{Given, Of, To};
+use Bound::{RatioOf, RatioTo, Wait};
 
 const fn scenario(arguments: &'static [&'static str], subject: &'static str, figure: &'static str) -> Scenario {
     Scenario { arguments, subject, figure, calls: None, bounds: &[] }
@@ -72,18 +76,19 @@ const fn scenario(arguments: &'static [&'static str], subject: &'static str, fig
 const fn call(arguments: &'static [&'static str], subject: &'static str) -> Scenario {
     scenario(arguments, subject, "time, as a ratio to asm! by hand").within(&[TO_BY_HAND])
 }
-const TO_BY_HAND: Bound = To("by-hand", 1.025);
+const TO_BY_HAND: Bound = RatioTo("by-hand", 1.025);
 
-/// Less a client's own calls for a request: it writes one, and reads the answer.
+/// Two calls for each request are the client's: a write and a read.
 const fn echo(arguments: &'static [&'static str], subject: &'static str) -> Scenario {
     scenario(arguments, subject, "the server's time, as a ratio to libc's").counted(1.0, 2.0)
 }
-/// A server and its clients that are processes of their own say a line to each other, and one back, before and after each 64 requests.
-const APART: f64 = 8.0 / 64.0;
+/// The calls for each request with which a server and clients in separate processes synchronise:
+/// each sends a line and gets one, before and after 64 requests.
+const SYNCHRONISATION: f64 = 8.0 / 64.0;
 
 impl Scenario {
-    const fn counted(self, of: f64, others: f64) -> Self {
-        Self { calls: Some(Calls { of, others }), ..self }
+    const fn counted(self, operations: f64, others: f64) -> Self {
+        Self { calls: Some(CallCount { operations, others }), ..self }
     }
 
     const fn within(self, bounds: &'static [Bound]) -> Self {
@@ -101,18 +106,22 @@ const CALLS: &[Scenario] = &[
     call(&["call", "write", "1"], "write to an eventfd, one thread"),
     call(&["call", "read", "1"], "read of an eventfd, one thread"),
     call(&["call", "create-close", "1"], "create and close, one thread"),
-    call(&["call", "wait", "2"], "wait(0), two threads").within(&[TO_BY_HAND, To("libc", 0.88), To("nix", 0.88)]),
+    call(&["call", "wait", "2"], "wait(0), two threads").within(&[
+        TO_BY_HAND,
+        RatioTo("libc", 0.88),
+        RatioTo("nix", 0.88),
+    ]),
     call(&["call", "wait-given", "2"], "wait with a timeout known at run time, two threads"),
     call(&["call", "modify", "2"], "modify, two threads"),
     call(&["call", "write", "2"], "write to an eventfd, two threads").within(&[
         TO_BY_HAND,
-        To("libc", 0.83),
-        To("nix", 0.83),
+        RatioTo("libc", 0.83),
+        RatioTo("nix", 0.83),
     ]),
     call(&["call", "read", "2"], "read of an eventfd, two threads").within(&[
         TO_BY_HAND,
-        To("libc", 0.85),
-        To("nix", 0.85),
+        RatioTo("libc", 0.85),
+        RatioTo("nix", 0.85),
     ]),
     call(&["call", "read-again", "2"], "read of an empty eventfd, two threads"),
     call(&["call", "create-close", "2"], "create and close, two threads"),
@@ -122,16 +131,21 @@ const WAKER: &str = "barepoll's Waker";
 const WAKEUP: &[Scenario] = &[
     scenario(&["wakeup"], "There and back between two threads", "time, as a ratio to an eventfd that is read")
         .counted(2.0, 0.0)
-        .within(&[Bound::Calls(WAKER, 2.0), To(READ, 0.85), To("mio's Waker", 0.95), To("polling's notify", 0.55)]),
+        .within(&[
+            Bound::Calls(WAKER, 2.0),
+            RatioTo(READ, 0.85),
+            RatioTo("mio's Waker", 0.95),
+            RatioTo("polling's notify", 0.55),
+        ]),
     scenario(&["wakeup-calls"], "A wake-up and the wait that it ends", "time, as a ratio to an eventfd that is read")
         .counted(1.0, 0.0),
 ];
 const BURST: &[Scenario] = &[scenario(&["burst"], "Eight wake-ups before a wait", "time, as a ratio to eight writes")
     .counted(1.0, 0.0)
-    .within(&[To(READ, 0.32)])];
+    .within(&[RatioTo(READ, 0.32)])];
 const SPIN: &[Scenario] = &[
     scenario(&["spin"], "A wait of at most 5 ms with work ready", "time, as a ratio to wait")
-        .within(&[Of("wait_spinning, 1", 0.8)]),
+        .within(&[RatioOf("wait_spinning, 1", 0.8)]),
     scenario(
         &["spin-across", "5"],
         "A wake-up from another core, 5 µs after the wait began",
@@ -145,94 +159,103 @@ const SPIN: &[Scenario] = &[
 ];
 const INTEREST: &[Scenario] = &[
     scenario(&["interest"], "Each descriptor removed and added again", "time, as a ratio to calls at once")
-        .within(&[Of("InterestSet", 0.4)]),
+        .within(&[RatioOf("InterestSet", 0.4)]),
     scenario(&["interest-nothing-to-save"], "Each interest changed once", "time, as a ratio to calls at once")
-        .within(&[Of("InterestSet", 1.05)]),
+        .within(&[RatioOf("InterestSet", 1.05)]),
 ];
 const ECHO: &[Scenario] = &[
     echo(&["echo", "1", "64"], "Echo of 64 bytes, 1 connection"),
     echo(&["echo", "64", "64"], "Echo of 64 bytes, 64 connections").within(&[
-        To("libc, level", 0.9),
-        To("mio, read until empty", 0.8),
-        To("polling, one-shot", 0.75),
+        RatioTo("libc, level", 0.9),
+        RatioTo("mio, read until empty", 0.8),
+        RatioTo("polling, one-shot", 0.75),
     ]),
     echo(&["echo", "1024", "64"], "Echo of 64 bytes, 1,024 connections"),
-    echo(&["echo", "10000", "64"], "Echo of 64 bytes, 10,000 connections").counted(1.0, 2.0 + APART),
+    echo(&["echo", "10000", "64"], "Echo of 64 bytes, 10,000 connections").counted(1.0, 2.0 + SYNCHRONISATION),
     echo(&["echo", "1", "16384"], "Echo of 16 KiB, 1 connection"),
     echo(&["echo", "64", "16384"], "Echo of 16 KiB, 64 connections"),
     echo(&["echo", "1024", "16384"], "Echo of 16 KiB, 1,024 connections"),
 ];
 const TIMERS: &str = "timers";
-const TIMER: &[Scenario] = &[scenario(&[TIMERS], "A timer", "").within(&[Given(100.0, 1.1)])];
+const TIMER: &[Scenario] = &[scenario(&[TIMERS], "A timer", "").within(&[Wait(100.0, 1.1)])];
 const SCALE: &[Scenario] = &[
-    scenario(&["idle"], "wait(0) with many registered", "time, as a ratio to one").within(&[Of("100,000", 1.01)]),
+    scenario(&["idle"], "wait(0) with many registered", "time, as a ratio to one").within(&[RatioOf("100,000", 1.01)]),
     scenario(&["ready"], "A wait with many ready", "time an event, as a ratio to one"),
 ];
 
-/// Every scenario.
+/// All scenarios.
 pub fn all() -> impl Iterator<Item = &'static Scenario> {
     [CALLS, WAKEUP, BURST, SPIN, INTEREST, ECHO, TIMER, SCALE].into_iter().flatten()
 }
 
-/// What `benches time` says of a way to do it; the calls are counted afterwards.
+/// The figures of `benches time` for a way.
 #[derive(Deserialize, Serialize)]
 struct Way {
     name: String,
     ns: f64,
-    /// Quartiles of its ratio to the first way, of the chunks of one round.
+    /// Quartiles of its ratio to the first way, from the chunks of one round.
     ratio: [f64; 3],
     /// Quartiles of barepoll's ratio to it.
     ours: Option<[f64; 3]>,
+    /// The system calls, counted by strace afterwards.
     calls: Option<f64>,
 }
 
-/// What it says of a time that was asked for; the name is how late a timer may be.
+/// The figures of `benches time` for a timeout.
 #[derive(Deserialize, Serialize)]
 struct Timer {
+    /// The timer slack.
     name: String,
+    /// The timeout.
     asked_us: f64,
     ways: Vec<String>,
+    /// The time that each way waited.
     given_us: Vec<f64>,
 }
 
-/// What was asked for, by the options that came with it.
-pub fn measure<'o>(progress: &Progress, measured: &mut Measured, what: &'o What) -> (Result<(), String>, &'o Sink) {
-    let (scenarios, options) = match what {
-        What::Calls(options) => (CALLS, options),
-        What::Wakeup(options) => (WAKEUP, options),
-        What::Burst(options) => (BURST, options),
-        What::Spin(options) => (SPIN, options),
-        What::Interest(options) => (INTEREST, options),
-        What::Echo(options) => (ECHO, options),
-        What::Timers(options) => (TIMER, options),
-        What::Scale(options) => (SCALE, options),
+/// Runs a benchmark's scenarios. Returns its options too.
+pub fn measure<'o>(
+    progress: &Progress,
+    measured: &mut Measured,
+    benchmark: &'o Benchmark,
+) -> (Result<(), String>, &'o Output) {
+    let (scenarios, output) = match benchmark {
+        Benchmark::Calls(output) => (CALLS, output),
+        Benchmark::Wakeup(output) => (WAKEUP, output),
+        Benchmark::Burst(output) => (BURST, output),
+        Benchmark::Spin(output) => (SPIN, output),
+        Benchmark::Interest(output) => (INTEREST, output),
+        Benchmark::Echo(output) => (ECHO, output),
+        Benchmark::Timers(output) => (TIMER, output),
+        Benchmark::Scale(output) => (SCALE, output),
     };
-    (scenarios.iter().try_for_each(|scenario| one(progress, measured, scenario)), options)
+    (scenarios.iter().try_for_each(|scenario| measure_scenario(progress, measured, scenario)), output)
 }
 
-/// One scenario, and what it is held against.
-pub fn one(progress: &Progress, measured: &mut Measured, scenario: &Scenario) -> Result<(), String> {
+/// Measures a scenario, and adds its table and goals.
+pub fn measure_scenario(progress: &Progress, measured: &mut Measured, scenario: &Scenario) -> Result<(), String> {
     let name = scenario.name();
     let job = progress.job(name.as_str());
     job.at("building");
-    // Every loop begins a line of the cache: then equal instructions take equal time, wherever the linker has put them.
+    // Every loop starts at a cache line, so that equal instructions take equal time wherever the
+    // linker puts them.
     let benches = build_benches("release", &["-Cllvm-args=-align-loops=64"])?;
     job.at("measuring");
     let (text, rows, chart, goals);
     if name == TIMERS {
-        let timers: Vec<Timer> = said(&benches, "time", scenario)?;
+        let timers: Vec<Timer> = run_benches(&benches, "time", scenario)?;
         (text, rows, chart) = (timers_text(&timers), json!(timers), None);
-        goals = scenario.goals(|bound| bound.of_timers(&timers))?;
+        goals = scenario.goals(|bound| bound.goal_for_timers(&timers))?;
     } else {
-        let mut ways: Vec<Way> = said(&benches, "time", scenario)?;
-        for (place, way) in ways.iter_mut().enumerate() {
+        let mut ways: Vec<Way> = run_benches(&benches, "time", scenario)?;
+        for (index, way) in ways.iter_mut().enumerate() {
             job.at(&format!("counting calls of {}", way.name));
-            way.calls = scenario.calls.map(|calls| count(&benches, scenario, calls, place)).transpose()?;
+            way.calls = scenario.calls.map(|calls| count(&benches, scenario, calls, index)).transpose()?;
         }
         let bars = ways.iter().map(|way| Bar { name: way.name.clone(), ratio: way.ratio }).collect();
         let title = format!("{}: {}", scenario.subject, scenario.figure);
         (text, rows, chart) = (ways_text(&name, &ways), json!(ways), Some((title, bars)));
-        goals = scenario.goals(|bound| bound.of_ways(&ways))?;
+        goals = scenario.goals(|bound| bound.goal_for_ways(&ways))?;
     }
     job.done("measured");
     measured.add(Table { name, rows, text, chart, documents: &[PERFORMANCE] });
@@ -240,48 +263,49 @@ pub fn one(progress: &Progress, measured: &mut Measured, scenario: &Scenario) ->
     Ok(())
 }
 
-/// For a full test: every scenario works, has a figure for each of its ways and of what it is held against, and a place in the document.
+/// Checks every scenario for a full test: it works, has a figure for each way and bound, and has a
+/// table in docs/performance.md.
 pub fn run_checks(progress: &Progress) -> Result<usize, String> {
     progress.count("scenarios", "figures", |job| {
         job.at("building");
         let benches = build_benches("release", &[])?;
-        all().map(|scenario| try_out(job, &benches, scenario)).sum()
+        all().map(|scenario| check_scenario(job, &benches, scenario)).sum()
     })
 }
 
-/// Runs a scenario for a moment, and gives how many figures it has.
-fn try_out(job: &Job, benches: &Path, scenario: &Scenario) -> Result<usize, String> {
+/// Runs a scenario for a moment. Returns how many figures it has.
+fn check_scenario(job: &Job, benches: &Path, scenario: &Scenario) -> Result<usize, String> {
     let name = scenario.name();
     job.at(&name);
     PERFORMANCE.table(&name)?;
     let measured: Vec<f64> = if name == TIMERS {
-        let timers: Vec<Timer> = said(benches, "try", scenario)?;
-        scenario.goals(|bound| bound.of_timers(&timers))?;
+        let timers: Vec<Timer> = run_benches(benches, "try", scenario)?;
+        scenario.goals(|bound| bound.goal_for_timers(&timers))?;
         timers.into_iter().flat_map(|timer| timer.given_us).collect()
     } else {
-        let mut ways: Vec<Way> = said(benches, "try", scenario)?;
-        ways.iter_mut().for_each(|way| way.calls = Some(0.0)); // which nobody has counted
-        scenario.goals(|bound| bound.of_ways(&ways))?;
+        let mut ways: Vec<Way> = run_benches(benches, "try", scenario)?;
+        ways.iter_mut().for_each(|way| way.calls = Some(0.0)); // not counted here
+        scenario.goals(|bound| bound.goal_for_ways(&ways))?;
         ways.iter().flat_map(|way| [way.ns, way.ratio[1], way.ours.map_or(1.0, |ours| ours[1])]).collect()
     };
     if measured.is_empty() || !measured.iter().all(|figure| figure.is_finite() && *figure > 0.0) {
-        return Err(format!("{name} gives no figure for each way: {measured:?}"));
+        return Err(format!("{name} has a way without a positive figure: {measured:?}"));
     }
     Ok(measured.len())
 }
 
-/// What `benches` says of a scenario.
-fn said<T: DeserializeOwned>(benches: &Path, how: &str, scenario: &Scenario) -> Result<T, String> {
-    let output = capture(Command::new(benches).arg(how).args(scenario.arguments))?;
+/// Runs `benches` for a scenario, and parses its output.
+fn run_benches<T: DeserializeOwned>(benches: &Path, command: &str, scenario: &Scenario) -> Result<T, String> {
+    let output = capture(Command::new(benches).arg(command).args(scenario.arguments))?;
     serde_json::from_slice(&output.stdout)
         .map_err(|error| format!("{} was not measured ({error}):\n{}", scenario.name(), both(&output)))
 }
 
 impl Scenario {
-    fn goals(&self, found: impl Fn(&Bound) -> Option<Goal>) -> Result<Vec<Goal>, String> {
+    fn goals(&self, goal_for: impl Fn(&Bound) -> Option<Goal>) -> Result<Vec<Goal>, String> {
         let goal = |bound| {
             let goal =
-                found(bound).ok_or_else(|| format!("{} does not measure what it is held against", self.name()))?;
+                goal_for(bound).ok_or_else(|| format!("{} lacks the figure of one of its goals", self.name()))?;
             Ok(Goal { name: format!("{}: {}", self.subject, goal.name), ..goal })
         };
         self.bounds.iter().map(goal).collect()
@@ -289,28 +313,28 @@ impl Scenario {
 }
 
 impl Bound {
-    fn of_ways(&self, ways: &[Way]) -> Option<Goal> {
+    fn goal_for_ways(&self, ways: &[Way]) -> Option<Goal> {
         let way = |name: &str| ways.iter().find(|way| way.name == name);
         let null_pair = ways.get(1).map(|again| again.ratio[1]);
         match *self {
-            To(name, most) => {
+            RatioTo(name, most) => {
                 let ours = way(name)?.ours?[1];
                 Some(Goal { null_pair, ..Goal::at_most(format!("barepoll to {name}"), most, ours, 3) })
             }
-            Of(name, most) => {
+            RatioOf(name, most) => {
                 let (ratio, first) = (way(name)?.ratio[1], &ways.first()?.name);
                 Some(Goal { null_pair, ..Goal::at_most(format!("{name} to {first}"), most, ratio, 3) })
             }
             Bound::Calls(name, most) => {
                 Some(Goal::at_most(format!("system calls of {name}"), most, way(name)?.calls?, 2))
             }
-            Given(..) => None,
+            Wait(..) => None,
         }
     }
 
-    /// With the slack that is first, which is what a thread has unless it asks.
-    fn of_timers(&self, timers: &[Timer]) -> Option<Goal> {
-        let Given(asked, most) = *self else { return None };
+    /// Uses the first timer with this timeout, which has a thread's default slack.
+    fn goal_for_timers(&self, timers: &[Timer]) -> Option<Goal> {
+        let Wait(asked, most) = *self else { return None };
         let timer = timers.iter().find(|timer| timer.asked_us == asked)?;
         let place = timer.ways.iter().position(|way| way == "barepoll")?;
         let ratio = timer.given_us.get(place)? / asked;
@@ -318,22 +342,23 @@ impl Bound {
     }
 }
 
-/// The system calls of a way, by strace: (C(2N) − C(N)) / N.
-fn count(benches: &Path, scenario: &Scenario, calls: Calls, place: usize) -> Result<f64, String> {
+/// The system calls of an operation, counted by strace: (C(2N) − C(N)) / N.
+fn count(benches: &Path, scenario: &Scenario, calls: CallCount, way: usize) -> Result<f64, String> {
     const N: u64 = 6400; // whole batches of any scenario
     let made = |times: u64| {
-        let file = tempfile::NamedTempFile::new().map_err(|error| format!("no temporary file: {error}"))?;
+        let file =
+            tempfile::NamedTempFile::new().map_err(|error| format!("cannot create a temporary file: {error}"))?;
         let mut strace = Command::new("strace");
         strace.args(["--follow-forks", "--summary-only", "--output"]).arg(file.path()).arg(benches).arg("repeat");
-        run(strace.args([place.to_string(), times.to_string()]).args(scenario.arguments))?;
+        run(strace.args([way.to_string(), times.to_string()]).args(scenario.arguments))?;
         let summary = std::fs::read_to_string(file.path()).unwrap_or_default();
         let total =
             summary.lines().find(|line| line.ends_with(" total")).and_then(|line| line.split_whitespace().nth(3));
         let total = total.and_then(|calls| calls.parse::<f64>().ok());
-        total.ok_or_else(|| format!("strace counted nothing:\n{summary}"))
+        total.ok_or_else(|| format!("strace printed no total:\n{summary}"))
     };
     let (once, twice) = (made(N)?, made(2 * N)?);
-    Ok((twice - once) / N as f64 / calls.of - calls.others)
+    Ok((twice - once) / N as f64 / calls.operations - calls.others)
 }
 
 fn ways_text(name: &str, ways: &[Way]) -> String {

@@ -1,12 +1,13 @@
-//! Charts that commands draw into docs/bench.
+//! SVG charts in docs/bench.
 
 use crate::kit::shell::root;
 use plotters::prelude::*;
 use std::error::Error;
 
-/// A bar: its name, and the quartiles of its ratio.
+/// A bar of a chart.
 pub struct Bar {
     pub name: String,
+    /// Its quartiles.
     pub ratio: [f64; 3],
 }
 
@@ -16,29 +17,32 @@ const OTHERS: RGBColor = RGBColor(0x9a, 0xa5, 0xb1);
 const INK: RGBColor = RGBColor(0x80, 0x88, 0x90);
 const BAR: u32 = 34;
 
-/// Draws bars under one another, each with a line from the first quartile to the third, and gives the file's path in the repository.
-pub fn draw(name: &str, title: &str, bars: &[Bar]) -> Result<String, String> {
+/// Draws a bar chart, with a line from the first quartile to the third on each bar.
+///
+/// Returns the file's path in the repository.
+pub fn draw_bars(name: &str, title: &str, bars: &[Bar]) -> Result<String, String> {
     let mut svg = String::new();
-    draw_into(&mut svg, title, bars).map_err(|error| format!("cannot draw {name}: {error}"))?;
-    keep(name, &svg)
+    draw_bars_into(&mut svg, title, bars).map_err(|error| format!("cannot draw {name}: {error}"))?;
+    write_svg(name, &svg)
 }
 
-/// A line over time.
+/// A line of a chart: a value over time.
 pub struct Line {
     pub name: &'static str,
+    /// Seconds, and the value.
     pub values: Vec<(f64, f64)>,
 }
 
-/// Draws lines over one axis of time, and gives the file's path in the repository.
+/// Draws lines over one axis of time. Returns the file's path in the repository.
 pub fn draw_lines(name: &str, title: &str, lines: &[Line]) -> Result<String, String> {
     let mut svg = String::new();
-    lines_into(&mut svg, title, lines).map_err(|error| format!("cannot draw {name}: {error}"))?;
-    keep(name, &svg)
+    draw_lines_into(&mut svg, title, lines).map_err(|error| format!("cannot draw {name}: {error}"))?;
+    write_svg(name, &svg)
 }
 
-fn lines_into(svg: &mut String, title: &str, lines: &[Line]) -> Result<(), Box<dyn Error>> {
-    let all = || lines.iter().flat_map(|line| &line.values);
-    let most = |of: fn(&(f64, f64)) -> f64| all().map(of).fold(1.0, f64::max);
+fn draw_lines_into(svg: &mut String, title: &str, lines: &[Line]) -> Result<(), Box<dyn Error>> {
+    let values = || lines.iter().flat_map(|line| &line.values);
+    let largest = |coordinate: fn(&(f64, f64)) -> f64| values().map(coordinate).fold(1.0, f64::max);
     let area = SVGBackend::with_string(svg, (760, 300)).into_drawing_area();
     let text = |size: u32| ("sans-serif", size).into_font().color(&INK);
     let mut chart = ChartBuilder::on(&area)
@@ -46,7 +50,7 @@ fn lines_into(svg: &mut String, title: &str, lines: &[Line]) -> Result<(), Box<d
         .margin(12)
         .x_label_area_size(26)
         .y_label_area_size(44)
-        .build_cartesian_2d(0.0..most(|at| at.0), 0.0..most(|at| at.1) * 1.2)?;
+        .build_cartesian_2d(0.0..largest(|value| value.0), 0.0..largest(|value| value.1) * 1.2)?;
     chart
         .configure_mesh()
         .bold_line_style(INK.mix(0.25))
@@ -64,16 +68,16 @@ fn lines_into(svg: &mut String, title: &str, lines: &[Line]) -> Result<(), Box<d
     Ok(())
 }
 
-fn keep(name: &str, svg: &str) -> Result<String, String> {
+fn write_svg(name: &str, svg: &str) -> Result<String, String> {
     let file = format!("docs/bench/{name}.svg");
     let path = root().join(&file);
     let make_folder = path.parent().map_or(Ok(()), std::fs::create_dir_all);
-    make_folder.map_err(|error| format!("cannot make docs/bench: {error}"))?;
+    make_folder.map_err(|error| format!("cannot create docs/bench: {error}"))?;
     std::fs::write(&path, svg).map_err(|error| format!("cannot write {file}: {error}"))?;
     Ok(file)
 }
 
-fn draw_into(svg: &mut String, title: &str, bars: &[Bar]) -> Result<(), Box<dyn Error>> {
+fn draw_bars_into(svg: &mut String, title: &str, bars: &[Bar]) -> Result<(), Box<dyn Error>> {
     let longest = bars.iter().map(|bar| bar.ratio[2]).fold(1.0, f64::max) * 1.12;
     let height = 70 + BAR * bars.len() as u32;
     let area = SVGBackend::with_string(svg, (760, height)).into_drawing_area();

@@ -1,10 +1,11 @@
-//! The tables in documents that commands write: each stands between a comment that names it and one that ends it.
+//! Tables in documents that commands write. A comment with the table's name precedes each, and
+//! another comment ends it.
 
 use crate::kit::shell::root;
 use std::collections::BTreeMap;
 use std::fs;
 
-/// A document with such tables: its path in the repository.
+/// A document with such tables, by its path in the repository.
 #[derive(Clone, Copy)]
 pub struct Document(&'static str);
 
@@ -16,7 +17,7 @@ pub const MACHINE_CODE: Document = Document("docs/machine-code.md");
 pub const TESTING: Document = Document("docs/testing.md");
 
 impl Document {
-    /// Replaces a table; true if it was another before.
+    /// Replaces a table. Returns whether the document changed.
     pub fn write(self, name: &str, table: &str) -> Result<bool, String> {
         let before = self.read()?;
         let after = self.replaced(&before, name, table)?;
@@ -24,21 +25,21 @@ impl Document {
         Ok(after != before)
     }
 
-    /// An error where the table is not this one.
+    /// Returns an error if the document has another table. `command` is the command that writes it.
     pub fn check(self, name: &str, table: &str, command: &str) -> Result<usize, String> {
         let before = self.read()?;
         if self.replaced(&before, name, table)? == before {
             return Ok(1);
         }
-        Err(format!("{}'s table of {name} is stale: `{command}` writes it. It should be:\n{table}", self.0))
+        Err(format!("the table {name:?} in {} is stale; run `{command}`. It should be:\n{table}", self.0))
     }
 
-    /// The cells of a table, by what its rows and its columns are called.
+    /// The cells of a table, by the names of their row and column.
     pub fn table(self, name: &str) -> Result<BTreeMap<String, BTreeMap<String, String>>, String> {
         let text = self.read()?;
         let (opening, closing) = (format!("<!-- {name}: "), format!("<!-- end of {name} -->"));
         let block = text.split_once(&opening).and_then(|(_, rest)| Some(rest.split_once(&closing)?.0));
-        let block = block.ok_or_else(|| format!("{} has no place for the table of {name}", self.0))?;
+        let block = block.ok_or_else(|| self.no_table(name))?;
         let cells =
             |line: &str| line.trim_matches('|').split('|').map(|cell| cell.trim().to_string()).collect::<Vec<_>>();
         let mut lines = block.lines().filter(|line| line.starts_with("| ")).map(cells);
@@ -61,6 +62,10 @@ impl Document {
             let (_, after) = rest.split_once(&closing)?;
             Some(format!("{before}{opening}{comment}\n\n{}\n\n{closing}{after}", table.trim()))
         });
-        parts.ok_or_else(|| format!("{} has no place for the table of {name}", self.0))
+        parts.ok_or_else(|| self.no_table(name))
+    }
+
+    fn no_table(self, name: &str) -> String {
+        format!("{} has no table {name:?}; add `<!-- {name}: … -->` and `<!-- end of {name} -->` to it", self.0)
     }
 }

@@ -1,4 +1,4 @@
-//! What is going on: a line with a spinner a job on a terminal, plain lines elsewhere.
+//! Progress messages: a line with a spinner for each job on a terminal, plain lines elsewhere.
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::io::{stderr, IsTerminal};
@@ -9,7 +9,7 @@ pub struct Progress {
     bars: Option<MultiProgress>,
 }
 
-/// One job's line.
+/// A job, with its line.
 pub struct Job {
     name: String,
     bar: Option<ProgressBar>,
@@ -34,7 +34,8 @@ impl Progress {
         Job { name, bar, start: Instant::now() }
     }
 
-    /// Does a job that gives how many checks passed; its line ends with that, or with its failure.
+    /// Runs `work`, which returns how many checks passed. Its line ends with that count or
+    /// `FAILED`.
     pub fn checks(
         &self,
         name: impl Into<String>,
@@ -43,35 +44,35 @@ impl Progress {
         self.count(name, "passed", work)
     }
 
-    /// The same, of what is no check.
+    /// Like [`checks`](Self::checks), for another unit than `passed`.
     pub fn count(
         &self,
         name: impl Into<String>,
-        of: &str,
+        unit: &str,
         work: impl FnOnce(&Job) -> Result<usize, String>,
     ) -> Result<usize, String> {
         let job = self.job(name);
         let answer = work(&job);
-        job.done(&answer.as_ref().map_or("FAILED".into(), |count| format!("{count} {of}")));
+        job.done(&answer.as_ref().map_or("FAILED".into(), |count| format!("{count} {unit}")));
         answer
     }
 }
 
 impl Job {
-    /// Says what the job is at now.
-    pub fn at(&self, what: &str) {
+    /// Shows the current part of the job.
+    pub fn at(&self, activity: &str) {
         match &self.bar {
-            Some(bar) => bar.set_message(what.to_string()),
-            None => eprintln!("{:32} {what} ...", self.name),
+            Some(bar) => bar.set_message(activity.to_string()),
+            None => eprintln!("{:32} {activity} ...", self.name),
         }
     }
 
-    /// Says how it ended, and gives how long it took.
-    pub fn done(self, what: &str) -> Duration {
+    /// Ends the line with the job's result. Returns the time that the job took.
+    pub fn done(self, result: &str) -> Duration {
         let took = self.start.elapsed();
         match &self.bar {
-            Some(bar) => bar.finish_with_message(what.to_string()),
-            None => eprintln!("{:32} {what} ({:.1} s)", self.name, took.as_secs_f32()),
+            Some(bar) => bar.finish_with_message(result.to_string()),
+            None => eprintln!("{:32} {result} ({:.1} s)", self.name, took.as_secs_f32()),
         }
         took
     }

@@ -1,4 +1,4 @@
-//! Running other programs: their output kept, shown only where they fail.
+//! Runs other programs. It keeps their output and shows it only if they fail.
 
 use rustix::process::{kill_process_group, set_parent_process_death_signal, Pid, Signal};
 use std::ffi::OsStr;
@@ -10,36 +10,39 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How much of a failed program's output is worth showing.
+/// How many lines of a failed program's output an error shows.
 pub const LAST_LINES: usize = 60;
 
-/// The last so many lines.
-pub fn last<'t>(lines: impl Iterator<Item = &'t str>, count: usize) -> String {
+/// The last `count` lines.
+pub fn last_lines<'t>(lines: impl Iterator<Item = &'t str>, count: usize) -> String {
     let lines: Vec<&str> = lines.collect();
     lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
-/// Names a copy of the repository, for the commands that try a change out.
-pub const ROOT: &str = "BAREPOLL_ROOT";
+/// The variable with the path of a copy of the repository, for commands that test a changed copy.
+pub const ROOT_VARIABLE: &str = "BAREPOLL_ROOT";
 
-/// The top of the repository.
+/// The top folder of the repository.
 pub fn root() -> PathBuf {
     let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
-    std::env::var_os(ROOT).map_or_else(|| xtask.parent().unwrap_or(xtask).to_path_buf(), Into::into)
+    std::env::var_os(ROOT_VARIABLE).map_or_else(|| xtask.parent().unwrap_or(xtask).to_path_buf(), Into::into)
 }
 
-/// How long a run of the conformance program may take. Only a hang takes this long, whatever else the machine does; what is broken on
-/// purpose, in a copy, may well hang, and is given less.
-pub fn limit() -> Duration {
-    Duration::from_secs(if std::env::var_os(ROOT).is_some() { 120 } else { 600 })
+/// The time limit for a run of the conformance program.
+///
+/// Only a hang takes this long, even on a busy machine. A port that is broken on purpose may hang,
+/// so a copy of the repository has a shorter limit.
+pub fn conformance_limit() -> Duration {
+    Duration::from_secs(if std::env::var_os(ROOT_VARIABLE).is_some() { 120 } else { 600 })
 }
 
-/// Where cargo builds.
-pub fn target() -> PathBuf {
+/// Cargo's target directory.
+pub fn target_dir() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into)
 }
 
-/// How many checks passed of a program that prints `ok` and a name for each and a closing line, if it came to its end and all did.
+/// How many checks passed, from the output of a program that prints an `ok` line for each and a
+/// closing count. Returns an error if a check failed or the closing count is missing.
 pub fn checks_passed(output: &str) -> Result<usize, String> {
     let passed = output.lines().filter(|line| line.starts_with("ok ")).count();
     match output.lines().last() {
@@ -48,67 +51,72 @@ pub fn checks_passed(output: &str) -> Result<usize, String> {
     }
 }
 
-/// Sums the closing lines of all test programs in cargo's output.
+/// How many tests passed: the sum over all test programs in cargo's output.
 pub fn tests_passed(output: &str) -> usize {
     let closing = output.lines().filter_map(|line| line.trim().strip_prefix("test result: ok. "));
     closing.filter_map(|rest| rest.split(' ').next()?.parse::<usize>().ok()).sum()
 }
 
-/// The cargo that runs this command, in the repository.
+/// The cargo that started this command, to run in the repository.
 pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
-    // Set for this command by the cargo that built it; the next cargo must find its own.
+    // The cargo that started this command set these; the next cargo must find its own.
     for inherited in ["CARGO_MANIFEST_DIR", "CARGO_PKG_NAME", "CARGO_PKG_VERSION", "RUSTUP_TOOLCHAIN"] {
         command.env_remove(inherited);
     }
     command
 }
 
-/// Another toolchain's cargo, by rustup.
+/// Another toolchain's cargo, through rustup.
 pub fn cargo_of(toolchain: &str) -> Command {
     let mut command = Command::new("rustup");
     command.args(["run", toolchain, "cargo"]).current_dir(root()).env_remove("CARGO").env_remove("RUSTUP_TOOLCHAIN");
     command
 }
 
-/// Runs to the end, and gives what was printed on both streams; where it fails, the end of that is the error.
+/// Runs a command and returns its output from both streams. The error of a failed command ends with
+/// the last lines of its output.
 pub fn run(command: &mut Command) -> Result<String, String> {
     let output = capture(command)?;
     let text = both(&output);
     if output.status.success() {
         return Ok(text);
     }
-    let shown = last(text.lines(), LAST_LINES);
-    Err(format!("`{}` failed ({}):\n{shown}", words(command), output.status))
+    let shown = last_lines(text.lines(), LAST_LINES);
+    Err(format!("`{}` failed ({}):\n{shown}", command_line(command), output.status))
 }
 
-/// Runs to the end, whatever the end is.
+/// Runs a command and returns its output, even if it fails.
 pub fn capture(command: &mut Command) -> Result<Output, String> {
     command.stdin(Stdio::null()).output().map_err(|error| match error.kind() {
-        ErrorKind::NotFound => format!("`{}` is not installed, or not in PATH", name(command)),
-        _ => format!("cannot run `{}`: {error}", words(command)),
+        ErrorKind::NotFound => {
+            let name = command.get_program().to_string_lossy();
+            format!("cannot find `{name}`; install it or add it to PATH (`cargo xtask doctor` lists the tools)")
+        }
+        _ => format!("cannot run `{}`: {error}", command_line(command)),
     })
 }
 
-/// A program that runs beside this one. Where this is dropped, it is killed, and with it all that it started and left behind; where this
-/// program ends otherwise, it is killed too.
+/// A program in the background. Dropping this kills it and every process that it started.
+///
+/// The kernel kills it too if this process dies.
 pub struct Background(Child);
 
-/// The groups of those that run, for who ends them all.
+/// The process groups of all running background programs, for [`interrupt`].
 static GROUPS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
 impl Background {
     pub fn start(command: &mut Command) -> Result<Self, String> {
         command.process_group(0);
-        // SAFETY: between fork and exec it makes one system call, and allocates nothing.
+        // SAFETY: between fork and exec, the closure makes one system call and allocates nothing.
         unsafe { command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?)) };
-        let child = command.spawn().map_err(|error| format!("cannot run `{}`: {error}", words(command)))?;
+        let child = command.spawn().map_err(|error| format!("cannot run `{}`: {error}", command_line(command)))?;
         groups().push(Pid::from_child(&child));
         Ok(Self(child))
     }
 
-    /// Kills it and all that it started, and gives how it ended if it did so before.
+    /// Kills the process group. Returns the exit status if the program had ended before.
     fn kill(&mut self) -> Option<ExitStatus> {
         let ended = self.0.try_wait().ok().flatten();
         let group = Pid::from_child(&self.0);
@@ -142,7 +150,8 @@ fn groups() -> MutexGuard<'static, Vec<Pid>> {
     GROUPS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Ends this program and all that runs beside it, for Ctrl-C: a terminal's signal reaches only its own group.
+/// Kills all background programs and exits, for Ctrl-C: a terminal's signal reaches only its own
+/// process group.
 pub fn interrupt() {
     for group in groups().iter() {
         let _ = kill_process_group(*group, Signal::KILL);
@@ -150,44 +159,52 @@ pub fn interrupt() {
     std::process::exit(130);
 }
 
-/// Runs a program that may hang or crash, and gives what it printed; where it was killed after `limit` or failed, that stands last.
+/// Runs a program that may hang or crash, and returns its output. If it failed, or was killed after
+/// `limit`, the last line says so.
 pub fn run_within(command: &mut Command, limit: Duration) -> Result<String, String> {
     run_watched(command, limit, || {})
 }
 
-/// The same, with a look at how far it is every ten seconds.
-pub fn run_watched(command: &mut Command, limit: Duration, mut look: impl FnMut()) -> Result<String, String> {
-    const BETWEEN: Duration = Duration::from_secs(10);
+/// Like [`run_within`], and calls `watch` every ten seconds.
+pub fn run_watched(command: &mut Command, limit: Duration, mut watch: impl FnMut()) -> Result<String, String> {
+    const INTERVAL: Duration = Duration::from_secs(10);
     let start = Instant::now();
-    let shown = words(command);
-    let mut output = tempfile::tempfile().map_err(|error| format!("no temporary file: {error}"))?;
+    let shown = command_line(command);
+    let mut output = tempfile::tempfile().map_err(|error| format!("cannot create a temporary file: {error}"))?;
     let streams = output.try_clone().and_then(|first| Ok((first, output.try_clone()?)));
-    let (stdout, stderr) = streams.map_err(|error| format!("no temporary file: {error}"))?;
+    let (stdout, stderr) = streams.map_err(|error| format!("cannot open a temporary file twice: {error}"))?;
     let mut program = Background::start(command.stdin(Stdio::null()).stdout(stdout).stderr(stderr))?;
-    let mut next = BETWEEN;
+    let mut next = INTERVAL;
     while start.elapsed() < limit && matches!(program.try_wait(), Ok(None)) {
         std::thread::sleep(Duration::from_millis(20));
         if start.elapsed() >= next {
-            next += BETWEEN;
-            look();
+            next += INTERVAL;
+            watch();
         }
     }
     let ended = program.kill();
     let mut bytes = Vec::new();
     let read = output.seek(SeekFrom::Start(0)).and_then(|_| output.read_to_end(&mut bytes));
-    read.map_err(|error| format!("cannot read what `{shown}` printed: {error}"))?;
+    read.map_err(|error| format!("cannot read the output of `{shown}`: {error}"))?;
     let mut text = String::from_utf8_lossy(&bytes).into_owned();
     match ended {
         Some(status) if status.success() => {}
-        Some(status) => text += &format!("\n[it ended with {status}]\n"),
-        None => text += &format!("\n[killed: it did not end within {} s]\n", limit.as_secs()),
+        Some(status) => text += &format!("\n[the program failed: {status}]\n"),
+        None => text += &format!("\n[the program was killed after {} s]\n", limit.as_secs()),
     }
     Ok(text)
 }
 
-/// Makes sure of a program: root has these packages of Debian's installed; where it is missing still, the error says what installs it.
-pub fn ensure(is_there: impl Fn() -> bool, packages: &[&str], name: &str, installed_by: &str) -> Result<(), String> {
-    if is_there() {
+/// Ensures that a program is installed. As root, installs these Debian packages if it is missing.
+///
+/// If it is still missing, the error names the command that installs it.
+pub fn ensure(
+    is_installed: impl Fn() -> bool,
+    packages: &[&str],
+    name: &str,
+    installed_by: &str,
+) -> Result<(), String> {
+    if is_installed() {
         return Ok(());
     }
     if !packages.is_empty() && rustix::process::geteuid().is_root() {
@@ -197,26 +214,23 @@ pub fn ensure(is_there: impl Fn() -> bool, packages: &[&str], name: &str, instal
         apt(&["update"]);
         apt(&[&["install", "-y", "--no-install-recommends"], packages].concat());
     }
-    if is_there() {
+    if is_installed() {
         return Ok(());
     }
-    Err(format!("{name} is missing: `{installed_by}` installs it"))
+    Err(format!("cannot find {name}; install it with `{installed_by}`"))
 }
 
+/// Standard output, then standard error.
 pub fn both(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-fn name(command: &Command) -> String {
-    command.get_program().to_string_lossy().into_owned()
-}
-
-fn words(command: &Command) -> String {
+fn command_line(command: &Command) -> String {
     let arguments = command.get_args().map(OsStr::to_string_lossy);
     [command.get_program().to_string_lossy()].into_iter().chain(arguments).collect::<Vec<_>>().join(" ")
 }
 
-/// A command as a shell reads it.
+/// A command line with each word quoted for a shell.
 pub fn quoted(command: &Command) -> String {
     let quote = |word: &OsStr| format!("'{}'", word.to_string_lossy().replace('\'', r"'\''"));
     [command.get_program()].into_iter().chain(command.get_args()).map(quote).collect::<Vec<_>>().join(" ")

@@ -1,20 +1,20 @@
-//! The programs of the machine that steps need.
+//! The programs that steps need on this machine.
 
 use super::shell::{capture, ensure};
 use std::process::Command;
 
-/// A program: how to see whether it works, and what installs it.
+/// A program that a step needs.
 pub struct Tool {
     pub name: &'static str,
-    /// It works if this ends well.
+    /// The tool works if this command succeeds.
     call: &'static [&'static str],
-    /// Debian's packages, which root can have installed; of none, somebody else installs it.
+    /// The Debian packages to install as root. If empty, xtask does not install the tool.
     packages: &'static [&'static str],
-    /// The command that installs it, for who reads it.
+    /// The command that installs it, for error messages and `doctor`.
     pub installed_by: &'static str,
 }
 
-const fn of_debian(
+const fn tool(
     name: &'static str,
     call: &'static [&'static str],
     packages: &'static [&'static str],
@@ -23,26 +23,25 @@ const fn of_debian(
     Tool { name, call, packages, installed_by }
 }
 
-pub static RUSTUP: Tool = of_debian("rustup", &["rustup", "--version"], &[], "curl -sSf https://sh.rustup.rs | sh");
-/// `machines::nightly` installs it, and the standard library's source with it.
-pub static NIGHTLY: Tool = of_debian(
+pub static RUSTUP: Tool = tool("rustup", &["rustup", "--version"], &[], "curl -sSf https://sh.rustup.rs | sh");
+/// `machines::nightly` installs it, with the standard library's source.
+pub static NIGHTLY: Tool = tool(
     "nightly Rust",
     &["rustup", "run", "nightly", "rustc", "--version"],
     &[],
     "rustup toolchain install nightly --component rust-src",
 );
-pub static CC: Tool = of_debian("cc", &["cc", "--version"], &["gcc", "libc6-dev"], "apt-get install gcc libc6-dev");
-pub static CXX: Tool = of_debian("c++", &["c++", "--version"], &["g++"], "apt-get install g++");
-pub static DPKG: Tool = of_debian("dpkg-deb", &["dpkg-deb", "--version"], &["dpkg"], "apt-get install dpkg");
+pub static CC: Tool = tool("cc", &["cc", "--version"], &["gcc", "libc6-dev"], "apt-get install gcc libc6-dev");
+pub static CXX: Tool = tool("c++", &["c++", "--version"], &["g++"], "apt-get install g++");
+pub static DPKG: Tool = tool("dpkg-deb", &["dpkg-deb", "--version"], &["dpkg"], "apt-get install dpkg");
 pub static APT: Tool =
-    of_debian("apt", &["apt-get", "--version"], &[], "docker run -it -v .:/barepoll -w /barepoll debian:12");
-pub static TAR: Tool = of_debian("tar", &["tar", "--version"], &["tar", "xz-utils"], "apt-get install tar xz-utils");
-pub static SCRIPT: Tool = of_debian("script", &["script", "--version"], &["bsdutils"], "apt-get install bsdutils");
-pub static READELF: Tool = of_debian("readelf", &["readelf", "--version"], &["binutils"], "apt-get install binutils");
-pub static VALGRIND: Tool =
-    of_debian("valgrind", &["valgrind", "--version"], &["valgrind"], "apt-get install valgrind");
-pub static STRACE: Tool = of_debian("strace", &["strace", "--version"], &["strace"], "apt-get install strace");
-pub static OLDEST_RUSTC: Tool = of_debian(
+    tool("apt", &["apt-get", "--version"], &[], "docker run -it -v .:/barepoll -w /barepoll debian:12");
+pub static TAR: Tool = tool("tar", &["tar", "--version"], &["tar", "xz-utils"], "apt-get install tar xz-utils");
+pub static SCRIPT: Tool = tool("script", &["script", "--version"], &["bsdutils"], "apt-get install bsdutils");
+pub static READELF: Tool = tool("readelf", &["readelf", "--version"], &["binutils"], "apt-get install binutils");
+pub static VALGRIND: Tool = tool("valgrind", &["valgrind", "--version"], &["valgrind"], "apt-get install valgrind");
+pub static STRACE: Tool = tool("strace", &["strace", "--version"], &["strace"], "apt-get install strace");
+pub static OLDEST_RUSTC: Tool = tool(
     "rustc 1.63",
     &["sh", "-c", "/usr/bin/rustc --version | grep 1.63"],
     &["rustc", "cargo"],
@@ -50,7 +49,7 @@ pub static OLDEST_RUSTC: Tool = of_debian(
 );
 
 impl Tool {
-    /// The first line that it prints; `None` where it does not work.
+    /// The first line that it prints, or `None` if it does not work.
     pub fn version(&self) -> Option<String> {
         let [program, arguments @ ..] = self.call else { return None };
         let output = capture(Command::new(program).args(arguments)).ok().filter(|output| output.status.success())?;
@@ -58,7 +57,7 @@ impl Tool {
         Some(text.lines().find(|line| !line.trim().is_empty()).unwrap_or("works").trim().to_string())
     }
 
-    /// Makes sure of it: root has Debian install what is missing, and anybody else reads what installs it.
+    /// Ensures that the tool works. As root, installs its Debian packages if it does not.
     pub fn ensure(&self) -> Result<(), String> {
         ensure(|| self.version().is_some(), self.packages, self.name, self.installed_by)
     }

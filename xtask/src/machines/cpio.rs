@@ -1,6 +1,8 @@
-//! The initial file system of a kernel: a newc archive with a console, one program, and where that mounts what it asks.
+//! A kernel's initial file system: a newc archive with a console, a program, and empty folders to
+//! mount on.
 
-/// `/dev/console`, which the kernel opens for its first process, and `/init`, that process, which mounts `/proc` and `/sys`.
+/// An archive with `/init`, `/dev/console`, which the kernel opens for `/init`, and the mount
+/// points `/proc` and `/sys`.
 pub fn with_init(program: &[u8]) -> Vec<u8> {
     const FOLDER: u32 = 0o040_755;
     const CHARACTER_DEVICE: u32 = 0o020_600;
@@ -15,7 +17,8 @@ pub fn with_init(program: &[u8]) -> Vec<u8> {
     archive
 }
 
-/// A header of thirteen hexadecimal numbers, the name, the content; the last two padded to four bytes.
+/// Appends a header of thirteen hexadecimal numbers, the name and the content. The header with the
+/// name, and the content, are each padded to a multiple of four bytes.
 fn entry(archive: &mut Vec<u8>, name: &str, mode: u32, device: (u32, u32), content: &[u8]) {
     let inode = archive.len() as u32;
     let (size, name_size) = (content.len() as u32, name.len() as u32 + 1);

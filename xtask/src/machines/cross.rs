@@ -1,4 +1,4 @@
-//! Building for machines that this one is not: with the nightly compiler, `core` from source, and no C toolchain.
+//! Builds for other machines with the nightly compiler, `core` from source, and no C toolchain.
 
 use crate::debian::{self, Cache, Suite};
 use crate::kit::shell::{cargo_of, root, run};
@@ -9,12 +9,15 @@ use std::process::Command;
 use std::time::SystemTime;
 use walkdir::WalkDir;
 
-/// A static program without libc: no start files, fixed addresses. `barepoll_internals` shows the ports.
+/// Flags for a static program without libc: fixed addresses, no start files. `barepoll_internals`
+/// makes the ports public.
 const FLAGS: &[&str] =
     &["--cfg=barepoll_internals", "-Cpanic=abort", "-Crelocation-model=static", "-Ctarget-feature=+crt-static"];
 
-/// Cargo, set to `rustc` or `build` one package for a target with `core`. The flags are the same for every package, so that `core` is
-/// compiled once a target; what it compiles is kept beside the downloads.
+/// A `cargo rustc` or `cargo build` command for a target, with `core` from source.
+///
+/// The flags are the same for every package, so cargo compiles `core` once for each target. The
+/// target directory is in the cache.
 pub fn cargo(cache: &Cache, target: &Target, verb: &str) -> Result<Command, String> {
     let mut flags: Vec<String> = FLAGS.iter().chain(target.flags).map(ToString::to_string).collect();
     match linker(cache, target)? {
@@ -30,27 +33,27 @@ pub fn cargo(cache: &Cache, target: &Target, verb: &str) -> Result<Command, Stri
     Ok(cargo)
 }
 
-/// GNU's linker for it, where LLVM's cannot.
+/// GNU's linker, for targets that LLVM's linker does not support.
 pub fn linker(cache: &Cache, target: &Target) -> Result<Option<PathBuf>, String> {
     let Some((package, name)) = target.linker else { return Ok(None) };
     let folder = cache.closure(Suite("bookworm"), debian::host(), &[package], &[])?;
     Ok(Some(folder.join("usr/bin").join(name)))
 }
 
-/// A variant has one of its own: other flags make another `core`.
+/// The target directory. A variant has its own, because other flags make another `core`.
 pub fn target_dir(cache: &Cache, target: &Target) -> PathBuf {
     cache.root().join(format!("target{}", target.variant()))
 }
 
-/// The crate alone, allowed no unstable feature where stable Rust is said to do.
+/// Compiles only the crate, without unstable features if the target works on stable Rust.
 pub fn compile_crate(cache: &Cache, target: &Target) -> Result<(), String> {
     let allowed: &[&str] = if target.stable { &["-Zallow-features="] } else { &[] };
     run(cargo(cache, target, "rustc")?.args(["-p", "barepoll", "--lib", "--", "-Dwarnings"]).args(allowed)).map(drop)
 }
 
-/// The conformance program, where it can be run.
+/// Builds the conformance program, unless it cannot run on this target. Returns its path.
 pub fn build_bare(cache: &Cache, target: &Target) -> Result<PathBuf, String> {
-    // Another checkout's build may share what was compiled, but not the program.
+    // Checkouts share compiled code in the cache, but each has its own program.
     let programs = root().join("target/bare").join(target.name);
     if target.runs() {
         let mut build = cargo(cache, target, "build")?;
@@ -59,36 +62,40 @@ pub fn build_bare(cache: &Cache, target: &Target) -> Result<PathBuf, String> {
     Ok(programs.join("bare"))
 }
 
-/// What rustc emits for a library: `asm` or `llvm-ir`.
-pub fn emit(cache: &Cache, target: &Target, package: &str, what: &str) -> Result<String, String> {
-    emit_with(cache, target, package, what, &[]).map(|(text, _)| text)
+/// The `asm` or `llvm-ir` that rustc emits for a library.
+pub fn emit(cache: &Cache, target: &Target, package: &str, kind: &str) -> Result<String, String> {
+    emit_with(cache, target, package, kind, &[]).map(|(text, _)| text)
 }
 
-/// The same with more flags, and what rustc printed. Into another file each time: cargo, which knows nothing of it, would take the package
-/// for fresh and write none.
+/// Like [`emit`], with more flags. Returns rustc's messages too.
+///
+/// Each call uses another output file. With the same flags, cargo would consider the package fresh
+/// and not run rustc.
 pub fn emit_with(
     cache: &Cache,
     target: &Target,
     package: &str,
-    what: &str,
+    kind: &str,
     flags: &[&str],
 ) -> Result<(String, String), String> {
-    let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
-    let file = folder.path().join(what);
-    let emit = format!("{what}={}", file.display());
+    let folder = tempfile::tempdir().map_err(|error| format!("cannot create a temporary folder: {error}"))?;
+    let file = folder.path().join(kind);
+    let emit = format!("{kind}={}", file.display());
     let mut rustc = cargo(cache, target, "rustc")?;
     let printed = run(rustc.args(["-p", package, "--lib", "--", "--emit", &emit]).args(flags))?;
-    // What the assembler warns of is no lint, so `-Dwarnings` lets it pass.
+    // The assembler's warnings are not lints, so `-Dwarnings` does not reject them.
     if printed.contains("instantiated into assembly here") {
         return Err(format!("the assembler warns about {package} for {}:\n{printed}", target.name));
     }
     let text = fs::read_to_string(&file);
-    Ok((text.map_err(|error| format!("the compiler wrote no {what} for {}: {error}", target.name))?, printed))
+    Ok((text.map_err(|error| format!("the compiler wrote no {kind} for {}: {error}", target.name))?, printed))
 }
 
-/// The cache, with what other checkouts compiled into it made harmless. Cargo tells a package by its place in the repository and
-/// its age by the clock, so it would take another checkout's for this one's wherever that is newer: when the folder changes
-/// hands, this checkout's sources become new.
+/// Opens the cache for this checkout.
+///
+/// Cargo identifies a package by its path in the repository, and compares modification times. It
+/// would use another checkout's newer build instead of this one's sources. So if another checkout
+/// used the cache last, this function sets this checkout's modification times to now.
 pub fn open_cache() -> Result<Cache, String> {
     let cache = Cache::open()?;
     let (owner, here) = (cache.root().join("checkout"), root().display().to_string());
@@ -99,11 +106,11 @@ pub fn open_cache() -> Result<Cache, String> {
         .iter()
         .try_for_each(|place| touch(&root().join(place)));
     let claim = renew.and_then(|()| fs::create_dir_all(cache.root())).and_then(|()| fs::write(&owner, here));
-    claim.map_err(|error| format!("cannot take the cache {} over: {error}", cache.root().display()))?;
+    claim.map_err(|error| format!("cannot take over the cache {}: {error}", cache.root().display()))?;
     Ok(cache)
 }
 
-/// Makes a file, or all files in a folder, as new as now.
+/// Sets the modification time of a file, or of all files in a folder, to now.
 fn touch(place: &Path) -> std::io::Result<()> {
     let entries =
         WalkDir::new(place).into_iter().filter(|entry| entry.as_ref().is_ok_and(|entry| entry.file_type().is_file()));

@@ -1,9 +1,9 @@
-//! Every target of the table, built without libc and run under two versions of qemu-user.
+//! Builds the conformance program for each target, and runs it under two versions of qemu-user.
 
 use crate::debian::{Cache, Suite};
 use crate::kit::progress::{Job, Progress};
-use crate::kit::shell::{limit, run_within};
-use crate::machines::conformance::{Known, Run};
+use crate::kit::shell::{conformance_limit, run_within};
+use crate::machines::conformance::{KnownFault, Run};
 use crate::machines::cross;
 use crate::machines::targets::Target;
 use clap::Args;
@@ -25,18 +25,18 @@ pub struct Emulator {
     age: Age,
 }
 
-/// Every target runs on two versions, an old one without `epoll_pwait2` and a new one with it.
+/// Each target runs under two versions: an old one without `epoll_pwait2`, and a new one with it.
 #[derive(Clone, Copy, PartialEq)]
 enum Age {
     Old,
-    /// The oldest that knows the vector instructions in LoongArch's baseline.
+    /// The oldest that supports the vector instructions in LoongArch's baseline.
     OldForLoongArch,
     New,
 }
 
 impl Emulator {
-    /// Whether this is one of the two that run the target.
-    pub fn serves(&self, target: &Target) -> bool {
+    /// Whether this is one of the two versions that run the target.
+    pub fn is_for(&self, target: &Target) -> bool {
         let loongarch = target.name.starts_with("loongarch");
         match self.age {
             Age::New => true,
@@ -50,7 +50,8 @@ impl Emulator {
         &self.programs
     }
 
-    /// A program of this target, run by it; by itself where the target has no emulator.
+    /// The command that runs a program of this target: under the emulator, or directly if the
+    /// target has none.
     pub fn command(&self, target: &Target, program: &Path) -> Command {
         let [emulator, arguments @ ..] = target.emulator else { return Command::new(program) };
         let mut command = Command::new(self.program(emulator));
@@ -58,17 +59,17 @@ impl Emulator {
         command
     }
 
-    /// The one for a machine (`qemu-aarch64`).
+    /// The path of the emulator for a machine, such as `qemu-aarch64`.
     pub fn program(&self, machine: &str) -> PathBuf {
         self.programs.join(format!("{machine}{}", self.suffix))
     }
 }
 
-/// What a target came to: its runs, one an emulator, or why there is none.
-pub type Answer = Result<Vec<Run>, String>;
+/// A target's runs, one for each emulator.
+pub type TargetResult = Result<Vec<Run>, String>;
 
-/// Where these versions of qemu are not a kernel. Nothing here excuses a real one.
-const KNOWN: &[Known] = &[
+/// Faults of these versions of qemu-user. They do not apply to kernels.
+const KNOWN_FAULTS: &[KnownFault] = &[
     eventfd2_flags("qemu-user 7.2"),
     eventfd2_flags("qemu-user 11."),
     wrong_timespec("calls::epoll_pwait2_waits_in_nanoseconds_where_it_exists"),
@@ -87,48 +88,49 @@ const KNOWN: &[Known] = &[
     lost_seconds("signals::signals_at_any_moment_lose_no_event"),
 ];
 
-/// `do_eventfd` and `TARGET_NR_eventfd2` of qemu's linux-user/syscall.c keep NONBLOCK and CLOEXEC and drop what they do not know
-/// where the machine's values differ from the host's.
-const fn eventfd2_flags(on: &'static str) -> Known {
-    Known {
+/// If the machine's flag values differ from the host's, `do_eventfd` and `TARGET_NR_eventfd2` of
+/// qemu's linux-user/syscall.c translate NONBLOCK and CLOEXEC and drop all other flags.
+const fn eventfd2_flags(on: &'static str) -> KnownFault {
+    KnownFault {
         on,
         targets: &["mips", "sparc"],
         machine: "",
         check: "calls::eventfd2_takes_each_of_its_flags_and_no_other",
-        why: "qemu drops the flags of eventfd2 that it does not translate",
+        reason: "qemu drops the flags of eventfd2 that it does not translate",
     }
 }
 
-/// qemu reads the timeout of `epoll_pwait2` by `target_to_host_timespec`, two longs, and not as the two 64-bit fields that it is
-/// on every machine: a 32-bit guest's nanoseconds are lost.
-const fn wrong_timespec(check: &'static str) -> Known {
-    let why = "qemu reads the timespec of epoll_pwait2 as two 32-bit fields";
-    Known { on: "qemu-user 11.", targets: &[], machine: " 32 bits", check, why }
+/// qemu reads the timeout of `epoll_pwait2` with `target_to_host_timespec`, as two longs. It is two
+/// 64-bit fields on every machine, so a 32-bit guest's nanoseconds are lost.
+const fn wrong_timespec(check: &'static str) -> KnownFault {
+    let reason = "qemu reads the timespec of epoll_pwait2 as two 32-bit fields";
+    KnownFault { on: "qemu-user 11.", targets: &[], machine: " 32 bits", check, reason }
 }
 
-/// The same on a big-endian guest: what it takes for the seconds is their upper half, which is zero, so that whole seconds are lost.
-const fn lost_seconds(check: &'static str) -> Known {
-    Known { machine: "big, 32 bits", ..wrong_timespec(check) }
+/// The same fault on a big-endian guest. qemu reads the upper half of the seconds, which is zero,
+/// so whole seconds are lost too.
+const fn lost_seconds(check: &'static str) -> KnownFault {
+    KnownFault { machine: "big, 32 bits", ..wrong_timespec(check) }
 }
 
-/// How often each program runs, and what else the machine does meanwhile.
+/// How often each program runs, and the load on the machine meanwhile.
 #[derive(Args, Clone, Copy, Default)]
-pub struct Doubts {
-    /// Run each target so many times under each emulator
+pub struct Stress {
+    /// Run each target this many times under each emulator
     #[arg(long, value_name = "TIMES", conflicts_with_all = ["everywhere", "only", "kernel", "list"])]
     repeat: Option<NonZeroUsize>,
-    /// Keep the machine busy meanwhile, by so many loops that do nothing
+    /// Keep the machine busy meanwhile with this many busy loops
     #[arg(long, value_name = "LOOPS", conflicts_with_all = ["everywhere", "only", "kernel", "list"])]
     busy: Option<NonZeroUsize>,
 }
 
-impl Doubts {
-    pub fn are_asked(&self) -> bool {
+impl Stress {
+    pub fn is_requested(&self) -> bool {
         self.repeat.is_some() || self.busy.is_some()
     }
 
-    /// Runs this with the busy loops beside it.
-    fn beside<T>(&self, run: impl FnOnce() -> T) -> T {
+    /// Calls `run` while the busy loops run.
+    fn with_busy_loops<T>(&self, run: impl FnOnce() -> T) -> T {
         let is_over = AtomicBool::new(false);
         thread::scope(|scope| {
             for _ in 0..self.busy.map_or(0, NonZeroUsize::get) {
@@ -138,14 +140,14 @@ impl Doubts {
                     }
                 });
             }
-            let given = run();
+            let result = run();
             is_over.store(true, Relaxed);
-            given
+            result
         })
     }
 }
 
-/// The emulators, unpacked: of every target, two of them [serve](Emulator::serves) it.
+/// All emulators, unpacked. Two of them [are for](Emulator::is_for) each target.
 pub fn emulators(cache: &Cache) -> Result<Vec<Emulator>, String> {
     Ok(vec![
         Emulator { age: Age::Old, ..emulator(cache, "bookworm", "qemu-user-static", "-static")? },
@@ -154,7 +156,7 @@ pub fn emulators(cache: &Cache) -> Result<Vec<Emulator>, String> {
     ])
 }
 
-/// The one of a suite of Debian's, in a package whose programs end in a suffix.
+/// The emulator of a Debian suite. The names of the package's programs end in `suffix`.
 pub fn emulator(cache: &Cache, suite: &'static str, package: &str, suffix: &'static str) -> Result<Emulator, String> {
     let package = cache.package(Suite(suite), crate::debian::host(), package)?;
     // 1:7.2+dfsg-7 → 7.2
@@ -164,24 +166,25 @@ pub fn emulator(cache: &Cache, suite: &'static str, package: &str, suffix: &'sta
     Ok(Emulator { name, programs: package.dir.join("usr/bin"), suffix, age: Age::New })
 }
 
-/// Builds one target after another, and runs each under all emulators while the next is built.
+/// Builds one target after another, and runs each under its emulators while the next builds.
 pub fn run_all(
     progress: &Progress,
     cache: &Cache,
     emulators: &[Emulator],
     targets: &[&'static Target],
-    doubts: &Doubts,
-) -> Vec<(&'static Target, Answer)> {
-    doubts.beside(|| each(progress, cache, emulators, targets, doubts.repeat.map_or(1, NonZeroUsize::get)))
+    stress: &Stress,
+) -> Vec<(&'static Target, TargetResult)> {
+    let repeat = stress.repeat.map_or(1, NonZeroUsize::get);
+    stress.with_busy_loops(|| build_and_run(progress, cache, emulators, targets, repeat))
 }
 
-fn each(
+fn build_and_run(
     progress: &Progress,
     cache: &Cache,
     emulators: &[Emulator],
     targets: &[&'static Target],
     repeat: usize,
-) -> Vec<(&'static Target, Answer)> {
+) -> Vec<(&'static Target, TargetResult)> {
     let (send, receive) = sync_channel::<(&'static Target, Job, Result<PathBuf, String>)>(targets.len().max(1));
     thread::scope(|scope| {
         scope.spawn(move || {
@@ -207,7 +210,7 @@ fn each(
                 (target, answer)
             })
             .collect();
-        let lost = || Err("the thread that ran it panicked".to_string());
+        let lost = || Err("the thread that ran the target panicked".to_string());
         running.into_iter().map(|(target, answer)| (target, answer.join().unwrap_or_else(|_| lost()))).collect()
     })
 }
@@ -218,26 +221,27 @@ fn run_one(
     built: Result<PathBuf, String>,
     emulators: &[Emulator],
     repeat: usize,
-) -> Answer {
+) -> TargetResult {
     let program = built?;
     if target.emulator.is_empty() || !target.runs() {
         return Ok(Vec::new());
     }
     job.at("running");
     thread::scope(|scope| {
-        let each: Vec<_> = emulators
+        let runs: Vec<_> = emulators
             .iter()
-            .filter(|version| version.serves(target))
-            .map(|version| {
-                let mut command = version.command(target, &program);
+            .filter(|emulator| emulator.is_for(target))
+            .map(|emulator| {
+                let mut command = emulator.command(target, &program);
                 let mut run = move || {
                     let start = Instant::now();
-                    let output = run_within(&mut command, limit())?;
-                    Run::read(target.name, &version.name, &output, start.elapsed().as_secs_f32(), KNOWN)
+                    let output = run_within(&mut command, conformance_limit())?;
+                    Run::read(target.name, &emulator.name, &output, start.elapsed().as_secs_f32(), KNOWN_FAULTS)
                 };
-                scope.spawn(move || (1..repeat).try_fold(run()?, |runs, _| Ok(runs.and(run()?))))
+                scope.spawn(move || (1..repeat).try_fold(run()?, |runs, _| Ok(runs.merge(run()?))))
             })
             .collect();
-        each.into_iter().map(|run| run.join().map_err(|_| "the thread that ran it panicked".to_string())?).collect()
+        let lost = |_| "the thread that ran the emulator panicked".to_string();
+        runs.into_iter().map(|run| run.join().map_err(lost)?).collect()
     })
 }

@@ -1,8 +1,8 @@
-//! Real kernels: Debian's, booted by emulation with the conformance program as `/init`.
+//! Boots Debian's kernels under qemu-system, with the conformance program as `/init`.
 
 use crate::debian::{self, Cache, Suite};
 use crate::kit::progress::{Job, Progress};
-use crate::kit::shell::{limit, run_within};
+use crate::kit::shell::{conformance_limit, run_within};
 use crate::machines::conformance::Run;
 use crate::machines::cpio;
 use crate::machines::cross;
@@ -18,18 +18,20 @@ use std::time::Instant;
 pub struct Board {
     qemu: &'static str,
     arguments: &'static [&'static str],
-    /// The kernel's command line, but for what all have.
+    /// The kernel command line, without the part that all boards share.
     append: &'static str,
     cpus: &'static str,
     image: Image,
 }
 
-/// What the emulator wants to be given.
+/// How the emulator gets the kernel and the initial file system.
 enum Image {
+    /// The packaged kernel, by `-kernel` and `-initrd`.
     AsPackaged,
-    /// A zstd-compressed kernel in an EFI program: the emulator starts the kernel itself.
+    /// The package has a zstd-compressed kernel in an EFI program. The emulator gets the kernel
+    /// unpacked.
     Zboot,
-    /// The board does not place the initial file system; the loader does, at this address.
+    /// The board ignores `-initrd`, so qemu's loader device puts the file system at this address.
     LoadedAt(&'static str),
 }
 
@@ -37,10 +39,11 @@ const fn board(qemu: &'static str, arguments: &'static [&'static str], append: &
     Board { qemu, arguments, append, cpus: "2", image: Image::AsPackaged }
 }
 
-/// Not the microvm board: Debian's cloud kernels find one processor there, and with ACPI nothing at all.
+/// Not the microvm board: Debian's cloud kernels find only one processor there, and nothing with
+/// ACPI.
 const PC: Board = board("qemu-system-x86_64", &[], "console=ttyS0 syscall.x32=y");
 const VIRT_64: Board = board("qemu-system-aarch64", &["-M", "virt", "-cpu", "cortex-a57"], "console=ttyAMA0");
-/// The one with SVE, and with pages of 16 KiB.
+/// The board with SVE and pages of 16 KiB.
 const VIRT_MAX: Board = board(
     "qemu-system-aarch64",
     &["-M", "virt", "-cpu", "max,pauth-impdef=on,sve512=on", "-m", "1024"],
@@ -73,7 +76,7 @@ const VIRT_LOONG: Board = Board {
         "console=ttyS0 initcall_blacklist=i8042_init",
     )
 };
-/// These boards' kernels are silent if there is a second processor.
+/// With a second processor, the kernels of these boards print nothing.
 const MALTA: Board =
     Board { cpus: "1", ..board("qemu-system-mipsel", &["-M", "malta", "-cpu", "24Kf"], "console=ttyS0") };
 const MALTA_64: Board =
@@ -87,14 +90,14 @@ const BOSTON: Board = Board {
     )
 };
 
-/// A kernel of Debian's, and the programs it runs.
+/// A Debian kernel, and the targets whose programs it runs.
 pub struct Kernel {
     pub name: &'static str,
     suite: Suite,
     arch: &'static str,
     package: &'static str,
     board: Board,
-    /// How many bytes its pages have, where that is why it is here.
+    /// The page size in bytes, if that is the reason for this kernel.
     pages: Option<&'static str>,
     targets: &'static [&'static str],
 }
@@ -166,12 +169,12 @@ pub const KERNELS: &[Kernel] = &[
     kernel("mips64r6el-6.12", "bookworm-backports", "mips64el", "linux-image-6.12.*-mips64r6el", BOSTON, &[MIPS64R6EL]),
 ];
 
-/// The kernels whose name starts with one of these; all of them where there is none.
+/// The kernels whose name starts with one of these. If empty, all kernels.
 pub fn select(starts: &[String]) -> Result<Vec<&'static Kernel>, String> {
     for start in starts {
         if !KERNELS.iter().any(|kernel| kernel.name.starts_with(start.as_str())) {
             let names: Vec<&str> = KERNELS.iter().map(|kernel| kernel.name).collect();
-            return Err(format!("no kernel starts with {start:?}; there are: {}", names.join(", ")));
+            return Err(format!("no kernel's name starts with {start:?}; the kernels are {}", names.join(", ")));
         }
     }
     let wanted =
@@ -179,23 +182,23 @@ pub fn select(starts: &[String]) -> Result<Vec<&'static Kernel>, String> {
     Ok(KERNELS.iter().filter(wanted).collect())
 }
 
-/// The kernel's name in what a run says it was on, as `arm64-7-16k`; `None` for an emulator's.
-pub fn of(on: &str) -> Option<&str> {
+/// The kernel's name in [`Run::on`], such as `arm64-7-16k`, or `None` for an emulator.
+pub fn kernel_name(on: &str) -> Option<&str> {
     on.strip_prefix("Linux ")?.split_once(" (")?.1.strip_suffix(')')
 }
 
-/// How each board is asked for, with the architecture whose kernels it boots: a row each.
+/// A row for each board: the architecture of its kernels, and qemu's arguments.
 pub fn boards() -> Vec<Vec<String>> {
     let mut rows: Vec<Vec<String>> = Vec::new();
     for Kernel { arch, board, .. } in KERNELS {
-        let words = |text: &str| if text.is_empty() { String::new() } else { format!("`{text}`") };
+        let code = |text: &str| if text.is_empty() { String::new() } else { format!("`{text}`") };
         let image = match board.image {
             Image::AsPackaged => "",
             Image::Zboot => "; the kernel unpacked from its EFI program",
             Image::LoadedAt(_) => "; the file system by `-device loader`",
         };
-        let arguments = words(&board.arguments.join(" ")) + image;
-        let row = vec![arch.to_string(), words(board.qemu), arguments, words(board.append)];
+        let arguments = code(&board.arguments.join(" ")) + image;
+        let row = vec![arch.to_string(), code(board.qemu), arguments, code(board.append)];
         if !rows.contains(&row) {
             rows.push(row);
         }
@@ -203,7 +206,7 @@ pub fn boards() -> Vec<Vec<String>> {
     rows
 }
 
-/// The emulators of all boards, with their firmware, in one folder.
+/// The folder with all boards' emulators and their firmware.
 fn emulators(cache: &Cache) -> Result<PathBuf, String> {
     const PACKAGES: [&str; 8] = [
         "qemu-system-x86",
@@ -218,17 +221,17 @@ fn emulators(cache: &Cache) -> Result<PathBuf, String> {
     cache.closure(Suite("testing"), debian::host(), &PACKAGES, &[])
 }
 
-/// How many boot at once.
-const AT_ONCE: usize = 2;
+/// How many kernels run in parallel.
+const PARALLEL_BOOTS: usize = 2;
 
-/// Boots each kernel with each of its programs.
+/// Boots each kernel once for each of its targets.
 pub fn run_all(progress: &Progress, cache: &Cache, kernels: &[&'static Kernel]) -> Vec<(String, Result<Run, String>)> {
     let boots = kernels.iter().flat_map(|kernel| kernel.targets.iter().map(move |target| (*kernel, *target)));
     let queue = Mutex::new(boots.enumerate().collect::<Vec<_>>().into_iter());
     let answers = Mutex::new(Vec::new());
     let next = || queue.lock().ok()?.next();
     thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
+        for _ in 0..PARALLEL_BOOTS {
             scope.spawn(|| {
                 while let Some((place, (kernel, target))) = next() {
                     let name = format!("{} {}", kernel.name, targets::short(target));
@@ -248,7 +251,7 @@ pub fn run_all(progress: &Progress, cache: &Cache, kernels: &[&'static Kernel]) 
 }
 
 fn boot(cache: &Cache, kernel: &Kernel, target: &str, job: &Job) -> Result<Run, String> {
-    job.at("fetching");
+    job.at("downloading");
     let emulators = emulators(cache)?;
     let package = cache.files(kernel.suite, kernel.arch, kernel.package, "*/vmlinu*")?;
     let packaged = package.find("vmlinu")?;
@@ -256,14 +259,14 @@ fn boot(cache: &Cache, kernel: &Kernel, target: &str, job: &Job) -> Result<Run, 
     let target = targets::select(&[target.to_string()])?[0];
     let program = cross::build_bare(cache, target)?;
     let read = |path: &Path| fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()));
-    let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
-    let keep = |name: &str, bytes: &[u8]| {
+    let folder = tempfile::tempdir().map_err(|error| format!("cannot create a temporary folder: {error}"))?;
+    let write = |name: &str, bytes: &[u8]| {
         let path = folder.path().join(name);
         fs::write(&path, bytes).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
         Ok::<PathBuf, String>(path)
     };
     let archive = cpio::with_init(&read(&program)?);
-    let initrd = keep("initrd", &archive)?;
+    let initrd = write("initrd", &archive)?;
     let board = &kernel.board;
     let mut append = format!("{} panic=-1 rdinit=/init loglevel=4", board.append);
     let mut qemu = Command::new(emulators.join("usr/bin").join(board.qemu));
@@ -274,7 +277,7 @@ fn boot(cache: &Cache, kernel: &Kernel, target: &str, job: &Job) -> Result<Run, 
     match &board.image {
         Image::AsPackaged => qemu.arg("-kernel").arg(&packaged).arg("-initrd").arg(initrd),
         Image::Zboot => {
-            qemu.arg("-kernel").arg(keep("vmlinux", &unzboot(&read(&packaged)?)?)?).arg("-initrd").arg(initrd)
+            qemu.arg("-kernel").arg(write("vmlinux", &unzboot(&read(&packaged)?)?)?).arg("-initrd").arg(initrd)
         }
         Image::LoadedAt(address) => {
             append += &format!(" rd_size={}", archive.len());
@@ -285,34 +288,39 @@ fn boot(cache: &Cache, kernel: &Kernel, target: &str, job: &Job) -> Result<Run, 
     qemu.args(["-append", &append]);
     job.at("booting");
     let start = Instant::now();
-    let output = run_within(&mut qemu, limit())?;
+    let output = run_within(&mut qemu, conformance_limit())?;
     let console = output.replace('\r', "");
     let on = format!("Linux {} ({})", package.version, kernel.name);
     let run = Run::read(target.name, &on, &console, start.elapsed().as_secs_f32(), &[]);
-    let as_asked = run.and_then(|run| match (run.processors == board.cpus, kernel.pages) {
-        (true, None) => Ok(run),
-        (true, Some(pages)) if run.pages == pages => Ok(run),
-        _ => Err(format!("{on} has {} processors and pages of {}, not what was asked for", run.processors, run.pages)),
+    let checked = run.and_then(|run| {
+        let pages = kernel.pages.unwrap_or(&run.pages);
+        if run.processors == board.cpus && run.pages == pages {
+            return Ok(run);
+        }
+        Err(format!(
+            "{on} has {} processors and pages of {} bytes, instead of {} and {pages}",
+            run.processors, run.pages, board.cpus
+        ))
     });
-    as_asked.map_err(|why| {
+    checked.map_err(|why| {
         let log = cache.root().join("logs").join(format!("{}-{}.log", kernel.name, target.name));
         let kept = fs::create_dir_all(cache.root().join("logs")).and_then(|()| fs::write(&log, &console));
         match kept {
-            Ok(()) => format!("{why}\nThe whole console is in {}", log.display()),
+            Ok(()) => format!("{why}\nThe complete console output is in {}", log.display()),
             Err(_) => why,
         }
     })
 }
 
-/// The kernel in an EFI zboot image: its offset and size are the words at bytes 8 and 12.
+/// Unpacks the kernel of an EFI zboot image, whose words at bytes 8 and 12 are its offset and size.
 fn unzboot(image: &[u8]) -> Result<Vec<u8>, String> {
     let word = |at: usize| Some(u32::from_le_bytes(image.get(at..at + 4)?.try_into().ok()?) as usize);
     let payload = word(8).zip(word(12)).and_then(|(offset, size)| image.get(offset..offset.checked_add(size)?));
-    let mut payload = payload.ok_or("the kernel is not the zboot image that it should be")?;
+    let mut payload = payload.ok_or("the packaged kernel is not an EFI zboot image")?;
     let mut kernel = Vec::new();
     let decoded = ruzstd::decoding::StreamingDecoder::new(&mut payload).map_err(|error| error.to_string()).and_then(
         |mut decoder| std::io::Read::read_to_end(&mut decoder, &mut kernel).map_err(|error| error.to_string()),
     );
-    decoded.map_err(|error| format!("the kernel in the zboot image does not unpack: {error}"))?;
+    decoded.map_err(|error| format!("cannot unpack the kernel of the zboot image: {error}"))?;
     Ok(kernel)
 }

@@ -1,18 +1,18 @@
-//! The one table of targets: what each needs to be built without libc, and to run here.
+//! The table of targets: how each is built without libc and run on this machine.
 
 /// A target of the bare conformance program.
 pub struct Target {
-    /// rustc's name; of a variant, with the feature that is its own behind the CPU's: `riscv64gc+v-unknown-linux-gnu`.
+    /// rustc's name. A variant has its CPU feature too: `riscv64gc+v-unknown-linux-gnu`.
     pub name: &'static str,
-    /// The `qemu-user` that runs it, and its arguments; empty where there is none.
+    /// The `qemu-user` program that runs it, and its arguments. Empty if there is none.
     pub emulator: &'static [&'static str],
-    /// Whether stable Rust's `asm!` knows it.
+    /// Whether stable Rust's `asm!` supports it.
     pub stable: bool,
-    /// Flags of its own for rustc.
+    /// More flags for rustc.
     pub flags: &'static [&'static str],
-    /// GNU's linker, where LLVM's cannot: its package and its name.
+    /// The package and the name of GNU's linker, if LLVM's linker does not support the target.
     pub linker: Option<(&'static str, &'static str)>,
-    /// Why it is here.
+    /// The reason to test it.
     pub why: &'static str,
 }
 
@@ -23,13 +23,13 @@ impl Target {
         format!("{}-{rest}", cpu.split('+').next().unwrap_or(cpu))
     }
 
-    /// The feature that makes it a variant, as `+v`; empty where it is none.
+    /// The variant's CPU feature, such as `+v`, or an empty string.
     pub fn variant(&self) -> &'static str {
         let cpu = self.name.split('-').next().unwrap_or_default();
         cpu.find('+').map_or("", |at| &cpu[at..])
     }
 
-    /// The port that serves it.
+    /// The name of its port.
     pub fn port(&self) -> String {
         let cpu = self.name.split('-').next().unwrap_or_default();
         let starts = |start: &str| cpu.starts_with(start);
@@ -53,7 +53,7 @@ impl Target {
         !self.name.starts_with("csky")
     }
 
-    /// Whether the conformance program for it can be linked and run.
+    /// Whether its conformance program can be linked and run.
     pub fn runs(&self) -> bool {
         self.links() && !self.name.starts_with("m68k")
     }
@@ -67,7 +67,7 @@ const fn nightly(name: &'static str, emulator: &'static [&'static str], why: &'s
     Target { name, emulator, stable: false, flags: &[], linker: None, why }
 }
 
-/// A target with one more feature of its CPU's, which the kernel does not keep in a call.
+/// A target with one more CPU feature, whose registers a system call destroys.
 const fn variant(
     name: &'static str,
     emulator: &'static [&'static str],
@@ -77,34 +77,34 @@ const fn variant(
     Target { flags, ..stable(name, emulator, why) }
 }
 
-/// A 68020 has the atomics.
+/// The 68020 has atomic instructions.
 const M68K: &[&str] = &["-Ctarget-cpu=M68020"];
 const SPARC_LINKER: Option<(&str, &str)> = Some(("binutils-sparc64-linux-gnu", "sparc64-linux-gnu-ld"));
 
 pub const TARGETS: &[Target] = &[
-    stable("x86_64-unknown-linux-gnu", &["qemu-x86_64"], "packed event; traps by sc"),
+    stable("x86_64-unknown-linux-gnu", &["qemu-x86_64"], "packed event; system calls by the crate sc"),
     stable("x86_64-unknown-linux-gnux32", &[], "64-bit registers, 32-bit pointers; only a real kernel runs it"),
-    stable("i686-unknown-linux-gnu", &["qemu-i386"], "int 0x80; 12 bytes by nature"),
-    stable("aarch64-unknown-linux-gnu", &["qemu-aarch64"], "asm-generic numbers; the trap out of line"),
+    stable("i686-unknown-linux-gnu", &["qemu-i386"], "int 0x80; 12-byte event without packing"),
+    stable("aarch64-unknown-linux-gnu", &["qemu-aarch64"], "asm-generic numbers; out-of-line trap"),
     variant(
         "aarch64+sve-unknown-linux-gnu",
         &["qemu-aarch64", "-cpu", "max"],
         &["-Ctarget-feature=+sve"],
-        "z and p registers, destroyed",
+        "z and p registers destroyed",
     ),
     stable("aarch64_be-unknown-linux-gnu", &["qemu-aarch64_be"], "big-endian"),
     stable("armv7-unknown-linux-gnueabihf", &["qemu-arm"], "32 bits, u64 aligned to 8"),
-    stable("thumbv7neon-unknown-linux-gnueabihf", &["qemu-arm"], "Thumb code, r7 its frame pointer"),
-    stable("armv5te-unknown-linux-gnueabi", &["qemu-arm"], "no atomics of its own"),
+    stable("thumbv7neon-unknown-linux-gnueabihf", &["qemu-arm"], "Thumb code, whose frame pointer is r7"),
+    stable("armv5te-unknown-linux-gnueabi", &["qemu-arm"], "no atomic instructions"),
     stable("armeb-unknown-linux-gnueabi", &["qemu-armeb"], "big-endian, 32 bits"),
     stable("riscv64gc-unknown-linux-gnu", &["qemu-riscv64"], "asm-generic numbers"),
     variant(
         "riscv64gc+v-unknown-linux-gnu",
         &["qemu-riscv64", "-cpu", "rv64,v=true"],
         &["-Ctarget-feature=+v"],
-        "vector registers, destroyed",
+        "vector registers destroyed",
     ),
-    stable("riscv32gc-unknown-linux-gnu", &["qemu-riscv32"], "no 32-bit time at all"),
+    stable("riscv32gc-unknown-linux-gnu", &["qemu-riscv32"], "no calls with 32-bit time"),
     stable("loongarch64-unknown-linux-gnu", &["qemu-loongarch64"], "t registers destroyed"),
     stable("powerpc-unknown-linux-gnu", &["qemu-ppc"], "errors in a flag; 32 bits, big-endian"),
     Target {
@@ -128,24 +128,26 @@ pub const TARGETS: &[Target] = &[
     nightly("mipsisa64r6el-unknown-linux-gnuabi64", &["qemu-mips64el", "-cpu", "I6400"], "release 6, 64 bits"),
     Target {
         linker: SPARC_LINKER,
-        ..nightly("sparc64-unknown-linux-gnu", &["qemu-sparc64"], "errors in a flag; the trap out of line")
+        ..nightly("sparc64-unknown-linux-gnu", &["qemu-sparc64"], "errors in a flag; out-of-line trap")
     },
     Target {
         linker: SPARC_LINKER,
         flags: &["-Clink-arg=-melf32_sparc"],
         ..nightly("sparc-unknown-linux-gnu", &["qemu-sparc32plus"], "a V9 CPU's 32-bit mode (v8plus)")
     },
-    // The conformance program is too much for LLVM 22, which is this compiler's. It copies registers between a comparison and its
-    // branch, and a copy sets the flags that the branch reads (llvm/llvm-project#152816; 23 still does, 24 does not). And of an
-    // element of an array on the stack it forgets the index, where there is no offset beside it: `b[i] = x` writes `b[0]` (`SelectARID`
-    // takes a frame index before it looks for an index register; 24 still does). So core itself prints no number right.
+    // This compiler's LLVM 22 miscompiles the conformance program. It copies registers between a
+    // comparison and its branch, and a copy sets the flags that the branch reads
+    // (llvm/llvm-project#152816; fixed in 24, not in 23). It also drops the index of an array
+    // element on the stack if there is no offset: `b[i] = x` writes `b[0]` (`SelectARID` takes a
+    // frame index before it looks for an index register; not fixed in 24). So even core prints
+    // wrong numbers.
     Target {
         flags: M68K,
         linker: Some(("binutils-m68k-linux-gnu", "m68k-linux-gnu-ld")),
         ..nightly("m68k-unknown-linux-gnu", &["qemu-m68k"], "runs bare-cat; LLVM miscompiles the larger program")
     },
     Target {
-        // core's own source wants this of whoever compiles it for hexagon.
+        // core's source needs this feature on hexagon.
         flags: &["-Zcrate-attr=feature(target_feature_inline_always)", "-Aunused-features"],
         ..nightly(
             "hexagon-unknown-linux-musl",
@@ -153,10 +155,10 @@ pub const TARGETS: &[Target] = &[
             "32 bits, asm-generic numbers; packets of instructions",
         )
     },
-    nightly("csky-unknown-linux-gnuabiv2", &[], "compiles; there is no emulator and no linker"),
+    nightly("csky-unknown-linux-gnuabiv2", &[], "compiles only: no emulator and no linker"),
 ];
 
-/// A target's name without its vendor and system, as `x32` or `riscv64gc+v`.
+/// A target's name without vendor and system, such as `x32` or `riscv64gc+v`.
 pub fn short(name: &str) -> &str {
     match name.split_once("-unknown") {
         Some((_, rest)) if rest.ends_with("gnux32") => "x32",
@@ -165,11 +167,11 @@ pub fn short(name: &str) -> &str {
     }
 }
 
-/// The targets whose name starts with one of these; all of them where there is none.
+/// The targets whose name starts with one of these. If empty, all targets.
 pub fn select(starts: &[String]) -> Result<Vec<&'static Target>, String> {
     for start in starts {
         if !TARGETS.iter().any(|target| target.name.starts_with(start.as_str())) {
-            return Err(format!("no target starts with {start:?}: `cargo xtask test --list` says which there are"));
+            return Err(format!("no target's name starts with {start:?}; `cargo xtask test --list` names the targets"));
         }
     }
     let wanted =

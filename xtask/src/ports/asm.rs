@@ -1,4 +1,4 @@
-//! Machine code: each call as a user writes it against the same by hand, in every port.
+//! Compares the machine code of each call with hand-written assembly, for every port.
 
 use crate::debian::Cache;
 use crate::kit::document::MACHINE_CODE;
@@ -12,35 +12,41 @@ use std::collections::BTreeMap;
 
 #[derive(Args)]
 pub struct Options {
-    /// Only these targets: the start of a name will do
+    /// Check only targets whose name starts with this; may be repeated
     #[arg(long)]
     target: Vec<String>,
-    /// Print the machine code of each function too
+    /// Print the machine code of each function
     #[arg(long)]
     show: bool,
-    /// Write the counts into docs/machine-code.md too
+    /// Write the counts into docs/machine-code.md
     #[arg(long, conflicts_with = "target")]
     write: bool,
 }
 
+/// The end of a hand-written function's name in test-crates/codegen.
 const BY_HAND: &str = "_by_hand";
-/// Words that no function here may contain: nothing panics, and no buffer is cleared.
+/// No function may contain these words: it would panic, or clear or copy a buffer.
 const FORBIDDEN: &[&str] = &["panic", "memset", "memcpy", "bzero", "unwrap_failed", "slice_index"];
-/// How the compiler's functions are called that divide 64 bits in a loop. Nothing may call one, inlined or not.
+/// Parts of the names of the compiler's functions that divide 64 bits in a loop. No function may
+/// call one.
 const DIVISIONS: &[&str] = &["divdi3", "moddi3", "ldivmod"];
 
-/// What has no like by hand: that it has no forbidden word, and does not grow, is all.
-const WITHOUT_TWIN: &str = "wait_given";
+/// A function without a hand-written counterpart. The only checks are its words and that its count
+/// does not rise.
+const WITHOUT_COUNTERPART: &str = "wait_given";
 
-/// Where the straight path is longer, and by how much: on mips64 before release 6, of the same comparison LLVM makes conditional
-/// moves by hand, and a branch here, for which it keeps the 8 in a register of its caller's.
+/// Targets and calls whose straight path may be longer, and by how many instructions.
+///
+/// On mips64 before release 6, LLVM compiles the same comparison to conditional moves in the
+/// hand-written function, and to a branch here. For the branch it keeps the 8 in a callee-saved
+/// register.
 const ALLOWANCES: [(&str, &str, usize); 2] = [("mips64-", "read", 2), ("mips64el-", "read", 2)];
 
-/// How functions return, by name or by the end of the operands, across architectures.
+/// Return instructions of all architectures, by name or by the end of their operands.
 const RETURNS: &[&str] = &["ret", "retq", "retl", "blr", "rts", "rts16", "dealloc_return"];
 const RETURNS_BY_OPERAND: &[&str] = &["lr", "pc}", "$ra", "%r14", "r31", "%i7+8"];
 
-/// The name of the table of counts in its document, which a full test holds against what it finds.
+/// The name of the table of counts in docs/machine-code.md. A full test fails if a count is higher.
 const TABLE: &str = "machine code";
 
 impl Run for Options {
@@ -53,16 +59,17 @@ impl Run for Options {
     }
 }
 
-/// Compares all, and the counts with those that the repository keeps; gives how many pairs there are.
+/// Compares all pairs, and their counts with docs/machine-code.md. Returns how many pairs there
+/// are.
 pub fn run_checks(progress: &Progress, cache: &Cache, targets: &[&'static Target]) -> Result<usize, String> {
     let counts = compare(progress, cache, targets, false)?;
-    let kept = MACHINE_CODE.table(TABLE)?;
+    let documented = MACHINE_CODE.table(TABLE)?;
     let mut risen = Vec::new();
     for (target, calls) in &counts {
         for (call, (ours, _)) in calls {
-            let before = kept.get(*target).and_then(|row| row.get(call));
+            let before = documented.get(*target).and_then(|row| row.get(call));
             if before.is_none_or(|before| *ours > number(before)) {
-                risen.push(format!("{target}: {call}: {ours}, not {}", before.map_or("any", String::as_str)));
+                risen.push(format!("{target}: {call}: {ours}, before {}", before.map_or("none", String::as_str)));
             }
         }
     }
@@ -70,20 +77,21 @@ pub fn run_checks(progress: &Progress, cache: &Cache, targets: &[&'static Target
         return Ok(counts.values().map(BTreeMap::len).sum());
     }
     Err(format!(
-        "more instructions than docs/machine-code.md keeps (`cargo xtask asm --write`, if that is meant):\n{}",
+        "more instructions than docs/machine-code.md says; if that is right, run `cargo xtask asm --write`:\n{}",
         risen.join("\n")
     ))
 }
 
-/// The number that a cell begins with.
+/// The number at the start of a cell.
 fn number(cell: &str) -> usize {
     cell.split(' ').next().and_then(|count| count.parse().ok()).unwrap_or(0)
 }
 
-/// For each target, of each call, the instructions that lead straight to the return, ours and by hand.
+/// For each target and call, the instructions of the straight path to the return: ours and
+/// hand-written.
 type Counts = BTreeMap<&'static str, BTreeMap<String, (usize, usize)>>;
 
-/// Compares every pair of functions on every target, prints the counts, and gives them.
+/// Compares every pair of functions on every target. Prints and returns the counts.
 fn compare(progress: &Progress, cache: &Cache, targets: &[&'static Target], show: bool) -> Result<Counts, String> {
     let job = progress.job("machine code");
     let (mut counts, mut wrong) = (Counts::new(), Vec::new());
@@ -91,22 +99,22 @@ fn compare(progress: &Progress, cache: &Cache, targets: &[&'static Target], show
         job.at(target.name);
         let text = cross::emit(cache, target, "codegen", "asm")?;
         let mut functions = functions(&text);
-        // A trap out of line stands where it was used first.
+        // An out-of-line trap is in the crate that used it first.
         functions.extend(traps(&cross::emit(cache, target, "barepoll", "asm")?));
         let target = target.name;
         let divisions = text.lines().filter(|line| DIVISIONS.iter().any(|word| line.contains(word)));
-        wrong.extend(divisions.map(|line| format!("{target}: 64 bits are divided: {}", line.trim())));
+        wrong.extend(divisions.map(|line| format!("{target}: a call divides 64 bits: {}", line.trim())));
         for (name, code) in functions.iter().filter(|(name, _)| !name.ends_with(BY_HAND) && !is_trap(name)) {
             let by_hand = functions.get(&format!("{name}{BY_HAND}")).map_or(&[][..], Vec::as_slice);
-            let ours = straight(code, &functions);
-            let limit = if name == WITHOUT_TWIN { ours } else { straight(by_hand, &functions) };
+            let ours = path_length(code, &functions);
+            let limit = if name == WITHOUT_COUNTERPART { ours } else { path_length(by_hand, &functions) };
             counts.entry(target).or_default().insert(name.clone(), (ours, limit));
             let more = ALLOWANCES.iter().find(|(cpu, call, _)| target.starts_with(cpu) && call == name);
             let allowed = limit + more.map_or(0, |(_, _, more)| *more);
             let forbidden = code.iter().any(|line| FORBIDDEN.iter().any(|word| line.contains(word)));
-            let both = format!("{}\nby hand:\n{}", code.join("\n"), by_hand.join("\n"));
+            let both = format!("{}\nhand-written:\n{}", code.join("\n"), by_hand.join("\n"));
             if ours > allowed || forbidden || code.is_empty() {
-                wrong.push(format!("{target}: {name}: {ours} instructions, {limit} by hand:\n{both}"));
+                wrong.push(format!("{target}: {name}: {ours} instructions, hand-written {limit}:\n{both}"));
             } else if show {
                 println!("{target}: {name}\n{both}\n");
             }
@@ -116,17 +124,17 @@ fn compare(progress: &Progress, cache: &Cache, targets: &[&'static Target], show
     let first = targets.first().map(|target| calls(target.name)).unwrap_or_default();
     for target in targets.iter().filter(|target| calls(target.name).is_empty() || calls(target.name) != first) {
         wrong.push(format!(
-            "{}: the calls {:?} were found in its assembly, not {first:?}",
+            "{}: its assembly has the calls {:?}, but the first target's has {first:?}",
             target.name,
             calls(target.name)
         ));
     }
-    job.done(&if wrong.is_empty() { "as by hand".to_string() } else { "FAILED".into() });
+    job.done(if wrong.is_empty() { "as short as hand-written" } else { "FAILED" });
     println!("\n{}\n", table(&counts));
     if wrong.is_empty() {
         Ok(counts)
     } else {
-        Err(format!("machine code is longer than by hand, or has what it must not:\n{}", wrong.join("\n")))
+        Err(format!("machine code is longer than hand-written, or has a forbidden word:\n{}", wrong.join("\n")))
     }
 }
 
@@ -144,8 +152,9 @@ fn table(counts: &Counts) -> String {
     report::markdown(&header, rows)
 }
 
-/// How many instructions lead straight to the first return: what a call that succeeds executes, in a trap out of line too.
-fn straight(code: &[String], functions: &Functions) -> usize {
+/// The number of instructions up to the first return, including those of an out-of-line trap. A call
+/// that succeeds executes them.
+fn path_length(code: &[String], functions: &Functions) -> usize {
     let is_return = |line: &String| {
         let mut words = line.split_whitespace();
         let (name, operands) = (words.next().unwrap_or_default(), words.collect::<String>());
@@ -154,23 +163,23 @@ fn straight(code: &[String], functions: &Functions) -> usize {
     let own = code.iter().position(is_return).map_or(code.len(), |at| at + 1);
     let is_called = |name: &str| is_trap(name) && code[..own].iter().any(|line| line.contains(name));
     let called = functions.iter().filter(|(name, _)| is_called(name));
-    own + called.map(|(_, trap)| straight(trap, &Functions::new())).sum::<usize>()
+    own + called.map(|(_, trap)| path_length(trap, &Functions::new())).sum::<usize>()
 }
 
 /// The instructions of each function, by its name.
 type Functions = BTreeMap<String, Vec<String>>;
 
-/// Whether this is what the compiler calls a port's function that traps.
+/// Whether this is the mangled name of a port's function with a system call instruction.
 pub fn is_trap(name: &str) -> bool {
     name.contains("port") && name.contains("syscall")
 }
 
-/// The traps out of line among the functions of assembly.
+/// The out-of-line traps in assembly.
 fn traps(text: &str) -> Functions {
     functions(text).into_iter().filter(|(name, _)| is_trap(name)).collect()
 }
 
-/// Splits assembly into the functions with plain names, and the traps, and their instructions.
+/// The functions with unmangled names and the traps in assembly.
 fn functions(text: &str) -> Functions {
     let mut functions = Functions::new();
     let mut current = None;

@@ -1,12 +1,14 @@
-//! On any host, for every port: whether its trap tells the compiler what the kernel destroys, read in the LLVM IR of calls.
+//! Checks that each port's `asm!` declares every register that the kernel destroys. It reads the
+//! LLVM IR of calls, so it runs on any host for every port.
 //!
-//! A kernel shows a missing register only where a program happens to keep a value in it; this sees them all, and on machines
-//! whose kernel runs nowhere here. It does not read the ports' own text, and its table is not theirs: it is what musl
-//! (`arch/*/syscall_arch.h`) and glibc (`sysdeps/unix/sysv/linux/*/sysdep.h`) take for destroyed, and what kernels were seen
-//! to destroy.
+//! On a kernel, a missing register shows only if a program keeps a value in it. This check finds
+//! all missing registers, also for machines without a kernel to boot. Its rules do not come from
+//! the ports: they come from musl (`arch/*/syscall_arch.h`), from glibc
+//! (`sysdeps/unix/sysv/linux/*/sysdep.h`), and from registers that kernels were seen to destroy.
 //!
-//! Where the trap is out of line, its callers lose by the ABI what it does not name. LLVM's `-enable-ipra` goes by what a function
-//! changes instead, and `-print-regusage` prints that: the second check.
+//! An out-of-line trap relies on the ABI: its callers expect all caller-saved registers to be lost,
+//! also those that `asm!` cannot name. LLVM's `-enable-ipra` replaces the ABI by the registers that
+//! a function changes, and `-print-regusage` prints those. A second check reads that list.
 
 use crate::debian::Cache;
 use crate::kit::progress::Progress;
@@ -20,22 +22,25 @@ use std::collections::BTreeMap;
 
 #[derive(Args)]
 pub struct Options {
-    /// Only these targets: the start of a name will do
+    /// Check only targets whose name starts with this; may be repeated
     #[arg(long)]
     target: Vec<String>,
 }
 
-/// What a trap must say. Registers are spelled as LLVM does in constraints.
+/// What a trap, a port's `asm!`, must declare. Registers are spelled as in LLVM's constraints.
 struct Rule {
     ports: &'static [&'static str],
     /// The instruction that enters the kernel.
     trap: &'static str,
-    /// What must be an output or a clobber: the result, and what the kernel destroys. `v0-v31` is a range.
+    /// The outputs and clobbers: the result, and the registers that the kernel destroys. `v0-v31`
+    /// is a range.
     named: &'static str,
-    /// A register that rustc takes for no operand, and that the template must save and put back, as the template spells it.
+    /// A register that rustc refuses as an operand, in the template's spelling. The template must
+    /// save and restore it.
     saved: Option<&'static str>,
-    /// Some of what is destroyed cannot be named. So the function that holds the trap must never be inlined: a call by the ABI
-    /// destroys all of it. These are the registers that LLVM's `-enable-ipra` must take a call of it for changing, as LLVM calls them.
+    /// Set if `asm!` cannot name some destroyed registers. The trap's function must never be
+    /// inlined, because only a call by the ABI destroys them all. LLVM's `-enable-ipra` must list
+    /// these registers, in LLVM's spelling, as changed by the function.
     out_of_line: Option<&'static str>,
 }
 
@@ -44,33 +49,35 @@ const fn rule(ports: &'static [&'static str], trap: &'static str, named: &'stati
 }
 
 const RULES: &[Rule] = &[
-    // The instruction itself keeps the return address and the flags in the two.
+    // The instruction saves the return address in cx and the flags in r11.
     rule(&["x86_64", "x32"], "syscall", "ax cx r11"),
     rule(&["x86"], "int 0x80", "ax"),
-    // p0–p15, and z0–z31 where a name costs nothing; z8–z15's high parts and ffr are left.
+    // p0–p15, and the z registers whose names cost nothing. Not named: the high parts of z8–z15,
+    // and ffr.
     Rule { out_of_line: Some("x0 p0-p15 z0-z7 z16-z31"), ..rule(&["aarch64"], "svc 0", "x0 p0-p15 q0-q7 q16-q31") },
-    // The number's register, which Thumb code needs for itself.
+    // r7 holds the call's number, but it is Thumb code's frame pointer.
     Rule { saved: Some("r7"), ..rule(&["arm"], "svc 0", "r0") },
     rule(&["riscv64", "riscv32"], "ecall", "x10 v0-v31 vl vtype"),
     // a0, t0–t8.
     rule(&["loongarch64"], "syscall 0", "$r4 $r12-$r20"),
     rule(&["powerpc", "powerpc64"], "sc", "r0 r3-r12 cr0 ctr xer"),
     rule(&["s390x"], "svc 0", "r2"),
-    // v0, v1, a3, t0–t9, whose numbers differ between o32 and n64; at, hi and lo are left.
+    // v0, v1, a3 and t0–t9, whose numbers differ between o32 and n64. Not named: at, hi and lo.
     Rule { out_of_line: Some("v0 v1 a3 t0-t9"), ..rule(&["mips", "mips64"], "syscall", "$2 $3 $7-$15 $24 $25") },
-    // o0–o5, g2–g5; g1, every f register and the condition codes are left.
+    // o0–o5, g2–g5. Not named: g1, the f registers and the condition codes.
     Rule { out_of_line: Some("o0-o5 g2-g5"), ..rule(&["sparc64"], "ta 0x6d", "r8-r13 r2-r5") },
-    // The same but g5, which LLVM never uses here.
+    // The same without g5, which LLVM never uses here.
     Rule { out_of_line: Some("o0-o5 g2-g4"), ..rule(&["sparc"], "ta 0x10", "r8-r13 r2-r4") },
     rule(&["m68k"], "trap #0", "d0"),
     rule(&["hexagon"], "trap0(#1)", "r0"),
     Rule { saved: Some("r7"), ..rule(&["csky"], "trap32 0", "r0") },
 ];
 
-/// How many different calls the two packages make, of every number of arguments: as many traps there are at least.
-const CALLS: usize = 9;
-/// How many of them the crate makes in its own code, whoever uses it.
-const OWN_CALLS: usize = 8;
+/// The number of different calls in the two packages, and so the least number of traps. They cover
+/// every number of arguments.
+const MIN_TRAPS: usize = 9;
+/// The least number of traps in the crate alone.
+const MIN_CRATE_TRAPS: usize = 8;
 
 impl Run for Options {
     fn run(&self, world: &World) -> Result<(), String> {
@@ -78,40 +85,44 @@ impl Run for Options {
     }
 }
 
-/// Checks these, and gives how many traps there were.
+/// Checks the ports of these targets. Returns how many traps there are.
 pub fn check(progress: &Progress, cache: &Cache, targets: &[&'static Target]) -> Result<usize, String> {
-    let job = progress.job("registers of the traps");
+    let job = progress.job("clobbered registers");
     let (mut rows, mut wrong, mut count) = (Vec::new(), Vec::new(), 0);
     for target in targets {
         job.at(target.name);
         let port = target.port();
         let rule = RULES.iter().find(|rule| rule.ports.contains(&port.as_str()));
-        let rule = rule.ok_or_else(|| format!("xtask/src/ports/clobbers.rs has no rule for the port {port}"))?;
-        // Calls as users make them, and the crate's own: a trap function out of line stands where it was used first.
+        let rule =
+            rule.ok_or_else(|| format!("there is no rule for the port {port}; add it to xtask/src/ports/clobbers.rs"))?;
+        // An out-of-line trap is in the package that used it first: a user's or the crate itself.
         let (calls, own) = (emit(cache, target, "codegen")?, emit(cache, target, "barepoll")?);
         let traps: Vec<Trap> = [&calls, &own].into_iter().flat_map(|ir| traps(ir, rule.trap)).collect();
         let mut complaints: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for trap in &traps {
-            trap.complaints(rule).into_iter().for_each(|what| complaints.entry(what).or_default().push(trap.function));
+            let found = trap.complaints(rule).into_iter();
+            found.for_each(|complaint| complaints.entry(complaint).or_default().push(trap.function));
         }
-        for (what, functions) in complaints {
-            wrong.push(format!("{}: {what}: in {}", target.name, functions.join(", ")));
+        for (complaint, functions) in complaints {
+            wrong.push(format!("{}: {complaint}: in {}", target.name, functions.join(", ")));
         }
         if let Some(registers) = rule.out_of_line {
-            wrong.extend(unseen(cache, target, registers)?.map(|what| format!("{}: {what}", target.name)));
+            let complaint = check_ipra(cache, target, registers)?;
+            wrong.extend(complaint.map(|complaint| format!("{}: {complaint}", target.name)));
         }
-        if traps.len() < CALLS {
-            wrong.push(format!("{}: {} traps (`{}`), not {CALLS} or more", target.name, traps.len(), rule.trap));
+        if traps.len() < MIN_TRAPS {
+            let count = traps.len();
+            wrong.push(format!("{}: {count} traps (`{}`), expected at least {MIN_TRAPS}", target.name, rule.trap));
         }
         count += traps.len();
         let how = if rule.out_of_line.is_some() { "out of line" } else { "inlined" };
         rows.push([target.name, &traps.len().to_string(), rule.named, how].map(String::from).to_vec());
     }
-    job.done(&if wrong.is_empty() { format!("{count} traps right") } else { "FAILED".into() });
+    job.done(&if wrong.is_empty() { format!("{count} traps are right") } else { "FAILED".into() });
     report::print(&["target", "traps", "registers named", "trap"], rows);
     match wrong.as_slice() {
         [] => Ok(count),
-        wrong => Err(format!("a trap does not tell the compiler what it changes:\n{}", wrong.join("\n"))),
+        wrong => Err(format!("a port's `asm!` does not declare all that a system call changes:\n{}", wrong.join("\n"))),
     }
 }
 
@@ -119,17 +130,19 @@ fn emit(cache: &Cache, target: &Target, package: &str) -> Result<String, String>
     cross::emit(cache, target, package, "llvm-ir")
 }
 
-/// With which LLVM looks into functions for the registers that a call changes, and prints them.
-const IPRA: [&str; 2] = ["-Cllvm-args=-enable-ipra", "-Cllvm-args=-print-regusage"];
+/// Flags that make LLVM compute and print the registers that each function changes.
+const IPRA_FLAGS: [&str; 2] = ["-Cllvm-args=-enable-ipra", "-Cllvm-args=-print-regusage"];
 
-/// What is wrong where LLVM looks into the trap functions: which of these registers it would keep a value in across a call.
-fn unseen(cache: &Cache, target: &Target, registers: &str) -> Result<Option<String>, String> {
-    let (_, printed) = cross::emit_with(cache, target, "barepoll", "asm", &IPRA)?;
+/// Which of these registers a caller of an out-of-line trap may keep a value in, under
+/// `-enable-ipra`.
+fn check_ipra(cache: &Cache, target: &Target, registers: &str) -> Result<Option<String>, String> {
+    let (_, printed) = cross::emit_with(cache, target, "barepoll", "asm", &IPRA_FLAGS)?;
     let calls: Vec<_> = printed.lines().filter_map(|line| line.split_once(" Clobbered Registers: ")).collect();
     let traps = calls.iter().filter(|(function, _)| is_trap(function)).map(|(_, changed)| *changed);
     let changed: Vec<Vec<&str>> = traps.map(|changed| changed.split(' ').collect()).collect();
-    if changed.len() < OWN_CALLS {
-        return Ok(Some(format!("LLVM's -print-regusage tells of {} traps, not {OWN_CALLS} or more", changed.len())));
+    if changed.len() < MIN_CRATE_TRAPS {
+        let count = changed.len();
+        return Ok(Some(format!("-print-regusage lists {count} traps, expected at least {MIN_CRATE_TRAPS}")));
     }
     let is_kept = |register: &String| !changed.iter().all(|changed| changed.contains(&format!("${register}").as_str()));
     let kept: Vec<String> = expanded(registers).into_iter().filter(is_kept).collect();
@@ -137,18 +150,19 @@ fn unseen(cache: &Cache, target: &Target, registers: &str) -> Result<Option<Stri
     Ok((!kept.is_empty()).then(complaint))
 }
 
-/// An `asm!` with the instruction that enters the kernel.
+/// An `asm!` with the instruction that enters the kernel, in LLVM IR.
 struct Trap<'a> {
     function: &'a str,
     is_function_noinline: bool,
     has_side_effects: bool,
     template: Vec<&'a str>,
-    /// Where the instruction is in the template.
-    place: usize,
+    /// The index of the instruction in the template.
+    index: usize,
     constraints: Vec<&'a str>,
 }
 
-/// The traps in LLVM IR, whose calls of assembly read `call T asm sideeffect "template", "constraints"(...)`.
+/// The traps in LLVM IR. A line with assembly reads `call T asm sideeffect "template",
+/// "constraints"(...)`.
 fn traps<'a>(ir: &'a str, instruction: &str) -> Vec<Trap<'a>> {
     let is_noinline = |group: &str| {
         let mut groups = ir.lines().filter_map(|line| line.strip_prefix("attributes #")?.split_once(" = "));
@@ -163,10 +177,10 @@ fn traps<'a>(ir: &'a str, instruction: &str) -> Vec<Trap<'a>> {
         let Some((_, assembly)) = line.split_once(" asm ") else { continue };
         let [options, template, _, constraints, ..] = assembly.split('"').collect::<Vec<_>>()[..] else { continue };
         let template: Vec<&str> = template.split("\\0A").map(str::trim).collect();
-        let Some(place) = template.iter().position(|line| *line == instruction) else { continue };
+        let Some(index) = template.iter().position(|line| *line == instruction) else { continue };
         let has_side_effects = options.contains("sideeffect");
         let constraints = constraints.split(',').collect();
-        traps.push(Trap { function, is_function_noinline, has_side_effects, template, place, constraints });
+        traps.push(Trap { function, is_function_noinline, has_side_effects, template, index, constraints });
     }
     traps
 }
@@ -175,7 +189,7 @@ impl Trap<'_> {
     fn complaints(&self, rule: &Rule) -> Vec<String> {
         let mut complaints = Vec::new();
         if !self.has_side_effects {
-            complaints.push("the trap is not `sideeffect`".into());
+            complaints.push("the trap lacks `sideeffect`".into());
         }
         if rule.out_of_line.is_some() && !self.is_function_noinline {
             complaints.push("the trap may be inlined".into());
@@ -187,7 +201,7 @@ impl Trap<'_> {
             complaints.push(format!("the trap does not name {}", missing.join(", ")));
         }
         if let Some(register) = rule.saved.filter(|register| !self.saves(register)) {
-            complaints.push(format!("the trap does not save {register} and put it back"));
+            complaints.push(format!("the trap does not save and restore {register}"));
         }
         complaints
     }
@@ -201,30 +215,33 @@ impl Trap<'_> {
         self.constraints.iter().any(|constraint| name(constraint) == Some(true))
     }
 
-    /// Whether it is moved to an operand before the trap, and back from the same after it; and nothing else is in that
-    /// operand meanwhile, for it is an output that LLVM may not give an input's register (`=&`).
+    /// Whether the template moves the register to an operand before the instruction, and back after
+    /// it.
+    ///
+    /// The operand must be an early-clobber output (`=&`), so that LLVM gives it no input's
+    /// register.
     fn saves(&self, register: &str) -> bool {
         let moves = |lines: &[&str]| {
             let operands = |line: &&str| {
                 let (_, operands) = line.split_once(' ')?;
                 let (to, from) = operands.split_once(',')?;
-                // A shift by nothing moves any of csky's registers.
+                // csky moves a register with a shift by zero.
                 Some((to.trim().to_string(), from.trim().trim_end_matches(", 0").to_string()))
             };
             lines.iter().filter_map(operands).collect::<Vec<_>>()
         };
-        let (before, after) = (moves(&self.template[..self.place]), moves(&self.template[self.place + 1..]));
-        before.iter().filter(|(_, from)| from == register).any(|(keeper, _)| {
+        let (before, after) = (moves(&self.template[..self.index]), moves(&self.template[self.index + 1..]));
+        before.iter().filter(|(_, from)| from == register).any(|(operand, _)| {
             let number =
-                keeper.strip_prefix("${").and_then(|rest| rest.split(['}', ':']).next()?.parse::<usize>().ok());
+                operand.strip_prefix("${").and_then(|rest| rest.split(['}', ':']).next()?.parse::<usize>().ok());
             let constraint = number.and_then(|number| self.constraints.get(number));
             constraint.is_some_and(|constraint| constraint.starts_with("=&"))
-                && after.iter().any(|(to, from)| to == register && from == keeper)
+                && after.iter().any(|(to, from)| to == register && from == operand)
         })
     }
 }
 
-/// `r0 v0-v2` is r0, v0, v1, v2.
+/// Expands the ranges in a list: `r0 v0-v2` becomes r0, v0, v1, v2.
 fn expanded(list: &str) -> Vec<String> {
     let one = |item: &str| {
         let number = |name: &str| name.trim_start_matches(|c: char| !c.is_ascii_digit()).parse::<u32>().ok();

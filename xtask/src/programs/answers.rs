@@ -1,4 +1,5 @@
-//! `cargo xtask answers`: made-up answers, unknown calls and Android's sandbox, in each way in which the crate is compiled for them.
+//! `cargo xtask answers`: tests the crate with made-up answers, unknown calls and Android's
+//! sandbox, in each build of the crate.
 
 use crate::debian::Cache;
 use crate::kit::progress::Progress;
@@ -6,16 +7,17 @@ use crate::kit::shell::{cargo, root, run, tests_passed};
 use crate::programs::with_std::{self, Target};
 use std::process::Command;
 
-/// What lets the crate choose its calls as on Android.
-const ANDROID: &str = "--cfg=barepoll_android";
-/// The machine of 32 bits whose programs this kernel runs, with filters, which no emulator has.
-const NARROW: &str = "i686-unknown-linux-gnu";
+/// The flag that makes the crate choose its calls as on Android.
+const ANDROID_FLAG: &str = "--cfg=barepoll_android";
+/// A 32-bit target whose programs this kernel runs. An emulator would not do, because none has
+/// seccomp.
+const TARGET_32_BITS: &str = "i686-unknown-linux-gnu";
 
-/// How many checks passed, in all ways together.
+/// How many checks passed, in all builds together.
 pub fn run_checks(progress: &Progress, cache: &Cache) -> Result<usize, String> {
     let answer = progress.checks("answers", |job| {
         let mut all = 0;
-        for (name, mut cargo) in ways(cache)? {
+        for (name, mut cargo) in builds(cache)? {
             job.at(name);
             let output = run(&mut cargo).map_err(|why| format!("{name}: {why}"))?;
             match tests_passed(&output) {
@@ -28,34 +30,36 @@ pub fn run_checks(progress: &Progress, cache: &Cache) -> Result<usize, String> {
     answer.map_err(|why| format!("answers: {why}"))
 }
 
-/// Each way to compile the checks, and its name.
-fn ways(cache: &Cache) -> Result<Vec<(&'static str, Command)>, String> {
-    let wide = |arguments: &[&str]| {
+/// The name and the command of each build of the checks.
+fn builds(cache: &Cache) -> Result<Vec<(&'static str, Command)>, String> {
+    let native = |arguments: &[&str]| {
         let mut cargo = cargo();
         cargo.args(["test", "--locked", "-p", "answers"]).args(arguments);
         cargo
     };
-    let mut android = wide(&["--target-dir"]);
-    android.arg(root().join("target/android")).env("RUSTFLAGS", ANDROID).env_remove("CARGO_ENCODED_RUSTFLAGS");
-    let mut narrow_android = narrow(cache)?;
-    // Of all the crates these two alone, so that the standard library is compiled once for both ways.
-    narrow_android.arg("-Zprofile-rustflags");
+    let mut android = native(&["--target-dir"]);
+    android.arg(root().join("target/android")).env("RUSTFLAGS", ANDROID_FLAG).env_remove("CARGO_ENCODED_RUSTFLAGS");
+    let mut android_32_bits = cargo_32_bits(cache)?;
+    // Only these two packages get the flag, so cargo compiles the standard library once for both
+    // builds.
+    android_32_bits.arg("-Zprofile-rustflags");
     for package in ["barepoll", "answers"] {
-        narrow_android.arg("--config").arg(format!(r#"profile.dev.package.{package}.rustflags=["{ANDROID}"]"#));
+        android_32_bits.arg("--config").arg(format!(r#"profile.dev.package.{package}.rustflags=["{ANDROID_FLAG}"]"#));
     }
     Ok(vec![
-        ("debug", wide(&[])),
-        ("debug, feature std", wide(&["--features", "std"])),
-        ("release", wide(&["--release"])),
+        ("debug", native(&[])),
+        ("debug, feature std", native(&["--features", "std"])),
+        ("release", native(&["--release"])),
         ("as on Android", android),
-        ("32 bits", narrow(cache)?),
-        ("32 bits, as on Android", narrow_android),
+        ("32 bits", cargo_32_bits(cache)?),
+        ("32 bits, as on Android", android_32_bits),
     ])
 }
 
-/// Cargo, set to run the checks as programs of 32 bits on this kernel.
-fn narrow(cache: &Cache) -> Result<Command, String> {
-    let target = with_std::TARGETS.iter().find(|target| target.name == NARROW);
-    let target: &Target = target.ok_or_else(|| format!("xtask/src/programs/with_std.rs has no {NARROW}"))?;
+/// The command that runs the checks as 32-bit programs on this kernel.
+fn cargo_32_bits(cache: &Cache) -> Result<Command, String> {
+    let target = with_std::TARGETS.iter().find(|target| target.name == TARGET_32_BITS);
+    let target: &Target =
+        target.ok_or_else(|| format!("there is no target {TARGET_32_BITS} in xtask/src/programs/with_std.rs"))?;
     with_std::cargo_native(cache, target, &["test", "-Zbuild-std", "-p", "answers"])
 }

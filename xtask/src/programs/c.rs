@@ -1,9 +1,13 @@
-//! `barepoll-c`, the C library's functions on barepoll: a list of checks in C, linked with it in each way; what `pthread_cancel` does on
-//! an older glibc, a newer one and musl; CPython's own tests and a Redis server under load, which find it by `LD_PRELOAD`. The library
-//! counts the calls that reach it.
+//! Tests `barepoll-c`, the C library's functions on barepoll:
+//!
+//! - a list of checks in C, linked with the library in each way
+//! - `pthread_cancel` on an older glibc, a newer one and musl
+//! - CPython's own tests and a Redis server under load, by `LD_PRELOAD`
+//!
+//! A build of the library counts its calls.
 
 use crate::debian::{self, Cache, Package, Suite};
-use crate::kit::progress::Progress;
+use crate::kit::progress::{Job, Progress};
 use crate::kit::report;
 use crate::kit::shell::{cargo, checks_passed, root, run, run_within, Background};
 use crate::programs::with_std;
@@ -16,7 +20,8 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What the library exports, and nothing else; the order is that of its counters (`barepoll-c/src/count.rs`).
+/// All functions that the library exports, in the order of its counters
+/// (`barepoll-c/src/count.rs`).
 const FUNCTIONS: [&str; 9] = [
     "epoll_create",
     "epoll_create1",
@@ -29,16 +34,18 @@ const FUNCTIONS: [&str; 9] = [
     "eventfd_write",
 ];
 
-/// What it may ask of libc: where `errno` is, and what the compiler calls for loops over bytes.
-const NEEDED: [&str; 6] = ["__errno_location", "memcpy", "memmove", "memset", "memcmp", "bcmp"];
+/// The undefined symbols that it may have: the address of `errno`, and the compiler's memory
+/// functions.
+const ALLOWED_UNDEFINED: [&str; 6] = ["__errno_location", "memcpy", "memmove", "memset", "memcmp", "bcmp"];
 
-/// The name by which a program that is linked with it finds it.
+/// The name by which a program linked with the library finds it.
 const SONAME: &str = "libbarepoll_c.so";
 
-/// Debian's suites, the glibc of each, and what its `pthread_cancel` does to a wait of barepoll's. barepoll-c's README says the same.
+/// Debian's suites, the glibc of each, and the effect of its `pthread_cancel` on a wait of
+/// barepoll's, as in barepoll-c/README.md.
 const GLIBCS: [(Suite, &str, &str); 2] =
     [(Suite("bookworm"), "2.36", "undisturbed"), (Suite("trixie"), "2.41", "interrupted")];
-/// The same of musl's.
+/// The effect of musl's `pthread_cancel`.
 const ON_MUSL: &str = "interrupted";
 
 const SUITE: Suite = Suite("bookworm");
@@ -48,55 +55,57 @@ const LIMIT: Duration = Duration::from_secs(600);
 
 type Counts = [usize; FUNCTIONS.len()];
 
-/// What was run, how many checks passed, and the calls that arrived, where they were counted.
+/// A row of the table of results.
 struct Row {
-    what: String,
+    name: String,
+    /// How many checks passed.
     passed: usize,
+    /// The calls of each function, if the library counted them.
     calls: Option<Counts>,
 }
 
-/// Runs all of it, shows which calls arrived, and gives how many checks and tests passed.
+/// Runs all checks and tests, and prints a table. Returns how many passed.
 pub fn run_checks(progress: &Progress, cache: &Cache) -> Result<usize, String> {
     let job = progress.job("the C library's functions");
-    let answer = all(cache, |what| job.at(what));
+    let answer = check_all(&job, cache);
     let sum = |rows: &[Row]| rows.iter().map(|row| row.passed).sum::<usize>();
     job.done(&answer.as_ref().map_or("FAILED".into(), |rows| format!("{} passed", sum(rows))));
     let rows = answer.map_err(|why| format!("barepoll-c: {why}"))?;
     let passed = sum(&rows);
     let cells = |row: Row| {
-        let calls = |at: usize| row.calls.map_or(String::new(), |calls| calls[at].to_string());
-        [row.what, row.passed.to_string()].into_iter().chain((0..FUNCTIONS.len()).map(calls)).collect()
+        let calls = |index: usize| row.calls.map_or(String::new(), |calls| calls[index].to_string());
+        [row.name, row.passed.to_string()].into_iter().chain((0..FUNCTIONS.len()).map(calls)).collect()
     };
-    report::print(&[&["what", "passed"], &FUNCTIONS[..]].concat(), rows.into_iter().map(cells));
+    report::print(&[&["checks", "passed"], &FUNCTIONS[..]].concat(), rows.into_iter().map(cells));
     Ok(passed)
 }
 
-fn all(cache: &Cache, at: impl Fn(&str)) -> Result<Vec<Row>, String> {
-    let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
+fn check_all(job: &Job, cache: &Cache) -> Result<Vec<Row>, String> {
+    let folder = tempfile::tempdir().map_err(|error| format!("cannot create a temporary folder: {error}"))?;
     let folder = folder.path();
 
-    at("building");
+    job.at("building");
     let plain = Library::build(folder, "plain", "release", &[])?;
     let counting = Library::build(folder, "counting", "release", &["--features", "count"])?;
     let unoptimised = Library::build(folder, "unoptimised", "dev", &["--config", "profile.dev.panic='abort'"])?;
     let with_std = Library::build(folder, "dev", "dev", &[])?;
     let mut rows = vec![plain.symbols()?, unoptimised.symbols()?, with_std.loads()?, header()?];
-    at("getting musl, CPython and Redis");
+    job.at("getting musl, CPython and Redis");
     let musl = cache.package(SUITE, debian::host(), "musl-dev")?;
     let python = cache.closure(SUITE, debian::host(), &["python3.11", "libpython3.11-testsuite"], &[])?;
     let redis = cache.closure(SUITE, debian::host(), &["redis-server", "redis-tools"], &["adduser", "lsb-base"])?;
-    at("the checks in C");
+    job.at("the checks in C");
     rows.extend(checks_in_c(folder, [&plain, &counting, &unoptimised], &musl)?);
     rows.push(counting_is_silent(folder, &counting)?);
-    at("pthread_cancel");
+    job.at("pthread_cancel");
     rows.extend(cancellation(folder, cache, &plain, &musl)?);
     for target in &with_std::TARGETS {
-        at(&format!("the checks in C for {}", target.name));
+        job.at(&format!("the checks in C for {}", target.name));
         rows.push(checks_elsewhere(folder, cache, target)?);
     }
-    at("CPython's tests");
+    job.at("CPython's tests");
     rows.push(cpython(folder, &counting, &python)?);
-    at("Redis under load");
+    job.at("Redis under load");
     rows.push(redis_under_load(folder, &counting, &redis)?);
     Ok(rows)
 }
@@ -105,7 +114,7 @@ fn all(cache: &Cache, at: impl Fn(&str)) -> Result<Vec<Row>, String> {
 
 struct Library {
     name: &'static str,
-    /// A path without blanks and colons, which would end it in `LD_PRELOAD`.
+    /// A path without blanks and colons, because those separate paths in `LD_PRELOAD`.
     folder: PathBuf,
 }
 
@@ -133,12 +142,13 @@ impl Library {
         self.folder.join("libbarepoll_c.a")
     }
 
-    /// It exports the functions, asks for no more than it may, and has its name.
+    /// Checks the exported functions, the undefined symbols and the SONAME of the shared library.
     fn symbols(&self) -> Result<Row, String> {
         let listed = run(Command::new("readelf").args(["--dyn-syms", "--wide"]).arg(self.shared()))?;
         let (mut exported, mut missing) = (Vec::new(), Vec::new());
         for line in listed.lines() {
-            // Number, value, size, type, binding, visibility, section, name. What is weak is the C compiler's start files'.
+            // Number, value, size, type, binding, visibility, section, name. Undefined weak symbols
+            // come from the C compiler's start files.
             let columns: Vec<&str> = line.split_whitespace().collect();
             match columns[..] {
                 [_, _, _, _, "GLOBAL", _, "UND", name, ..] => missing.push(name),
@@ -150,33 +160,36 @@ impl Library {
         let mut functions = FUNCTIONS;
         functions.sort_unstable();
         if exported != functions {
-            return Err(format!("it exports {}, and not {}", exported.join(", "), functions.join(", ")));
+            return Err(format!("the library exports {}, expected {}", exported.join(", "), functions.join(", ")));
         }
-        missing.retain(|name| !NEEDED.contains(name));
+        missing.retain(|name| !ALLOWED_UNDEFINED.contains(name));
         if !missing.is_empty() {
-            return Err(format!("it needs {} of somebody", missing.join(", ")));
+            return Err(format!("the library has the undefined symbols {}", missing.join(", ")));
         }
         let dynamic = run(Command::new("readelf").args(["--dynamic", "--wide"]).arg(self.shared()))?;
         if !dynamic.lines().any(|line| line.contains("(SONAME)") && line.contains(&format!("[{SONAME}]"))) {
-            return Err(format!("its SONAME is not {SONAME}:\n{dynamic}"));
+            return Err(format!("the library's SONAME is not {SONAME}:\n{dynamic}"));
         }
-        Ok(Row { what: format!("symbols of the shared library, {}", self.name), passed: 3, calls: None })
+        Ok(Row { name: format!("symbols of the shared library, {}", self.name), passed: 3, calls: None })
     }
 
-    /// It is loaded, and each symbol that it needs is found. In a profile that unwinds it has std in it, and so needs more than others.
+    /// Checks that the shared library loads and that all its undefined symbols are found.
+    ///
+    /// In a profile that unwinds, the library contains std, and has more undefined symbols.
     fn loads(&self) -> Result<Row, String> {
         let mut program = Command::new("true");
         program.env("LD_PRELOAD", self.shared()).env("LD_BIND_NOW", "1");
-        // Where one is missing, the program does not begin; where the library is, ld.so says so and goes on.
-        match run(&mut program)? {
-            said if said.is_empty() => {}
-            said => return Err(format!("it cannot be loaded: {said}")),
+        // If a symbol is missing, the program does not start. If the library is missing, ld.so only
+        // warns.
+        let printed = run(&mut program)?;
+        if !printed.is_empty() {
+            return Err(format!("the library does not load: {printed}"));
         }
-        Ok(Row { what: format!("the shared library is loaded, {}", self.name), passed: 1, calls: None })
+        Ok(Row { name: format!("loading of the shared library, {}", self.name), passed: 1, calls: None })
     }
 }
 
-/// The calls that reach a library, counted in a file.
+/// The file in which the library counts its calls.
 struct Counter(PathBuf);
 
 impl Counter {
@@ -195,124 +208,127 @@ impl Counter {
         Ok(counts)
     }
 
-    /// The counts, of which these functions' must be this high.
+    /// The counts. Returns an error if one of these functions has fewer calls than its number.
     fn at_least(&self, expected: &[(&str, usize)]) -> Result<Counts, String> {
         let counts = self.read()?;
         for (function, count) in FUNCTIONS.iter().zip(counts) {
             let least = expected.iter().find(|(name, _)| name == function).map_or(0, |(_, least)| *least);
             if count < least {
-                let who = self.0.file_stem().unwrap_or_default().to_string_lossy();
-                return Err(format!("{who}: {count} calls of {function} arrived, and not {least} or more"));
+                let program = self.0.file_stem().unwrap_or_default().to_string_lossy();
+                return Err(format!("{program} made {count} calls of {function}, expected at least {least}"));
             }
         }
         Ok(counts)
     }
 }
 
-/// Has a program find the library before libc, and count in this file.
+/// Sets `LD_PRELOAD` to the library, and the file that it counts in.
 fn preload<'a>(command: &'a mut Command, library: &Library, counter: &Counter) -> &'a mut Command {
     command.env("LD_PRELOAD", library.shared()).env("BAREPOLL_C_COUNT", &counter.0)
 }
 
 // The checks in C.
 
-/// The header by itself, in C and C++ of all ages: its declarations are the system's, or it does not compile.
+/// Compiles only the header, in old and new versions of C and C++. It does not compile if its
+/// declarations differ from the system's.
 fn header() -> Result<Row, String> {
     const LANGUAGES: [(&str, &str, &[&str]); 2] =
         [("cc", "c", &["c99", "c11", "gnu17"]), ("c++", "c++", &["c++98", "c++11", "c++20"])];
     let mut passed = 0;
-    for (compiler, language, ages) in LANGUAGES {
-        for age in ages {
+    for (compiler, language, versions) in LANGUAGES {
+        for version in versions {
             let mut compile = Command::new(compiler);
-            compile.arg(format!("-std={age}")).args(WARNINGS).args(["-pedantic", "-fsyntax-only", "-I"]);
+            compile.arg(format!("-std={version}")).args(WARNINGS).args(["-pedantic", "-fsyntax-only", "-I"]);
             run(compile.arg(package("include")).args(["-include", "barepoll.h", "-x", language, "/dev/null"]))?;
             passed += 1;
         }
     }
-    Ok(Row { what: "barepoll.h in C and C++".into(), passed, calls: None })
+    Ok(Row { name: "barepoll.h in C and C++".into(), passed, calls: None })
 }
 
 fn checks_in_c(folder: &Path, libraries: [&Library; 3], musl: &Package) -> Result<Vec<Row>, String> {
     let without = compile(folder, "without", &[])?;
-    let list =
-        checks_passed(&run(Command::new(&without).arg("glibc"))?).map_err(|why| format!("glibc fails: {why}"))?;
+    let on_glibc = checks_passed(&run(Command::new(&without).arg("glibc"))?)
+        .map_err(|why| format!("the checks in C on glibc's functions: {why}"))?;
     let mut rows = Vec::new();
     for library in libraries {
         let rpath = format!("-Wl,-rpath,{}", library.folder.display());
-        let ways = [
+        let programs = [
             ("LD_PRELOAD", without.clone()),
             ("linked", compile(folder, "shared", &[library.shared().as_os_str(), rpath.as_ref()])?),
             ("static", compile(folder, "static", &["-static".as_ref(), library.archive().as_os_str()])?),
             ("static, with musl", compile_with_musl(folder, "calls", library, musl)?),
         ];
-        for (way, program) in ways {
-            let what = format!("checks in C: {} library, {way}", library.name);
+        for (linking, program) in programs {
+            let name = format!("checks in C: {} library, {linking}", library.name);
             let counter = Counter::new(folder, "checks in C")?;
             let mut command = Command::new(program);
             command.env("BAREPOLL_C_COUNT", &counter.0);
-            if way == "LD_PRELOAD" {
+            if linking == "LD_PRELOAD" {
                 preload(&mut command, library, &counter);
             }
             let output = run_within(&mut command, LIMIT)?;
-            let passed = checks_passed(&output).map_err(|why| format!("{what}: {why}"))?;
-            if passed != list {
-                return Err(format!("{what}: {passed} checks, and {list} on glibc"));
+            let passed = checks_passed(&output).map_err(|why| format!("{name}: {why}"))?;
+            if passed != on_glibc {
+                return Err(format!("{name}: {passed} checks passed, but {on_glibc} on glibc's functions"));
             }
             let each = FUNCTIONS.map(|name| (name, 1));
             let calls = if library.name == "counting" { Some(counter.at_least(&each)?) } else { None };
-            rows.push(Row { what, passed, calls });
+            rows.push(Row { name, passed, calls });
         }
     }
     Ok(rows)
 }
 
-/// A program with the counting library, whose file is there, is too short, or is not there.
+/// Checks that counting changes nothing else, with a good file, a file that is too short, and no
+/// file.
 fn counting_is_silent(folder: &Path, library: &Library) -> Result<Row, String> {
     let rpath = format!("-Wl,-rpath,{}", library.folder.display());
     let shared = library.shared();
     let with = [shared.as_os_str(), rpath.as_ref()];
     let program = compile_by(Command::new("cc"), folder, "count", "count", &with)?;
-    let (there, short) = (Counter::new(folder, "silent")?, folder.join("short.count"));
+    let (good, short) = (Counter::new(folder, "silent")?, folder.join("short.count"));
     fs::write(&short, "").map_err(|error| format!("cannot write {}: {error}", short.display()))?;
     let mut passed = 0;
-    for file in [&there.0, &short, &folder.join("missing.count")] {
+    for file in [&good.0, &short, &folder.join("missing.count")] {
         let output = run_within(Command::new(&program).env("BAREPOLL_C_COUNT", file), LIMIT)?;
         passed += checks_passed(&output).map_err(|why| format!("counting in {}: {why}", file.display()))?;
     }
-    Ok(Row { what: "errno and O_CLOEXEC of the counting library".into(), passed, calls: None })
+    Ok(Row { name: "errno and O_CLOEXEC of the counting library".into(), passed, calls: None })
 }
 
-/// What `pthread_cancel` does to a thread that waits, on each C library: by its own functions, and by these.
+/// Checks the effect of `pthread_cancel` on a waiting thread, for each C library: with its own
+/// functions, and with barepoll's.
 fn cancellation(folder: &Path, cache: &Cache, library: &Library, musl: &Package) -> Result<Vec<Row>, String> {
     let program = compile_by(Command::new("cc"), folder, "cancel", "cancel", &[])?;
     let mut commands = Vec::new();
     for (suite, version, expected) in GLIBCS {
         let libc = cache.package(suite, debian::host(), "libc6")?;
         if !libc.version.starts_with(&format!("{version}-")) {
-            return Err(format!("the glibc of {} is {}, and the check is for {version}", suite.0, libc.version));
+            return Err(format!("the glibc of {} is {}, expected {version}; update GLIBCS", suite.0, libc.version));
         }
         let libraries = libc.find("libc.so.6")?.parent().unwrap_or(&libc.dir).to_path_buf();
-        for (whose, expected) in [("glibc's own", "cancelled"), ("barepoll's", expected)] {
+        for (owner, expected) in [("glibc's own", "cancelled"), ("barepoll's", expected)] {
             let mut command = Command::new(loader(&libraries)?);
             command.arg("--library-path").arg(&libraries);
-            if whose == "barepoll's" {
+            if owner == "barepoll's" {
                 command.arg("--preload").arg(library.shared());
             }
             command.arg(&program);
-            commands.push((format!("pthread_cancel of glibc {version}, {whose} wait"), command, expected));
+            commands.push((format!("pthread_cancel of glibc {version}, {owner} wait"), command, expected));
         }
     }
     let with_musl = compile_with_musl(folder, "cancel", library, musl)?;
     commands.push(("pthread_cancel of musl, barepoll's wait".into(), Command::new(with_musl), ON_MUSL));
-    let run = |(what, mut command, expected): (String, Command, &str)| {
+    let run = |(name, mut command, expected): (String, Command, &str)| {
         let output = run_within(command.arg(expected), LIMIT)?;
-        let passed = checks_passed(&output).map_err(|why| format!("{what}: {why}"))?;
-        Ok(Row { what: format!("{what} is {expected}"), passed, calls: None })
+        let passed = checks_passed(&output).map_err(|why| format!("{name}: {why}"))?;
+        Ok(Row { name: format!("{name} is {expected}"), passed, calls: None })
     };
     commands.into_iter().map(run).collect()
 }
 
-/// A glibc's program loader, in the folder of its libraries.
+/// The dynamic loader of a glibc, in the folder of its libraries.
 fn loader(libraries: &Path) -> Result<PathBuf, String> {
     let is_loader = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -320,14 +336,14 @@ fn loader(libraries: &Path) -> Result<PathBuf, String> {
     };
     let files = fs::read_dir(libraries).map_err(|error| format!("cannot read {}: {error}", libraries.display()))?;
     let found = files.flatten().map(|file| file.path()).find(is_loader);
-    found.ok_or_else(|| format!("there is no program loader in {}", libraries.display()))
+    found.ok_or_else(|| format!("cannot find a dynamic loader in {}", libraries.display()))
 }
 
 fn compile(folder: &Path, name: &str, with: &[&OsStr]) -> Result<PathBuf, String> {
     compile_by(Command::new("cc"), folder, "calls", name, with)
 }
 
-/// Compiles a file of `tests/` into a program with this name.
+/// Compiles a file of `barepoll-c/tests/` into a program with this name.
 fn compile_by(mut cc: Command, folder: &Path, source: &str, name: &str, with: &[&OsStr]) -> Result<PathBuf, String> {
     let program = folder.join(name);
     let source = package("tests").join(source).with_extension("c");
@@ -336,7 +352,8 @@ fn compile_by(mut cc: Command, folder: &Path, source: &str, name: &str, with: &[
     Ok(program)
 }
 
-/// A static program, with nothing of glibc's: musl has no `epoll_pwait2`, so that only the library's can be in it.
+/// Compiles a static program without glibc. musl has no `epoll_pwait2`, so the program's is the
+/// library's.
 fn compile_with_musl(folder: &Path, source: &str, library: &Library, musl: &Package) -> Result<PathBuf, String> {
     let libc = musl.find("libc.a")?;
     let parts = libc.parent().unwrap_or(&musl.dir);
@@ -349,15 +366,16 @@ fn compile_with_musl(folder: &Path, source: &str, library: &Library, musl: &Pack
     compile_by(Command::new("cc"), folder, source, &format!("{source}-musl"), &with)
 }
 
-/// The checks as a static program for another machine, with its glibc.
+/// Runs the checks as a static program for another machine, with its glibc.
 fn checks_elsewhere(folder: &Path, cache: &Cache, target: &with_std::Target) -> Result<Row, String> {
     let build = ["build", "--release", "-p", "barepoll-c", "-Zbuild-std=core"];
     run(&mut with_std::cargo(cache, target, &build)?)?;
     let archive = with_std::target_dir(cache).join(target.name).join("release/libbarepoll_c.a");
-    // This machine's kernel runs them by itself, `epoll_pwait2` too, which emulators have not for 32 bits, or a wrong one.
+    // This machine's kernel runs i686 programs. Emulators have no `epoll_pwait2` for 32 bits, or a
+    // wrong one.
     let native = target.name.starts_with("i686") && cfg!(target_arch = "x86_64");
     let wide_times: &[bool] = if native { &[false, true] } else { &[false] };
-    let what = format!("checks in C: {}{}", target.name, if native { ", time_t of 32 and 64 bits" } else { "" });
+    let name = format!("checks in C: {}{}", target.name, if native { ", time_t of 32 and 64 bits" } else { "" });
     let mut sum = 0;
     for wide in wide_times {
         let mut gcc = with_std::gcc(cache, target)?;
@@ -369,12 +387,12 @@ fn checks_elsewhere(folder: &Path, cache: &Cache, target: &with_std::Target) -> 
         if !native {
             command.arg(&program);
         }
-        sum += checks_passed(&run_within(&mut command, LIMIT)?).map_err(|why| format!("{what}: {why}"))?;
+        sum += checks_passed(&run_within(&mut command, LIMIT)?).map_err(|why| format!("{name}: {why}"))?;
     }
-    Ok(Row { what, passed: sum, calls: None })
+    Ok(Row { name, passed: sum, calls: None })
 }
 
-/// A folder or file of the package.
+/// The path of a file or folder of barepoll-c.
 fn package(path: &str) -> PathBuf {
     root().join("barepoll-c").join(path)
 }
@@ -387,29 +405,32 @@ fn cpython(folder: &Path, library: &Library, closure: &Path) -> Result<Row, Stri
     python.args(["-m", "unittest", "-v", "test.test_epoll", "test.test_selectors"]).current_dir(folder);
     python.env("PYTHONHOME", closure.join("usr")).env("PYTHONDONTWRITEBYTECODE", "1").env_remove("PYTHONPATH");
     preload(&mut python, library, &counter);
-    // Some of them are content with no wait that is late by 10 ms, and a busy machine fails those. Each must pass in one of the runs.
+    // Some tests fail if a wait is 10 ms late, as on a busy machine. So it is enough that each test
+    // passes in one of the runs.
     const RUNS: usize = 10;
-    let (mut output, mut ever) = (String::new(), BTreeSet::new());
+    let (mut output, mut all_passed) = (String::new(), BTreeSet::new());
     let passed = (0..RUNS).find_map(|_| match run_within(&mut python, LIMIT) {
         Ok(text) => {
             output = text;
-            passed_unittests(&output, &mut ever).map(Ok)
+            passed_unittests(&output, &mut all_passed).map(Ok)
         }
         Err(why) => Some(Err(why)),
     });
     let passed = passed.unwrap_or_else(|| Err(format!("CPython's tests failed in each of {RUNS} runs:\n{output}")))?;
-    // select.epoll calls these; a selector, each many times.
+    // select.epoll calls these functions, and a selector calls each many times.
     let calls = counter.at_least(&[("epoll_create1", 20), ("epoll_ctl", 100), ("epoll_wait", 20)])?;
-    Ok(Row { what: "CPython's test_epoll and test_selectors".into(), passed, calls: Some(calls) })
+    Ok(Row { name: "CPython's test_epoll and test_selectors".into(), passed, calls: Some(calls) })
 }
 
-/// How many tests of unittest's passed, in this run or in one before (`ever`), if it came to its end, those are all that were not skipped,
-/// and those about epoll are among them.
-fn passed_unittests(output: &str, ever: &mut BTreeSet<String>) -> Option<usize> {
+/// How many tests of unittest passed, in this run or an earlier one (`all_passed`).
+///
+/// `None` if this run did not end, if a test was neither passed nor skipped, or if an epoll test is
+/// missing.
+fn passed_unittests(output: &str, all_passed: &mut BTreeSet<String>) -> Option<usize> {
     const EPOLL: [&str; 3] =
         ["test_epoll.TestEPoll", "test_selectors.EpollSelectorTestCase", "test_selectors.DefaultSelectorTestCase"];
-    ever.extend(output.lines().filter_map(|line| Some(line.strip_suffix(" ... ok")?.to_string())));
-    let ok: Vec<&str> = ever.iter().map(String::as_str).collect();
+    all_passed.extend(output.lines().filter_map(|line| Some(line.strip_suffix(" ... ok")?.to_string())));
+    let ok: Vec<&str> = all_passed.iter().map(String::as_str).collect();
     let skipped: Vec<&str> = output.lines().filter(|line| line.contains(" ... skipped ")).collect();
     let ran = output.lines().find_map(|line| line.strip_prefix("Ran ")?.split(' ').next()?.parse::<usize>().ok())?;
     let last = output.lines().rev().find(|line| !line.is_empty() && !line.starts_with('['))?;
@@ -423,7 +444,7 @@ fn passed_unittests(output: &str, ever: &mut BTreeSet<String>) -> Option<usize> 
 
 const REQUESTS: usize = 20_000;
 const CLIENTS: usize = 50;
-/// Commands of the load, each with its requests and its clients.
+/// The commands of the load. Each has its own requests and clients.
 const COMMANDS: [&str; 4] = ["set", "get", "incr", "lpush"];
 
 fn redis_under_load(folder: &Path, library: &Library, closure: &Path) -> Result<Row, String> {
@@ -450,20 +471,20 @@ fn redis_under_load(folder: &Path, library: &Library, closure: &Path) -> Result<
     for command in COMMANDS {
         let line = stats.lines().find(|line| line.starts_with(&format!("cmdstat_{command}:calls={REQUESTS},")));
         if !line.is_some_and(|line| line.contains("rejected_calls=0,failed_calls=0")) {
-            return Err(format!("Redis did not do {REQUESTS} times {command}:\n{output}\n{stats}"));
+            return Err(format!("Redis did not run {command} {REQUESTS} times:\n{output}\n{stats}"));
         }
         passed += 1;
     }
     for question in [["GET", "counter:__rand_int__"], ["LLEN", "mylist"]] {
         let answer = ask(&question)?;
         if answer.trim() != REQUESTS.to_string() {
-            return Err(format!("after {REQUESTS} requests, Redis answers {question:?} with {answer}"));
+            return Err(format!("Redis answers {question:?} with {answer}, expected {REQUESTS}"));
         }
         passed += 1;
     }
-    // A client has one request out, so a wait brings no more than one a client; and each command has its own clients.
+    // A client has one request in flight, so a wait returns at most one for each client.
     let (waits, clients) = (COMMANDS.len() * REQUESTS / CLIENTS, COMMANDS.len() * CLIENTS);
     let calls = counter.at_least(&[("epoll_create", 1), ("epoll_ctl", clients), ("epoll_wait", waits)])?;
-    let what = format!("Redis server, {} requests", COMMANDS.len() * REQUESTS);
-    Ok(Row { what, passed, calls: Some(calls) })
+    let name = format!("Redis server, {} requests", COMMANDS.len() * REQUESTS);
+    Ok(Row { name, passed, calls: Some(calls) })
 }

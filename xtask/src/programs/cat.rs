@@ -1,4 +1,5 @@
-//! `bare-cat`, the program that users copy: built as its documentation says, and run on every kind of stream.
+//! Builds `bare-cat`, the program that users copy, as its documentation says, and runs it on every
+//! kind of stream.
 
 use crate::debian::Cache;
 use crate::kit::progress::Progress;
@@ -16,16 +17,18 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Both endiannesses and widths, an `asm!` that only nightly has, and the machine that runs no larger program.
+/// Both endiannesses and widths, an `asm!` that only nightly has, and m68k, which runs no larger
+/// program.
 const TARGETS: [&str; 4] =
     ["aarch64-unknown-linux-gnu", "s390x-unknown-linux-gnu", "mipsel-unknown-linux-gnu", "m68k-unknown-linux-gnu"];
 /// Only a hang takes this long.
 const LIMIT: Duration = Duration::from_secs(300);
 const SIGPIPE: i32 = 13;
 
-/// A way to run the program, and the folder for the files that a check needs.
 struct Cat<'a> {
+    /// The command that runs the program.
     command: &'a dyn Fn() -> Command,
+    /// The folder for the files of a check.
     folder: &'a Path,
 }
 
@@ -37,39 +40,39 @@ const CHECKS: &[(&str, Check)] = &[
     ("a terminal", terminal),
     ("a file to a file", file_to_file),
     ("/dev/null", dev_null),
-    ("standard input closed", closed_input),
-    ("standard output closed", closed_output),
-    ("no room left", no_room),
-    ("a reader that goes away", lost_reader),
-    ("a reader that goes away, SIGPIPE ignored", lost_reader_without_signal),
+    ("closed standard input", closed_input),
+    ("closed standard output", closed_output),
+    ("a full disk", full_disk),
+    ("a reader that closes its pipe", lost_reader),
+    ("a reader that closes its pipe, SIGPIPE ignored", lost_reader_without_signal),
 ];
 
-/// Runs all checks here and for other machines, and gives how many passed.
+/// Runs all checks natively and for other machines. Returns how many passed.
 pub fn run_checks(progress: &Progress, cache: &Cache) -> Result<usize, String> {
     progress.checks("bare-cat", |job| {
         job.at("building and running");
-        all(cache)
+        check_all(cache)
     })
 }
 
-fn all(cache: &Cache) -> Result<usize, String> {
-    // This checkout's own, and not beside the downloads, which others share.
+fn check_all(cache: &Cache) -> Result<usize, String> {
+    // Not in the cache, which other checkouts share.
     let folder = root().join("target");
     run(cargo().args(["build", "--release", "--locked", "-p", "bare-cat", "--target-dir"]).arg(&folder))?;
     let program = folder.join("release/bare-cat");
-    let mut passed = check(CHECKS, "here", &|| Command::new(&program))?;
+    let mut passed = check(CHECKS, "natively", &|| Command::new(&program))?;
     let emulators = emulated::emulators(cache)?;
     for target in select(&TARGETS.map(String::from))? {
         let program = build(cache, target)?;
-        for emulator in emulators.iter().filter(|emulator| emulator.serves(target)) {
+        for emulator in emulators.iter().filter(|emulator| emulator.is_for(target)) {
             let on = format!("{} under {}", target.name, emulator.name);
             passed += check(CHECKS, &on, &|| emulator.command(target, &program))?;
         }
-        // The newest has the names that the configuration uses.
+        // Only the newest emulator has the program names in the example's cargo configuration.
         let Some(emulator) = emulators.last() else { continue };
-        let on = format!("{} by its runner", target.name);
+        let on = format!("{} by `cargo run`", target.name);
         let tools = tools(cache, target, Some(emulator))?;
-        passed += check(&CHECKS[..1], &on, &|| documented(cache, "run", target, &tools))?;
+        passed += check(&CHECKS[..1], &on, &|| documented_cargo(cache, "run", target, &tools))?;
     }
     Ok(passed)
 }
@@ -77,21 +80,23 @@ fn all(cache: &Cache) -> Result<usize, String> {
 fn build(cache: &Cache, target: &Target) -> Result<PathBuf, String> {
     let programs = root().join("target/bare").join(target.name);
     let tools = tools(cache, target, None)?;
-    run(documented(cache, "build", target, &tools).args(["-Zunstable-options", "--artifact-dir"]).arg(&programs))?;
+    run(documented_cargo(cache, "build", target, &tools)
+        .args(["-Zunstable-options", "--artifact-dir"])
+        .arg(&programs))?;
     Ok(programs.join("bare-cat"))
 }
 
-/// The folders of the programs that the configuration names: the target's linker, and the emulator.
+/// The folders of the linker and the emulator that the example's cargo configuration names.
 fn tools(cache: &Cache, target: &Target, emulator: Option<&Emulator>) -> Result<Vec<PathBuf>, String> {
     let linker = cross::linker(cache, target)?;
     let linkers = linker.as_deref().and_then(Path::parent);
     Ok(linkers.into_iter().chain(emulator.map(Emulator::programs)).map(Path::to_path_buf).collect())
 }
 
-/// The command of the program's documentation, in its folder, with these folders of programs.
-fn documented(cache: &Cache, verb: &str, target: &Target, tools: &[PathBuf]) -> Command {
+/// The cargo command in the example's documentation, with these folders in `PATH`.
+fn documented_cargo(cache: &Cache, verb: &str, target: &Target, tools: &[PathBuf]) -> Command {
     let mut cargo = cargo_of("nightly");
-    // They would come instead of the folder's own flags.
+    // These variables would override the example's flags.
     cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
     cargo.current_dir(root().join("examples/bare-cat"));
     cargo.args([verb, "--quiet", "--release", "--locked", "--target", target.name, "--target-dir"]);
@@ -118,9 +123,9 @@ fn slow_writer(cat: &Cat) -> Result<(), String> {
     thread::scope(|scope| {
         scope.spawn(|| {
             let mut input = input?;
-            for (turn, piece) in sent.chunks(450_001).enumerate() {
+            for (index, piece) in sent.chunks(450_001).enumerate() {
                 input.write_all(&piece[..7]).ok()?;
-                thread::sleep(Duration::from_millis(5 * turn as u64));
+                thread::sleep(Duration::from_millis(5 * index as u64));
                 input.write_all(&piece[7..]).ok()?;
             }
             Some(())
@@ -131,18 +136,18 @@ fn slow_writer(cat: &Cat) -> Result<(), String> {
     })
 }
 
-/// It must neither lose what the socket does not take, nor change how others find the socket.
+/// The program must lose no bytes when the socket is full, and must not change the socket's flags.
 fn slow_reader(cat: &Cat) -> Result<(), String> {
     let sent = noise(1_500_000);
     let file = cat.folder.join("slow");
     fs::write(&file, &sent).map_err(no_file)?;
     for nonblocking in [true, false] {
-        let (mut ours, theirs) = UnixStream::pair().map_err(|error| format!("no socket: {error}"))?;
-        theirs.set_nonblocking(nonblocking).map_err(|error| format!("no nonblocking socket: {error}"))?;
-        let ours_too = theirs.try_clone().map_err(|error| format!("no second descriptor: {error}"))?;
-        let before = file_flags(&ours_too)?;
+        let (mut ours, theirs) = UnixStream::pair().map_err(|error| format!("cannot create a socket pair: {error}"))?;
+        theirs.set_nonblocking(nonblocking).map_err(|error| format!("cannot make a socket nonblocking: {error}"))?;
+        let duplicate = theirs.try_clone().map_err(|error| format!("cannot duplicate a socket: {error}"))?;
+        let before = file_flags(&duplicate)?;
         let input = File::open(&file).map_err(no_file)?;
-        // Once a file, which is always ready, and once a pipe.
+        // One run reads a file, which is always ready, the other a pipe.
         let (input, feeder) = if nonblocking { (Stdio::from(input), None) } else { (Stdio::piped(), Some(input)) };
         let mut child = start((cat.command)().stdin(input).stdout(OwnedFd::from(theirs)))?;
         let pipe = child.stdin.take();
@@ -156,20 +161,21 @@ fn slow_reader(cat: &Cat) -> Result<(), String> {
             received
         });
         let ended = finish(child);
-        let after = file_flags(&ours_too)?;
-        drop(ours_too); // the last one, which ends the reading
+        let after = file_flags(&duplicate)?;
+        drop(duplicate); // the last descriptor, so the reader sees the end
         let received = reading.join().unwrap_or_default();
         let _ = feeding.join();
         ended?.must_be_success()?;
         same(&sent, &received)?;
         if before != after {
-            return Err(format!("the socket's flags were {before}, and are {after} now"));
+            return Err(format!("the program changed the socket's flags from {before} to {after}"));
         }
     }
     Ok(())
 }
 
-/// `script` makes the terminal, types its own input into it, and prints what is seen: each line as typed, and as it comes back.
+/// `script` creates the terminal, types its own input into it, and prints its output: each line
+/// once as typed, and once as the program writes it.
 fn terminal(cat: &Cat) -> Result<(), String> {
     let mut script = Command::new("script");
     script.args(["-qec", &quoted(&(cat.command)()), "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -181,7 +187,7 @@ fn terminal(cat: &Cat) -> Result<(), String> {
     let seen = String::from_utf8_lossy(&reading.join().unwrap_or_default()).into_owned();
     ended.must_be_success()?;
     if !matches!(written, Some(Ok(()))) || ["one line", "another"].iter().any(|line| seen.matches(line).count() != 2) {
-        return Err(format!("not every line is seen twice: {seen:?}"));
+        return Err(format!("not every line is on the terminal twice: {seen:?}"));
     }
     Ok(())
 }
@@ -204,22 +210,22 @@ fn dev_null(cat: &Cat) -> Result<(), String> {
 }
 
 fn closed_input(cat: &Cat) -> Result<(), String> {
-    finish(start(shell(cat, "<&-", "").stdout(Stdio::null()))?)?.must_complain_of("read standard input: error EBADF")
+    finish(start(shell(cat, "<&-", "").stdout(Stdio::null()))?)?.must_fail_with("read standard input: error EBADF")
 }
 
 fn closed_output(cat: &Cat) -> Result<(), String> {
-    finish(start(shell(cat, ">&-", "").stdin(Stdio::null()))?)?.must_complain_of("write standard output: error EBADF")
+    finish(start(shell(cat, ">&-", "").stdin(Stdio::null()))?)?.must_fail_with("write standard output: error EBADF")
 }
 
-fn no_room(cat: &Cat) -> Result<(), String> {
+fn full_disk(cat: &Cat) -> Result<(), String> {
     let ended = finish(start(shell(cat, "</dev/zero >/dev/full", "").stdin(Stdio::null()))?)?;
-    ended.must_complain_of("write standard output: error ENOSPC")
+    ended.must_fail_with("write standard output: error ENOSPC")
 }
 
 fn lost_reader(cat: &Cat) -> Result<(), String> {
     let ended = without_reader(shell(cat, "</dev/zero", ""))?;
     if ended.signal != Some(SIGPIPE) {
-        return Err(format!("SIGPIPE did not end it: {ended}"));
+        return Err(format!("SIGPIPE did not end the program: {ended}"));
     }
     Ok(())
 }
@@ -227,30 +233,30 @@ fn lost_reader(cat: &Cat) -> Result<(), String> {
 fn lost_reader_without_signal(cat: &Cat) -> Result<(), String> {
     let ended = without_reader(shell(cat, "</dev/zero", "trap '' PIPE;"))?;
     if ended.code != Some(1) || !ended.stderr.is_empty() {
-        return Err(format!("it did not end quietly with status 1: {ended}"));
+        return Err(format!("the program did not end with status 1 and without a message: {ended}"));
     }
     Ok(())
 }
 
-/// Runs it until it has written something, and then reads no more.
+/// Runs the program until it has written something, and closes the pipe.
 fn without_reader(mut command: Command) -> Result<Ended, String> {
     let mut child = start(command.stdin(Stdio::null()).stdout(Stdio::piped()))?;
     let first = child.stdout.take().map(|mut output| output.read(&mut [0; 10]));
     let ended = finish(child)?;
     match first {
         Some(Ok(10)) => Ok(ended),
-        _ => Err(format!("nothing came out: {ended}")),
+        _ => Err(format!("the program wrote nothing: {ended}")),
     }
 }
 
-/// The program as a shell starts it, after `first` and with these redirections.
+/// A shell that runs `first`, and then the program with these redirections.
 fn shell(cat: &Cat, redirections: &str, first: &str) -> Command {
     let mut shell = Command::new("sh");
     shell.args(["-c", &format!("{first} exec {} {redirections}", quoted(&(cat.command)()))]);
     shell
 }
 
-/// How it ended, and what it complained of.
+/// How the program ended, and its standard error.
 struct Ended {
     code: Option<i32>,
     signal: Option<i32>,
@@ -261,16 +267,16 @@ impl Ended {
     fn must_be_success(&self) -> Result<(), String> {
         match (self.code, &*self.stderr) {
             (Some(0), "") => Ok(()),
-            _ => Err(format!("it did not succeed: {self}")),
+            _ => Err(format!("the program failed: {self}")),
         }
     }
 
-    fn must_complain_of(&self, what: &str) -> Result<(), String> {
-        let sentence = format!("bare-cat: cannot {what}.\n");
+    fn must_fail_with(&self, failure: &str) -> Result<(), String> {
+        let sentence = format!("bare-cat: cannot {failure}.\n");
         if self.code == Some(1) && self.stderr == sentence {
             return Ok(());
         }
-        Err(format!("instead of status 1 and {sentence:?}: {self}"))
+        Err(format!("expected status 1 and {sentence:?}, but: {self}"))
     }
 }
 
@@ -289,7 +295,8 @@ fn start(command: &mut Command) -> Result<Child, String> {
     child.map_err(|error| format!("cannot run {}: {error}", command.get_program().to_string_lossy()))
 }
 
-/// Waits for the end, and makes one where it does not come. A child's standard error is too short to fill its pipe.
+/// Waits for the program to end, and kills it after [`LIMIT`]. Its standard error is too short to
+/// fill the pipe.
 fn finish(mut child: Child) -> Result<Ended, String> {
     let start = Instant::now();
     let status = loop {
@@ -300,8 +307,8 @@ fn finish(mut child: Child) -> Result<Ended, String> {
                 let _ = child.kill();
                 let _ = child.wait();
                 return Err(match answer {
-                    Ok(_) => format!("it did not end within {} s", LIMIT.as_secs()),
-                    Err(error) => format!("cannot wait for it: {error}"),
+                    Ok(_) => format!("the program did not end within {} s", LIMIT.as_secs()),
+                    Err(error) => format!("cannot wait for the program: {error}"),
                 });
             }
         }
@@ -312,7 +319,7 @@ fn finish(mut child: Child) -> Result<Ended, String> {
 
 fn read_all(stream: Option<impl Read>) -> Vec<u8> {
     let mut bytes = Vec::new();
-    // What is missing is seen where the bytes are compared.
+    // If a read fails, the comparison finds the missing bytes.
     let _ = stream.map(|mut stream| stream.read_to_end(&mut bytes));
     bytes
 }
@@ -322,10 +329,10 @@ fn same(sent: &[u8], received: &[u8]) -> Result<(), String> {
         return Ok(());
     }
     let first = sent.iter().zip(received).take_while(|(sent, received)| sent == received).count();
-    Err(format!("of {} bytes {} came back, and they differ from byte {first} on", sent.len(), received.len()))
+    Err(format!("of {} bytes, {} came back, with a difference at byte {first}", sent.len(), received.len()))
 }
 
-/// Bytes that repeat nowhere a chunk could be lost, doubled or moved unseen.
+/// Bytes without repetition, so that a lost, doubled or moved chunk shows.
 fn noise(length: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let next = |_| {
@@ -337,7 +344,7 @@ fn noise(length: usize) -> Vec<u8> {
     (0..length).map(next).collect()
 }
 
-/// The open file's flags, `O_NONBLOCK` among them, which all its descriptors share.
+/// The flags of the open file description, such as `O_NONBLOCK`, which all its descriptors share.
 fn file_flags(file: &impl AsRawFd) -> Result<String, String> {
     let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).map_err(no_file)?;
     let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
@@ -345,5 +352,5 @@ fn file_flags(file: &impl AsRawFd) -> Result<String, String> {
 }
 
 fn no_file(error: std::io::Error) -> String {
-    format!("a file that the check needs: {error}")
+    format!("cannot use a file that the check needs: {error}")
 }

@@ -1,22 +1,23 @@
-//! `executor`, the runtime that users copy, as the web knows it: driven by curl and wrk.
+//! Runs `executor`, the example that users copy, as an HTTP server under curl and wrk.
 
 use crate::debian::{self, Cache, Suite};
 use crate::kit::progress::Progress;
 use crate::kit::report;
-use crate::kit::shell::{cargo, run, target, Background};
+use crate::kit::shell::{cargo, run, target_dir, Background};
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-/// How long one run of wrk takes; the longer ones are for a machine too busy to answer every connection in the first.
+/// The durations of wrk's runs. A longer run follows if a busy machine did not answer every
+/// connection.
 const SECONDS: [u32; 3] = [2, 20, 200];
-/// Far longer than an answer takes, in seconds: only what hangs meets it.
-const PATIENCE: &str = "300";
-/// How many connections wrk keeps busy.
+/// The time limit for an answer in seconds. Only a hang takes this long.
+const LIMIT: &str = "300";
+/// The numbers of wrk's connections.
 const CONNECTIONS: [u32; 3] = [1, 50, 500];
 const HELLO: &str = "Hello, world!\n";
 
-/// What one run of wrk came to.
+/// The results of a run of wrk.
 struct Load {
     connections: u32,
     requests: u64,
@@ -25,7 +26,7 @@ struct Load {
     slowest_hundredth: String,
 }
 
-/// Prints a table of what wrk measured, and gives how many checks passed.
+/// Prints a table of wrk's results. Returns how many checks passed.
 pub fn run_checks(progress: &Progress, cache: &Cache) -> Result<usize, String> {
     let job = progress.job("executor, curl and wrk");
     job.at("building");
@@ -46,11 +47,11 @@ pub fn run_checks(progress: &Progress, cache: &Cache) -> Result<usize, String> {
     });
     job.done(&outcome.as_ref().map_or("FAILED".into(), |(count, _)| format!("{count} passed")));
     let (count, rows) = outcome?;
-    report::print(&["connections", "requests", "a second", "latency, median", "99 %"], rows);
+    report::print(&["connections", "requests", "requests per second", "median latency", "99th percentile"], rows);
     Ok(count)
 }
 
-/// The example.
+/// The example `executor`.
 struct Server {
     program: Background,
     http: String,
@@ -59,18 +60,18 @@ struct Server {
 impl Server {
     fn start() -> Result<Self, String> {
         run(cargo().args(["build", "--release", "--locked", "--features", "std", "--example", "executor"]))?;
-        let mut command = Command::new(target().join("release/examples/executor"));
+        let mut command = Command::new(target_dir().join("release/examples/executor"));
         let program = Background::start(command.stdin(Stdio::piped()).stdout(Stdio::piped()))?;
         let mut server = Self { program, http: String::new() };
         let lines = server.program.stdout.take().map(|stdout| BufReader::new(stdout).lines().map_while(Result::ok));
         let http =
             lines.and_then(|mut lines| lines.find_map(|line| Some(line.strip_prefix("http listens on ")?.into())));
-        server.http = http.ok_or("the executor does not say where it listens")?;
+        server.http = http.ok_or("the example executor printed no HTTP address")?;
         Ok(server)
     }
 }
 
-/// The clients' programs.
+/// The paths of the clients.
 struct Tools {
     curl: PathBuf,
     wrk: PathBuf,
@@ -82,39 +83,39 @@ impl Tools {
         Ok(Self { curl: folder.join("usr/bin/curl"), wrk: folder.join("usr/bin/wrk") })
     }
 
-    /// Checks that two requests are answered, over one connection, and gives how many checks that were.
+    /// Sends two requests over one connection. Returns the number of checks.
     fn curl(&self, server: &Server) -> Result<usize, String> {
         let url = |path| format!("http://{}/{path}", server.http);
         let mut curl = Command::new(&self.curl);
-        // What the caller's configuration says of proxies is for other hosts.
-        curl.args(["--disable", "--noproxy", "*", "--silent", "--show-error", "--fail", "--max-time", PATIENCE]);
+        // Without the caller's curl configuration and proxies.
+        curl.args(["--disable", "--noproxy", "*", "--silent", "--show-error", "--fail", "--max-time", LIMIT]);
         curl.args(["--write-out", "[%{http_code} %{content_type} %{num_connects}]\n"]).args([url("one"), url("two")]);
         let printed = run(&mut curl)?;
         let expected = format!("{HELLO}[200 text/plain 1]\n{HELLO}[200 text/plain 0]\n");
         if printed == expected {
             return Ok(2);
         }
-        Err(format!("curl printed {printed:?} and not {expected:?}"))
+        Err(format!("curl printed {printed:?}, expected {expected:?}"))
     }
 
     fn wrk(&self, server: &Server, connections: u32) -> Result<Load, String> {
         let mut printed = String::new();
         for seconds in SECONDS {
             let mut wrk = Command::new(&self.wrk);
-            wrk.args(["--latency", "--threads", "1", "--timeout", PATIENCE]);
+            wrk.args(["--latency", "--threads", "1", "--timeout", LIMIT]);
             wrk.args(["--duration", &format!("{seconds}s"), "--connections", &connections.to_string()]);
             printed = run(wrk.arg(format!("http://{}/", server.http)))?;
-            // It prints these lines only where there is something to say.
+            // wrk prints these lines only if there were errors.
             if ["Socket errors", "Non-2xx"].iter().any(|error| printed.contains(error)) {
                 break;
             }
             match parse(&printed, connections) {
                 Some(load) if load.requests >= u64::from(connections) && load.per_second > 0.0 => return Ok(load),
                 Some(_) => {}
-                None => return Err(format!("wrk printed something else:\n{printed}")),
+                None => return Err(format!("cannot parse wrk's output:\n{printed}")),
             }
         }
-        Err(format!("wrk is not content:\n{printed}"))
+        Err(format!("wrk reported errors, or too few requests:\n{printed}"))
     }
 }
 

@@ -1,4 +1,5 @@
-//! Which lines of `src/` the native tests run, by the compiler's own counters and LLVM's tools.
+//! Counts the lines of `src/` that the native tests run, with the compiler's counters and LLVM's
+//! tools.
 
 use crate::debian::{self, Cache, Suite};
 use crate::kit::document::PROOF;
@@ -14,18 +15,21 @@ use std::process::Command;
 
 #[derive(Args)]
 pub struct Options {
-    /// Write the table into docs/proof.md too
+    /// Write the table into docs/proof.md
     #[arg(long)]
     write: bool,
 }
 
-/// Of a hundred lines, so many must be run. The others are what machines compile to that have 32 bits, or no `epoll_wait`.
-const LEAST: f64 = 98.0;
+/// The least percentage of lines that the tests must run. The other lines are for machines with 32
+/// bits or without `epoll_wait`.
+const MIN_PERCENT: f64 = 98.0;
 
-/// A file's lines: those that were run, and the numbers of the others.
+/// The coverage of a file.
 #[derive(Default)]
 pub struct Lines {
+    /// How many lines the tests ran.
     pub run: usize,
+    /// The numbers of the other lines.
     pub missed: Vec<usize>,
 }
 
@@ -39,24 +43,25 @@ impl Run for Options {
     }
 }
 
-/// How many lines were run, where those are enough.
+/// How many lines the tests ran. Returns an error if those are too few.
 pub fn run_checks(progress: &Progress) -> Result<usize, String> {
     check(progress).map(|(run, _)| run)
 }
 
-/// The lines that were run, and the table of them.
+/// How many lines the tests ran, and the table.
 fn check(progress: &Progress) -> Result<(usize, String), String> {
     let job = progress.job("coverage");
     let mut commands = Vec::new();
     for features in [&[][..], &["--features", "std"]] {
-        // The tests of the examples start them, and `--tests` builds none. Made-up answers are a package of their own.
+        // The examples' tests start the examples, and `--tests` does not build them. The tests with
+        // made-up answers are another package.
         let each = [&["build", "--examples"][..], &["test", "--tests"], &["test", "-p", "answers"]];
         commands.extend(each.map(|words| [words, features].concat()));
     }
     let measured = measure(&job, &commands, &[], None);
     let percent = |run: usize, missed: usize| 100.0 * run as f64 / (run + missed).max(1) as f64;
     let all = measured.as_ref().map(sum).map_or(0.0, |(run, missed)| percent(run, missed));
-    job.done(&if all < LEAST { "FAILED".into() } else { format!("{all:.1} % of lines") });
+    job.done(&if all < MIN_PERCENT { "FAILED".into() } else { format!("{all:.1} % of lines") });
     let files = measured?;
     let row = |name: &str, run: usize, missed: usize, which: String| {
         vec![name.to_string(), (run + missed).to_string(), format!("{:.1}", percent(run, missed)), which]
@@ -67,21 +72,23 @@ fn check(progress: &Progress) -> Result<(usize, String), String> {
     rows.push(row("all", run, missed, String::new()));
     let table = report::markdown(&["file", "lines", "% run", "not run"], rows);
     println!("\n{table}\n");
-    if all < LEAST {
-        return Err(format!("the native tests run {all:.1} % of the lines of src/, not {LEAST} %"));
+    if all < MIN_PERCENT {
+        return Err(format!("the native tests run {all:.1} % of the lines of src/, expected at least {MIN_PERCENT} %"));
     }
     Ok((run, table))
 }
 
-/// Runs these commands of cargo's, the tests whose names hold one of `filters` (all, if there are none), and on this corpus of a
-/// fuzzer's instead of the one that is kept; and gives the lines of every file of `src/` that has code.
+/// Runs cargo commands, and returns the coverage of every file of `src/` with code.
+///
+/// `filters` are parts of the tests' names; if empty, all tests run. `corpus` replaces the
+/// committed fuzzing corpus.
 pub fn measure(
     job: &Job,
     commands: &[Vec<&str>],
     filters: &[&str],
     corpus: Option<&Path>,
 ) -> Result<BTreeMap<String, Lines>, String> {
-    job.at("LLVM's tools");
+    job.at("getting LLVM's tools");
     let tools = Tools::get()?;
     job.at("building and running");
     let folder = root().join("target/coverage");
@@ -92,7 +99,8 @@ pub fn measure(
         let command = || {
             let mut cargo = cargo();
             cargo.args(words).args(["--locked", "--target-dir"]).arg(&folder);
-            // The counters are the file itself (`%c`), so that a child that ends without its parent's exit handlers counts too.
+            // With `%c` the counters are the mapped file itself, so a child that ends without exit
+            // handlers counts too.
             cargo.env("RUSTFLAGS", "-Cinstrument-coverage -Cllvm-args=-runtime-counter-relocation");
             cargo.env("LLVM_PROFILE_FILE", profiles.join("%c%m.profraw"));
             cargo.env("PROPTEST_CASES", "2000");
@@ -107,12 +115,12 @@ pub fn measure(
     tools.lines(&profiles, &objects)
 }
 
-/// How many lines were run, and how many were not.
+/// How many lines the tests ran, and how many they did not.
 pub fn sum(files: &BTreeMap<String, Lines>) -> (usize, usize) {
     files.values().fold((0, 0), |(run, missed), file| (run + file.run, missed + file.missed.len()))
 }
 
-/// 3, 4, 5, 9 as `3–5, 9`.
+/// Formats 3, 4, 5, 9 as `3–5, 9`.
 fn ranges(lines: &[usize]) -> String {
     let mut ranges: Vec<(usize, usize)> = Vec::new();
     for line in lines {
@@ -128,7 +136,7 @@ fn ranges(lines: &[usize]) -> String {
     shown.collect::<Vec<_>>().join(", ")
 }
 
-/// The test programs and the examples that cargo has just built.
+/// The test programs and examples that a cargo command builds.
 fn programs(cargo: &mut Command) -> Result<Vec<PathBuf>, String> {
     let output = capture(cargo)?;
     let lines = String::from_utf8_lossy(&output.stdout);
@@ -141,17 +149,17 @@ struct Tools {
 }
 
 impl Tools {
-    /// The tools of the LLVM that this compiler has.
+    /// The tools of the compiler's LLVM version.
     fn get() -> Result<Self, String> {
         let about = run(Command::new("rustc").arg("-vV").current_dir(root()))?;
         let version = about.lines().find_map(|line| line.strip_prefix("LLVM version: ")?.split('.').next());
-        let version = version.ok_or("rustc does not say which LLVM it has")?;
+        let version = version.ok_or("rustc prints no LLVM version")?;
         let package = format!("llvm-{version}");
         let folder = Cache::open()?.closure(Suite("testing"), debian::host(), &[&package], &[])?;
         Ok(Self { folder: folder.join("usr/lib").join(package).join("bin") })
     }
 
-    /// The lines of every file of `src/` that has code.
+    /// The coverage of every file of `src/` with code.
     fn lines(&self, profiles: &Path, objects: &[PathBuf]) -> Result<BTreeMap<String, Lines>, String> {
         let merged = profiles.join("all.profdata");
         let raw = fs::read_dir(profiles).map_err(|error| format!("the tests wrote no profiles: {error}"))?;
@@ -173,12 +181,12 @@ impl Tools {
             } else if let (Some(name), Some(count)) = (&current, line.strip_prefix("DA:")) {
                 let Some((line, count)) = count.split_once(',') else { continue };
                 let (Ok(line), is_run) = (line.parse(), count != "0") else { continue };
-                // A file that several programs include is there several times.
+                // A file is listed once for each program that includes it.
                 *files.entry(name.clone()).or_default().entry(line).or_default() |= is_run;
             }
         }
         if files.is_empty() {
-            return Err("the profiles know no file of src/".into());
+            return Err("the profiles contain no file of src/".into());
         }
         let lines = |lines: BTreeMap<usize, bool>| {
             let missed: Vec<usize> = lines.iter().filter(|(_, is_run)| !**is_run).map(|(line, _)| *line).collect();

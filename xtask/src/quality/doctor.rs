@@ -1,5 +1,5 @@
-//! `cargo xtask doctor`: which of the tools that the commands need are here, and how to get the others; and which of those that the
-//! commands fetch by themselves are in the cache.
+//! `cargo xtask doctor`: lists the tools that the commands need, how to install the missing ones,
+//! and the downloads in the cache.
 
 use crate::debian::Cache;
 use crate::kit::report;
@@ -32,18 +32,18 @@ impl Run for Options {
             let (state, by) = version.map_or(("MISSING".into(), tool.installed_by), |version| (version, ""));
             rows.push([tool.name, &state, &steps.join(", "), by].map(String::from).to_vec());
         }
-        report::print(&["tool", "here", "needed by", "installed by"], rows);
+        report::print(&["tool", "version", "needed by", "installed by"], rows);
         let cache = Cache::open()?;
-        println!("What the steps download themselves, into the cache ({}):", cache.root().display());
-        report::print(&["what", "is there", "needed by"], fetched(cache.root()));
+        println!("Downloads in the cache ({}). The steps get the missing ones:", cache.root().display());
+        report::print(&["download", "versions", "needed by"], downloads(cache.root()));
         match missing.as_slice() {
             [] => Ok(()),
-            missing => Err(format!("missing: {}; the table says what installs each", missing.join(", "))),
+            missing => Err(format!("cannot find {}; the table shows how to install each", missing.join(", "))),
         }
     }
 }
 
-/// Crates with a subcommand of cargo's, and what runs them.
+/// Crates with a cargo subcommand, and the steps that run them.
 const CARGO_TOOLS: [(&str, &str); 4] = [
     ("cargo-fuzz", "fuzz"),
     ("cargo-mutants", "mutants"),
@@ -51,14 +51,15 @@ const CARGO_TOOLS: [(&str, &str); 4] = [
     ("cargo-semver-checks", "supply --since"),
 ];
 
-/// What the cache has of each kind.
-fn fetched(cache: &Path) -> Vec<Vec<String>> {
+/// A row for each kind of download.
+fn downloads(cache: &Path) -> Vec<Vec<String>> {
     let top = names(cache);
     let (mut emulators, mut kernels) = (BTreeSet::new(), BTreeMap::<String, BTreeSet<String>>::new());
     for suite in names(&cache.join("packages")) {
         let machine = suite.rsplit('-').next().unwrap_or_default();
         for package in names(&cache.join("packages").join(&suite)) {
-            // As `qemu-user_1%3a10.0.13+ds-0`, `linux-image-6.1.0-37-cloud-amd64_6.1.140-1,vmlinu`.
+            // Such as `qemu-user_1%3a10.0.13+ds-0` or
+            // `linux-image-6.1.0-37-cloud-amd64_6.1.140-1,vmlinu`.
             let (name, version) = package.split_once('_').unwrap_or((&package, ""));
             let version = version.rsplit("%3a").next().unwrap_or_default();
             let short = version.split(['.', '+', '-']).take(2).collect::<Vec<_>>().join(".");
@@ -75,8 +76,8 @@ fn fetched(cache: &Path) -> Vec<Vec<String>> {
         }
     }
     let kernels = kernels.into_iter().map(|(machine, versions)| format!("{machine} {}", list(versions)));
-    let row = |what: &str, there: String, needed_by: &str| {
-        vec![what.into(), if there.is_empty() { "–".into() } else { there }, needed_by.into()]
+    let row = |name: &str, versions: String, needed_by: &str| {
+        vec![name.into(), if versions.is_empty() { "–".into() } else { versions }, needed_by.into()]
     };
     let tool = |(name, needed_by): (&str, &str)| {
         let versions = top.iter().filter_map(|folder| folder.strip_prefix(name)?.strip_prefix('-').map(String::from));
@@ -92,7 +93,7 @@ fn list(names: impl IntoIterator<Item = String>) -> String {
     names.into_iter().collect::<Vec<_>>().join(", ")
 }
 
-/// What is in a folder; nothing where there is none.
+/// The names in a folder. Empty if there is no such folder.
 fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()

@@ -1,12 +1,15 @@
-//! The commands of cargo's that documents name: each is run as it stands there, or is one that another command of this project runs; this
-//! project's own are steps of a full test, or are run. And the tables in documents that come from this project's own.
+//! Checks the cargo commands that documents name, and the generated tables in them.
+//!
+//! Each command runs as the document says, or a step runs the same. An xtask command is a step of a
+//! full test, or runs here.
 
 use crate::kit::document::TESTING;
+use crate::kit::progress::Job;
 use crate::kit::report;
 use crate::kit::shell::{both, capture, cargo, cargo_of, root, run};
 use crate::machines::kernels;
 use crate::machines::toolchains;
-use crate::step::{self, Run, Shown, World};
+use crate::step::{self, Evidence, Run, World};
 use clap::error::ErrorKind;
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,12 +19,13 @@ use std::process::{Command, Stdio};
 
 #[derive(clap::Args)]
 pub struct Options {
-    /// Write the tables that this project's own tables are the source of
+    /// Write the generated tables of docs/testing.md instead of checking them
     #[arg(long)]
     write: bool,
 }
 
-/// Where commands are looked for: Markdown, and the comments at the top of examples. Of a folder, every file with such a name.
+/// The folders and file extensions of documents with commands: Markdown, and examples with
+/// comments.
 const DOCUMENTS: [(&str, &str); 6] = [
     (".", "md"),
     ("docs", "md"),
@@ -42,68 +46,67 @@ fn documents() -> Result<Vec<PathBuf>, String> {
     Ok(found)
 }
 
-/// How a command is known to work.
-enum Proof {
-    /// Run with these words more, it is given this and prints that.
+/// How a command is checked.
+enum Check {
+    /// With these more arguments and this input, its output contains the last text.
     Prints(&'static [&'static str], &'static str, &'static str),
-    /// Run in the folder of `bare-cat`, it ends well.
-    EndsWell,
-    /// This step runs it, or the like of it.
-    By(&'static str),
+    /// It succeeds in the folder of `bare-cat`.
+    Succeeds,
+    /// The step with this name runs it or a similar command.
+    TestedBy(&'static str),
 }
 
-/// Every command that documents name, but this project's own.
-const COMMANDS: &[(&str, Proof)] = &[
-    // Another port than the usual, which may be taken.
+/// Every command that documents name, except xtask's.
+const COMMANDS: &[(&str, Check)] = &[
+    // The port is not the default one, which may be in use.
     (
         "cargo run --release --features std --example echo",
-        Proof::Prints(&["--", "127.0.0.1:0"], "quit\n", "served 0 connections"),
+        Check::Prints(&["--", "127.0.0.1:0"], "quit\n", "served 0 connections"),
     ),
     (
         "cargo run --release --features std --example echo -- [ADDR]",
-        Proof::Prints(&["127.0.0.1:0"], "quit\n", "listening on 127.0.0.1:"),
+        Check::Prints(&["127.0.0.1:0"], "quit\n", "listening on 127.0.0.1:"),
     ),
     (
         "cargo run --release --features std --example executor -- [--echo ADDR] [--http ADDR]",
-        Proof::Prints(&["--echo", "127.0.0.1:0"], "quit\n", "http listens on "),
+        Check::Prints(&["--echo", "127.0.0.1:0"], "quit\n", "http listens on "),
     ),
     (
         "cargo run --release --features std --example workers -- [--exclusive] [ADDR]",
-        Proof::Prints(&["--exclusive"], "quit\n", "worker 0 served 0 connections"),
+        Check::Prints(&["--exclusive"], "quit\n", "worker 0 served 0 connections"),
     ),
-    ("cargo run --example stdin -- edge", Proof::Prints(&[], "one\ntwo\n", "one\ntwo\n")),
-    ("cargo run --example wakeup", Proof::Prints(&[], "", "the queue is shut down after 3 jobs")),
-    ("cargo run --release -p bare-cat", Proof::Prints(&[], "as it is", "as it is")),
-    ("cargo +nightly build --release --target x86_64-unknown-linux-none", Proof::EndsWell),
-    // With an emulator and a `core` that not every machine has in its place.
-    ("cargo +nightly run --release --target s390x-unknown-linux-gnu", Proof::By("cat")),
-    ("cargo run --release --target s390x-unknown-linux-gnu", Proof::By("cat")),
-    ("cargo test --target aarch64-unknown-linux-gnu", Proof::By("with-std")),
-    ("cargo +nightly test -Zbuild-std --target mips64el-unknown-linux-gnuabi64", Proof::By("with-std")),
-    ("cargo test", Proof::By("native")),
-    ("cargo test --features std", Proof::By("native-std")),
-    ("cargo build --release -p barepoll-c", Proof::By("c")),
-    // By `.ci/run`, and the last by a full test too.
-    ("cargo check --workspace", Proof::By("workspace")),
-    ("cargo clippy --workspace", Proof::By("workspace")),
-    ("cargo test --workspace", Proof::By("workspace")),
-    ("cargo publish", Proof::By("package")),
-    // In a copy of what the guide without libc begins with.
-    ("cargo run --release", Proof::By("package")),
+    ("cargo run --example stdin -- edge", Check::Prints(&[], "one\ntwo\n", "one\ntwo\n")),
+    ("cargo run --example wakeup", Check::Prints(&[], "", "the queue is shut down after 3 jobs")),
+    ("cargo run --release -p bare-cat", Check::Prints(&[], "as it is", "as it is")),
+    ("cargo +nightly build --release --target x86_64-unknown-linux-none", Check::Succeeds),
+    // These need an emulator in PATH and a `core` that not every machine has.
+    ("cargo +nightly run --release --target s390x-unknown-linux-gnu", Check::TestedBy("cat")),
+    ("cargo run --release --target s390x-unknown-linux-gnu", Check::TestedBy("cat")),
+    ("cargo test --target aarch64-unknown-linux-gnu", Check::TestedBy("with-std")),
+    ("cargo +nightly test -Zbuild-std --target mips64el-unknown-linux-gnuabi64", Check::TestedBy("with-std")),
+    ("cargo test", Check::TestedBy("native")),
+    ("cargo test --features std", Check::TestedBy("native-std")),
+    ("cargo build --release -p barepoll-c", Check::TestedBy("c")),
+    // `.ci/run` runs these, and a full test runs the last.
+    ("cargo check --workspace", Check::TestedBy("workspace")),
+    ("cargo clippy --workspace", Check::TestedBy("workspace")),
+    ("cargo test --workspace", Check::TestedBy("workspace")),
+    ("cargo publish", Check::TestedBy("package")),
+    // This runs in a copy of the program that docs/no-libc.md starts with.
+    ("cargo run --release", Check::TestedBy("package")),
 ];
 
-/// The tables of the guide to testing, by their names.
-fn tables_of_testing() -> [(&'static str, String); 2] {
+/// The names and contents of the generated tables in docs/testing.md.
+fn testing_tables() -> [(&'static str, String); 2] {
     [("toolchains", toolchains::table()), ("boards", boards())]
 }
 
-/// `cargo xtask documents`
 impl Run for Options {
     fn run(&self, world: &World) -> Result<(), String> {
         if self.write {
-            for (name, table) in tables_of_testing() {
+            for (name, table) in testing_tables() {
                 let changed = TESTING.write(name, &table)?;
-                println!("the table of {name} {}", if changed { "is new" } else { "was right" });
+                println!("the table of {name} {}", if changed { "has changed" } else { "is unchanged" });
             }
             return Ok(());
         }
@@ -114,14 +117,14 @@ impl Run for Options {
 
 /// How many commands and tables are right.
 pub fn run_checks(world: &World) -> Result<usize, String> {
-    world.progress.checks("documents", |job| all(world, |what| job.at(what)))
+    world.progress.checks("documents", |job| check_all(world, job))
 }
 
-fn all(world: &World, at: impl Fn(&str)) -> Result<usize, String> {
-    at("what they name");
+fn check_all(world: &World, job: &Job) -> Result<usize, String> {
+    job.at("tables and commands");
     let cache = world.cache()?;
     let mut tables = toolchains::check(cache)?;
-    for (name, table) in tables_of_testing() {
+    for (name, table) in testing_tables() {
         tables += TESTING.check(name, &table, "cargo xtask documents --write")?;
     }
     let mut named = BTreeSet::new();
@@ -129,30 +132,31 @@ fn all(world: &World, at: impl Fn(&str)) -> Result<usize, String> {
         let document = path.display();
         let text = fs::read_to_string(&path).map_err(|error| format!("cannot read {document}: {error}"))?;
         for command in commands(&text) {
-            known(world, &command).map_err(|why| format!("{document} names `{command}`: {why}"))?;
+            check_command(world, &command).map_err(|why| format!("{document} names `{command}`: {why}"))?;
             named.insert(command);
         }
     }
-    for (command, proof) in COMMANDS {
+    for (command, check) in COMMANDS {
         if !named.contains(*command) {
-            return Err(format!("no document names `{command}` any more"));
+            return Err(format!("no document names `{command}`; remove it from xtask/src/quality/documents.rs"));
         }
-        at(command);
-        prove(world, command, proof).map_err(|why| format!("`{command}`: {why}"))?;
+        job.at(command);
+        run_check(world, command, check).map_err(|why| format!("`{command}`: {why}"))?;
     }
     let mut steps = 0;
     for step in world.steps {
-        let shown = step.shown.iter().map(|shown| prove_own(world, shown, &at)).collect::<Result<Vec<()>, _>>();
-        let is_shown = shown.map_err(|why| format!("`cargo xtask {}`: {why}", step.name))?;
-        if step.test.is_none() && is_shown.is_empty() {
-            return Err(format!("nothing shows that `cargo xtask {}` works (see xtask/src/steps.rs)", step.name));
+        for evidence in step.evidence {
+            check_evidence(world, job, evidence).map_err(|why| format!("`cargo xtask {}`: {why}", step.name))?;
         }
-        steps += is_shown.len();
+        if step.test.is_none() && step.evidence.is_empty() {
+            return Err(format!("nothing tests `cargo xtask {}`; add evidence in xtask/src/steps.rs", step.name));
+        }
+        steps += step.evidence.len();
     }
     Ok(tables + named.len() + steps)
 }
 
-/// The commands of cargo's in a text: lines of a shell's code, and what stands between backticks.
+/// The cargo commands in a text: in shell code blocks and between backticks.
 fn commands(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut fence = None;
@@ -167,100 +171,106 @@ fn commands(text: &str) -> Vec<String> {
         }
     }
     let command = |code: &&str| {
-        // What comes before is another program's, and a comment's after.
+        // Another program may pipe into the command, and a comment may follow it.
         let start = code.find("cargo ").filter(|start| *start == 0 || code[..*start].ends_with("| "))?;
         Some(code[start..].split(" #").next()?.trim().to_string())
     };
     found.iter().filter_map(command).collect()
 }
 
-/// It stands in the table, or is one of this project's, with arguments that it takes.
-fn known(world: &World, command: &str) -> Result<(), String> {
+/// Checks that a command is in [`COMMANDS`], or is an xtask command with valid arguments.
+fn check_command(world: &World, command: &str) -> Result<(), String> {
     if COMMANDS.iter().any(|(known, _)| *known == command) {
         return Ok(());
     }
     match command.strip_prefix("cargo xtask") {
-        Some(words) => known_of_own(world, words.trim()),
-        None => Err("nothing is known to run it (see xtask/src/quality/documents.rs)".into()),
+        Some(arguments) => check_xtask_command(world, arguments.trim()),
+        None => Err("no check runs this command; add one to xtask/src/quality/documents.rs".into()),
     }
 }
 
-/// These are words that this program takes, and the steps that they name are there. Without any, it prints what there is.
-fn known_of_own(world: &World, words: &str) -> Result<(), String> {
-    let answer = step::cli(world.steps).try_get_matches_from(["xtask"].into_iter().chain(words.split_whitespace()));
+/// Checks that xtask accepts these arguments, and that the steps in them exist. Without arguments,
+/// xtask prints its help.
+fn check_xtask_command(world: &World, arguments: &str) -> Result<(), String> {
+    let answer = step::cli(world.steps).try_get_matches_from(["xtask"].into_iter().chain(arguments.split_whitespace()));
     match answer {
-        Err(_) if words.is_empty() => Ok(()),
+        Err(_) if arguments.is_empty() => Ok(()),
         Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            Err("it does nothing but say what may follow".into())
+            Err("the command only prints its help; name a subcommand".into())
         }
         Err(error) if error.use_stderr() => Err(error.to_string()),
         _ => {
-            let only = words.split_once("--only ").map_or("", |(_, rest)| rest.split(' ').next().unwrap_or_default());
-            let is_there = |name: &str| world.step(name).is_some_and(|step| step.test.is_some());
-            match only.split(',').find(|name| !name.is_empty() && !is_there(name)) {
-                Some(name) => Err(format!("no step is called {name}")),
+            let after_only = arguments.split_once("--only ").map(|(_, rest)| rest);
+            let names = after_only.and_then(|rest| rest.split(' ').next()).unwrap_or_default();
+            match names.split(',').find(|name| !name.is_empty() && !is_tested(world, name)) {
+                Some(name) => Err(format!("there is no step {name} in a test")),
                 None => Ok(()),
             }
         }
     }
 }
 
-fn prove_own(world: &World, shown: &Shown, at: impl Fn(&str)) -> Result<(), String> {
-    match shown {
-        Shown::By(name) => match world.step(name).is_some_and(|step| step.test.is_some()) {
-            true => Ok(()),
-            false => Err(format!("no test runs {name}")),
-        },
-        Shown::Prints(words, output) => {
-            at(&format!("cargo xtask {words}"));
-            let printed = both(&capture(cargo().arg("xtask").args(words.split_whitespace()))?);
-            match printed.contains(output) {
-                true => Ok(()),
-                false => Err(format!("it printed {printed:?} and not {output:?}")),
-            }
+/// Whether the step with this name is part of a test.
+fn is_tested(world: &World, name: &str) -> bool {
+    world.step(name).is_some_and(|step| step.test.is_some())
+}
+
+fn check_tested(world: &World, name: &str) -> Result<(), String> {
+    is_tested(world, name).then_some(()).ok_or_else(|| format!("there is no step {name} in a test"))
+}
+
+fn check_printed(printed: &str, expected: &str) -> Result<(), String> {
+    let failure = || format!("the output {printed:?} does not contain {expected:?}");
+    printed.contains(expected).then_some(()).ok_or_else(failure)
+}
+
+fn check_evidence(world: &World, job: &Job, evidence: &Evidence) -> Result<(), String> {
+    match evidence {
+        Evidence::TestedBy(name) => check_tested(world, name),
+        Evidence::Prints(arguments, expected) => {
+            job.at(&format!("cargo xtask {arguments}"));
+            let printed = both(&capture(cargo().arg("xtask").args(arguments.split_whitespace()))?);
+            check_printed(&printed, expected)
         }
     }
 }
 
-fn prove(world: &World, command: &str, proof: &Proof) -> Result<(), String> {
+fn run_check(world: &World, command: &str, check: &Check) -> Result<(), String> {
     let words: Vec<&str> = command.split_whitespace().skip(1).filter(|word| *word != "+nightly").collect();
-    // What stands in brackets may be left out.
+    // Arguments in brackets are optional.
     let words = words.join(" ");
     let words = words.split(" [").next().unwrap_or_default().split(' ');
-    match proof {
-        Proof::By(step) => prove_own(world, &Shown::By(step), |_| {}),
-        Proof::EndsWell => {
+    match check {
+        Check::TestedBy(step) => check_tested(world, step),
+        Check::Succeeds => {
             let mut cargo = cargo_of("nightly");
             cargo.args(words).current_dir(root().join("examples/bare-cat"));
             cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
             run(cargo.env("CARGO_TARGET_DIR", world.cache()?.root().join("target"))).map(drop)
         }
-        Proof::Prints(more, input, output) => {
-            let printed = feed(cargo().args(words).args(*more), input)?;
-            if printed.contains(output) {
-                return Ok(());
-            }
-            Err(format!("it printed {printed:?} and not {output:?}"))
+        Check::Prints(more, input, expected) => {
+            check_printed(&output_for_input(cargo().args(words).args(*more), input)?, expected)
         }
     }
 }
 
-/// What a program prints that reads this from a pipe and ends well.
-fn feed(command: &mut Command, input: &str) -> Result<String, String> {
-    let says = |error: std::io::Error| format!("it does not run: {error}");
+/// Runs a program with this input in a pipe. Returns its standard output, or an error if it fails.
+fn output_for_input(command: &mut Command, input: &str) -> Result<String, String> {
+    let failed = |error: std::io::Error| format!("cannot run the command: {error}");
     let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    let mut child = child.map_err(says)?;
+    let mut child = child.map_err(failed)?;
     if let Some(mut pipe) = child.stdin.take() {
-        // Who reads nothing may be gone already.
+        // A program that does not read its input may have ended.
         let _ = pipe.write_all(input.as_bytes());
     }
-    let output = child.wait_with_output().map_err(says)?;
+    let output = child.wait_with_output().map_err(failed)?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
-    Err(format!("it failed ({}):\n{}", output.status, String::from_utf8_lossy(&output.stderr)))
+    Err(format!("the command failed ({}):\n{}", output.status, String::from_utf8_lossy(&output.stderr)))
 }
 
 fn boards() -> String {
-    report::markdown(&["Debian's kernels", "emulator", "its words", "the kernel's line begins"], kernels::boards())
+    let header = ["Debian's kernels", "emulator", "its words", "the kernel's line begins"];
+    report::markdown(&header, kernels::boards())
 }

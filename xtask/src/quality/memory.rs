@@ -1,30 +1,31 @@
-//! `cargo xtask memory`: tests under valgrind, which knows of every byte whether it was written. It sees one that the kernel is given and
-//! nobody wrote, as well as one that is looked at and the kernel left as it was.
+//! `cargo xtask memory`: runs tests under valgrind, which tracks whether each byte was written. It
+//! finds unwritten bytes that the crate passes to the kernel, and bytes that the crate reads but
+//! the kernel did not write.
 
 use crate::kit::progress::Progress;
 use crate::kit::shell::{both, capture, cargo, run, tests_passed};
 use std::process::Command;
 
-/// What is tested: the conformance list, and what needs no other thread or process.
-const FILES: [&str; 5] = ["native", "properties", "interest_set", "shown", "without_std"];
+/// The conformance list, and the tests without other threads and processes.
+const TEST_FILES: [&str; 5] = ["native", "properties", "interest_set", "shown", "without_std"];
 
-/// In the names of checks that give the kernel an address that is nobody's, to see it refused.
-const WILD: [&str; 2] = ["bad_address", "more_bytes_than_i32_max"];
-/// What valgrind says of those.
-const SEEN: &str = "points to unaddressable byte(s)";
+/// Parts of the names of checks that pass the kernel a bad address on purpose.
+const BAD_ADDRESS_CHECKS: [&str; 2] = ["bad_address", "more_bytes_than_i32_max"];
+/// valgrind's message for those.
+const BAD_ADDRESS: &str = "points to unaddressable byte(s)";
 
-/// How many tests passed of which valgrind had nothing to say.
+/// How many tests passed without a message from valgrind.
 pub fn run_checks(progress: &Progress) -> Result<usize, String> {
     let answer = progress.checks("memory", |job| {
         job.at("building and running");
-        let others = WILD.iter().flat_map(|name| ["--skip", name]);
-        let output = run(under_valgrind(&FILES).arg("--").args(others))?;
-        // That it looks at the calls at all shows where it must find something.
-        let wild = both(&capture(under_valgrind(&FILES[..1]).args(["--", WILD[0]]))?);
-        if wild.contains(SEEN) {
+        let skip = BAD_ADDRESS_CHECKS.iter().flat_map(|name| ["--skip", name]);
+        let output = run(under_valgrind(&TEST_FILES).arg("--").args(skip))?;
+        // This proves that valgrind checks the system calls.
+        let bad = both(&capture(under_valgrind(&TEST_FILES[..1]).args(["--", BAD_ADDRESS_CHECKS[0]]))?);
+        if bad.contains(BAD_ADDRESS) {
             Ok(tests_passed(&output))
         } else {
-            Err(format!("valgrind saw no address that is nobody's:\n{wild}"))
+            Err(format!("valgrind did not report a bad address:\n{bad}"))
         }
     });
     answer.map_err(|why| format!("memory: {why}"))
@@ -39,7 +40,7 @@ fn under_valgrind(files: &[&str]) -> Command {
         "target.'cfg(all())'.runner=['valgrind', '--quiet', '--error-exitcode=9']",
     ]);
     cargo.args(files.iter().flat_map(|file| ["--test", file]));
-    // A program runs some thirty times slower.
+    // Few cases, because programs run about thirty times slower.
     cargo.env("PROPTEST_CASES", "256");
     cargo
 }

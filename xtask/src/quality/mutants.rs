@@ -1,11 +1,11 @@
-//! `cargo xtask mutants`: `src/` changed in one place at a time, and the tests that should see it.
+//! `cargo xtask mutants`: changes `src/` in one place at a time, and checks that a test fails.
 
 use crate::debian::cargo_tools::CargoTool;
 use crate::debian::Cache;
 use crate::kit::document::PROOF;
 use crate::kit::progress::{Job, Progress};
 use crate::kit::report;
-use crate::kit::shell::{root, run_watched, target};
+use crate::kit::shell::{root, run_watched, target_dir};
 use crate::step::{Run, World};
 use clap::Args;
 use serde::Deserialize;
@@ -16,20 +16,21 @@ use std::time::Duration;
 
 #[derive(Args)]
 pub struct Options {
-    /// Only these files, as `src/timeout.rs`; may be given again
+    /// Change only this file, such as `src/timeout.rs`; may be repeated
     #[arg(long)]
     file: Vec<String>,
-    /// How many at the same time; where tests wait for each other's processors, one may end too late for that reason alone
+    /// Test this many changes in parallel; with too many, a test may time out only because of the
+    /// load
     #[arg(long, default_value = "1")]
     jobs: NonZeroUsize,
-    /// Write the table into docs/proof.md too
+    /// Write the table into docs/proof.md
     #[arg(long, conflicts_with = "file")]
     write: bool,
 }
 
-/// Its settings, with the mutants that change nothing and why: .cargo/mutants.toml.
+/// Its settings, and the mutants to skip with the reasons, are in .cargo/mutants.toml.
 const CARGO_MUTANTS: CargoTool = CargoTool { name: "cargo-mutants", version: "27.1.0" };
-/// How long all of them may take.
+/// The time limit for all mutants.
 const LIMIT: Duration = Duration::from_secs(5 * 3600);
 
 impl Run for Options {
@@ -38,19 +39,20 @@ impl Run for Options {
     }
 }
 
-/// One file, for a full test: how many of its mutants were seen.
+/// Tests the mutants of one file, for a full test. Returns how many the tests caught.
 pub fn run_checks(progress: &Progress, cache: &Cache) -> Result<usize, String> {
     let options = Options { file: vec!["src/waker/pending.rs".into()], jobs: NonZeroUsize::MIN, write: false };
     match check(progress, cache, &options)? {
-        0 => Err("none of the changes compiled, so that no test had anything to see".into()),
-        seen => Ok(seen),
+        0 => Err("none of the changes compiled, so no test ran".into()),
+        caught => Ok(caught),
     }
 }
 
-/// The file that only feature `std` compiles, as that feature leaves out what stands in for it elsewhere.
+/// The file that only feature `std` compiles. That feature removes the code that replaces this file
+/// without std, so the file is tested alone.
 const WITH_STD: &str = "src/with_std.rs";
 
-/// What cargo-mutants writes as it goes.
+/// cargo-mutants' `outcomes.json`, which it updates after each mutant.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Outcomes {
@@ -77,7 +79,7 @@ impl Outcomes {
         self.caught + self.timeout + self.unviable + self.missed
     }
 
-    /// The changes that came to this.
+    /// The names of the mutants with this outcome.
     fn names<'s>(&'s self, summary: &'s str) -> impl Iterator<Item = &'s str> {
         let outcomes = self.outcomes.iter().filter(move |outcome| outcome.summary == summary);
         outcomes.map(|outcome| outcome.scenario["Mutant"]["name"].as_str().unwrap_or("a mutant without a name"))
@@ -87,7 +89,7 @@ impl Outcomes {
 fn check(progress: &Progress, cache: &Cache, options: &Options) -> Result<usize, String> {
     if let Some(missing) = options.file.iter().find(|file| !root().join(file).is_file()) {
         return Err(format!(
-            "there is no {missing}: a file is named from the top of the repository, as src/timeout.rs"
+            "there is no file {missing}; give the path from the top of the repository, such as src/timeout.rs"
         ));
     }
     let (with_std, others): (Vec<&str>, Vec<&str>) =
@@ -106,15 +108,15 @@ fn check(progress: &Progress, cache: &Cache, options: &Options) -> Result<usize,
         let job = progress.job(part.name);
         let outcomes = part.run(&job, cache, options.jobs);
         job.done(match &outcomes {
-            Ok(outcomes) if outcomes.missed == 0 => "all were seen",
+            Ok(outcomes) if outcomes.missed == 0 => "all caught",
             _ => "FAILED",
         });
         outcomes
     };
     let outcomes = parts.iter().map(run).collect::<Result<Vec<_>, _>>()?;
-    let sum = |of: fn(&Outcomes) -> usize| outcomes.iter().map(of).sum::<usize>();
+    let sum = |count: fn(&Outcomes) -> usize| outcomes.iter().map(count).sum::<usize>();
     let files = if is_all { "all".into() } else { options.file.join(", ") };
-    let seen = sum(|outcomes| outcomes.caught + outcomes.timeout);
+    let caught = sum(|outcomes| outcomes.caught + outcomes.timeout);
     let rows = [
         ["files", &files],
         ["on", &report::machine()],
@@ -129,34 +131,34 @@ fn check(progress: &Progress, cache: &Cache, options: &Options) -> Result<usize,
     let names =
         |summary| outcomes.iter().flat_map(move |outcomes| outcomes.names(summary)).collect::<Vec<_>>().join("\n");
     if sum(|outcomes| outcomes.timeout) > 0 {
-        println!("The tests did not end with these changes:\n{}\n", names("Timeout"));
+        println!("With these changes, the tests timed out:\n{}\n", names("Timeout"));
     }
     if sum(|outcomes| outcomes.missed) > 0 {
-        return Err(format!("no test sees these changes:\n{}", names("MissedMutant")));
+        return Err(format!("no test fails with these changes:\n{}", names("MissedMutant")));
     }
     if options.write {
         PROOF.write("mutants", &table)?;
     }
-    Ok(seen)
+    Ok(caught)
 }
 
-/// Files that are changed and tested in the same way.
+/// Files that are tested in one run of cargo-mutants.
 struct Part<'f> {
-    /// The job's, and its folder's in `target/`: what each change was, and what the tests then said, stays there.
+    /// The name of the job, and of the folder in `target/` with the changes and the tests' output.
     name: &'static str,
     files: Vec<&'f str>,
-    /// For cargo-mutants.
+    /// More arguments for cargo-mutants.
     more: &'static [&'static str],
 }
 
 impl Part<'_> {
     fn run(&self, job: &Job, cache: &Cache, jobs: NonZeroUsize) -> Result<Outcomes, String> {
-        job.at("cargo-mutants");
-        let output = target().join(self.name);
+        job.at("installing cargo-mutants");
+        let output = target_dir().join(self.name);
         let folder = output.join("mutants.out");
         let _ = fs::remove_dir_all(&folder);
         let mut cargo = CARGO_MUTANTS.cargo(cache)?;
-        // A test that fails needs no debugger here.
+        // A failing test needs no debug information here.
         cargo.env("CARGO_PROFILE_DEV_DEBUG", "0");
         cargo.args(["mutants", "--no-shuffle", "--colors", "never", "--jobs", &jobs.to_string(), "--output"]);
         cargo.arg(output).args(self.more).args(self.files.iter().flat_map(|file| ["--file", file]));
@@ -164,20 +166,20 @@ impl Part<'_> {
             let text = fs::read_to_string(folder.join("mutants.json")).ok()?;
             serde_json::from_str::<Vec<serde_json::Value>>(&text).ok().map(|mutants| mutants.len())
         };
-        let (mut all, mut said) = (None, None);
+        let (mut all, mut reported) = (None, None);
         let text = run_watched(&mut cargo, LIMIT, || {
             all = all.or_else(count);
-            // A line for every tenth, and one at the start.
+            // One message at the start, and one for every ten mutants.
             let now = all.map(|all| (Outcomes::read(&folder).ended() / 10 * 10, all));
-            if let Some((ended, all)) = now.filter(|_| now != said) {
+            if let Some((ended, all)) = now.filter(|_| now != reported) {
                 job.at(&format!("{ended} of {all}"));
             }
-            said = now;
+            reported = now;
         })?;
         let outcomes = Outcomes::read(&folder);
         match all.or_else(count) {
             Some(all) if all > 0 && outcomes.ended() == all => Ok(outcomes),
-            _ => Err(format!("cargo-mutants did not end well:\n{text}")),
+            _ => Err(format!("cargo-mutants did not test all changes:\n{text}")),
         }
     }
 }

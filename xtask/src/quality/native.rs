@@ -1,17 +1,17 @@
-//! The ordinary tests on this machine, with and without feature `std`, and those of the other packages.
+//! Runs `cargo test` on this machine, for the crate and for the other packages.
 
 use crate::kit::shell::{cargo, run, tests_passed};
 use crate::step::World;
 
-/// Of cargo: the tests of the crate itself.
+/// The arguments of `cargo test` for the crate.
 pub const CRATE: &[&str] = &["--locked"];
 pub const CRATE_WITH_STD: &[&str] = &["--locked", "--features", "std"];
-/// The waker's protocol, by loom.
+/// For the loom model of the waker's protocol.
 pub const MODEL: &[&str] = &["--locked", "-p", "model"];
-/// The other packages of the workspace.
+/// For the other packages of the workspace.
 pub const OTHERS: &[&str] = &["--locked", "--workspace", "--exclude", "barepoll", "--exclude", "model"];
 
-/// Runs `cargo test` with these arguments, and gives how many tests passed.
+/// Runs `cargo test` with these arguments. Returns how many tests passed.
 pub fn tests(world: &World, name: &str, arguments: &[&str]) -> Result<usize, String> {
     world.progress.checks(name, |job| {
         job.at("building and running");

@@ -1,15 +1,15 @@
-//! The crate, as published, with the oldest compiler it promises.
+//! Compiles the published crate with its minimum Rust version.
 
-use crate::kit::copy::published;
+use crate::kit::copy::copy_published_crate;
 use crate::kit::progress::Progress;
 use crate::kit::shell::{cargo, run};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// Debian 12's own compiler.
+/// The version of Debian 12's compiler.
 const VERSION: &str = "1.63";
-const VENDORED: &str =
+const VENDOR_CONFIG: &str =
     "[source.crates-io]\nreplace-with = \"vendored-sources\"\n[source.vendored-sources]\ndirectory = \"vendor\"\n";
 const BIN: &str = "/usr/bin";
 
@@ -25,12 +25,13 @@ pub fn run_checks(progress: &Progress) -> Result<usize, String> {
 }
 
 fn check() -> Result<(), String> {
-    let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
-    published(folder.path()).map_err(|error| format!("cannot copy the crate: {error}"))?;
-    // The new cargo knows the registry's protocol; what it brings, the old one reads from a folder.
+    let folder = tempfile::tempdir().map_err(|error| format!("cannot create a temporary folder: {error}"))?;
+    copy_published_crate(folder.path()).map_err(|error| format!("cannot copy the crate: {error}"))?;
+    // The old cargo does not support the registry's protocol. So the new one downloads the
+    // dependencies into a folder.
     run(cargo().args(["vendor", "--quiet", "vendor"]).current_dir(folder.path()))?;
     let config = folder.path().join(".cargo");
-    let written = fs::create_dir_all(&config).and_then(|()| fs::write(config.join("config.toml"), VENDORED));
+    let written = fs::create_dir_all(&config).and_then(|()| fs::write(config.join("config.toml"), VENDOR_CONFIG));
     written.map_err(|error| format!("cannot write cargo's configuration: {error}"))?;
     for (features, flags) in BUILDS {
         let mut old = Command::new(Path::new(BIN).join("cargo"));
@@ -39,7 +40,7 @@ fn check() -> Result<(), String> {
         {
             old.env_remove(variable);
         }
-        // Cargo caps the lints of what comes from a registry, but not those of a crate by its path, such as this one.
+        // Cargo caps lints in dependencies from a registry, but not in this crate.
         run(old.env("RUSTFLAGS", format!("-Dwarnings {flags}")).env("RUSTC", Path::new(BIN).join("rustc")))?;
     }
     Ok(())

@@ -1,15 +1,15 @@
-//! The package as crates.io would get it, with no file too many or too few and no link that leads out of it, by all that `cargo publish`
-//! does but the upload; and its documentation as docs.rs would build it, for machines that this one is not too.
+//! Checks the package that crates.io would get: its files, its links, and all that `cargo publish`
+//! does except the upload. Builds its documentation as docs.rs does, for other machines too.
 
 use crate::debian::Cache;
-use crate::kit::progress::Progress;
-use crate::kit::shell::{cargo, cargo_of, root, run, target};
+use crate::kit::progress::{Job, Progress};
+use crate::kit::shell::{cargo, cargo_of, root, run, target_dir};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// All of the package but what the crate is compiled of, which is every file of Rust in `src`, and the charts in `docs/bench`.
+/// All files of the package, except Rust files in `src` and charts in `docs/bench`.
 const FILES: [&str; 32] = [
     ".cargo_vcs_info.json",
     "CHANGELOG.md",
@@ -45,35 +45,36 @@ const FILES: [&str; 32] = [
     "examples/workers.rs",
 ];
 
-/// Where a document's short names are looked for.
+/// The package's folders in which documents may name files without a path.
 const FOLDERS: [&str; 5] = ["", "src/", "src/arch/", "docs/", "docs/bare-cat/"];
-/// What follows the name of a file that the package lacks, and what a document says that names many.
-const ITS_PLACE: &str = " of the repository";
-const THEIR_PLACE: &str = "The files that are named here are the repository's.";
+/// A document says this after the name of a file that the package lacks.
+const IN_REPOSITORY: &str = " of the repository";
+/// A document that names many such files says this once.
+const ALL_IN_REPOSITORY: &str = "The files that are named here are the repository's.";
 
-/// Where the guide to programs without libc begins, in the package; the repository has it here as links.
-const BEGINNING: &str = "docs/bare-cat";
+/// The program that docs/no-libc.md starts with. In the repository, its files are links.
+const TEMPLATE: &str = "docs/bare-cat";
 
-/// A machine whose documentation needs a feature of nightly Rust. docs.rs has no std for it.
-const UNSTABLE: &str = "mipsel-unknown-linux-gnu";
+/// A target whose documentation needs a nightly feature. docs.rs has no std for it.
+const NIGHTLY_TARGET: &str = "mipsel-unknown-linux-gnu";
 
-/// How many checks passed: the list of files, the links between them, the names of others, the builds of the package, the program that
-/// the guide begins with, and the builds of the package's documentation.
+/// How many checks passed: the list of files, the links, the names of other files, the two builds,
+/// the template, and the documentation for each target.
 pub fn run_checks(progress: &Progress, cache: &Cache) -> Result<usize, String> {
-    let answer = progress.checks("package", |job| all(cache, |what| job.at(what)));
+    let answer = progress.checks("package", |job| check_all(job, cache));
     answer.map_err(|why| format!("package: {why}"))
 }
 
-fn all(cache: &Cache, at: impl Fn(&str)) -> Result<usize, String> {
-    // A check comes before a commit.
+fn check_all(job: &Job, cache: &Cache) -> Result<usize, String> {
+    // The working tree may be dirty, because this check runs before a commit.
     let cargo = |arguments: &[&str]| run(cargo().args(arguments).args(["--package", "barepoll", "--allow-dirty"]));
-    at("its files");
+    job.at("checking its files");
     let listed = cargo(&["package", "--list"])?;
     let files: BTreeSet<&str> = listed.lines().map(str::trim).collect();
     check_files(&files)?;
     check_links(&files)?;
     check_names(&files)?;
-    at("publishing it, but for the upload");
+    job.at("publishing without the upload");
     for features in ["", "std"] {
         cargo(&["publish", "--dry-run", "--quiet", "--locked", "--features", features])?;
     }
@@ -83,19 +84,20 @@ fn all(cache: &Cache, at: impl Fn(&str)) -> Result<usize, String> {
     let manifest = manifest.map_err(|error| format!("cannot read Cargo.toml: {error}"))?;
     let version = manifest.lines().find_map(|line| line.strip_prefix("version = \"")?.strip_suffix('"'));
     let version = version.ok_or("Cargo.toml has no version")?;
-    let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
-    let archive = target().join("package").join(format!("barepoll-{version}.crate"));
+    let folder = tempfile::tempdir().map_err(|error| format!("cannot create a temporary folder: {error}"))?;
+    let archive = target_dir().join("package").join(format!("barepoll-{version}.crate"));
     run(Command::new("tar").arg("-xzf").arg(archive).args(["--strip-components=1", "-C"]).arg(folder.path()))?;
-    at("the program that the guide without libc begins with");
-    begin(folder.path())?;
-    at("its documentation");
+    job.at("building the program of docs/no-libc.md");
+    build_template(folder.path())?;
+    job.at("building its documentation");
     run(documentation(cache, folder.path()).arg("--all-features"))?;
-    // For the others without std, whose source takes minutes a machine: a descriptor's types are then the crate's own.
+    // Other targets without std, because std from source takes minutes for each. Without std, the
+    // types of descriptors are the crate's own.
     let list = manifest.split_once("\ntargets = [").and_then(|(_, rest)| Some(rest.split_once(']')?.0));
     let list = list.ok_or("Cargo.toml names no targets for docs.rs")?;
-    let targets: Vec<&str> = list.split('"').skip(1).step_by(2).chain([UNSTABLE]).collect();
+    let targets: Vec<&str> = list.split('"').skip(1).step_by(2).chain([NIGHTLY_TARGET]).collect();
     for target in &targets {
-        at(&format!("its documentation for {target}"));
+        job.at(&format!("building its documentation for {target}"));
         run(documentation(cache, folder.path()).args(["-Zbuild-std=core", "--target", target]))?;
     }
     Ok(7 + targets.len())
@@ -107,16 +109,16 @@ fn check_files(files: &BTreeSet<&str>) -> Result<(), String> {
     };
     let files: BTreeSet<&str> = files.iter().copied().filter(|file| !is_expected(file)).collect();
     let expected = BTreeSet::from(FILES);
-    // What cargo warns of is in the list too, and is a difference.
+    // Cargo's warnings are in the list too, and count as a difference.
     let list = |files: Vec<&&str>| files.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let (more, fewer) = (list(files.difference(&expected).collect()), list(expected.difference(&files).collect()));
     if more.is_empty() && fewer.is_empty() {
         return Ok(());
     }
-    Err(format!("it holds too much ({more}) or too little ({fewer})"))
+    Err(format!("the package has unexpected files ({more}) or lacks files ({fewer}); fix `include` or FILES"))
 }
 
-/// What a document links to, beside what is elsewhere, is in the package too.
+/// Checks that the package has every file that a document links to.
 fn check_links(files: &BTreeSet<&str>) -> Result<(), String> {
     for document in files.iter().filter(|file| file.ends_with(".md")) {
         let text =
@@ -132,7 +134,8 @@ fn check_links(files: &BTreeSet<&str>) -> Result<(), String> {
     Ok(())
 }
 
-/// What a document names between backticks is in the package too, or said to be the repository's.
+/// Checks that each file that a document names between backticks is in the package, or that the
+/// document says it is in the repository.
 fn check_names(files: &BTreeSet<&str>) -> Result<(), String> {
     let folders = FOLDERS.iter().chain(&["tests/", "test-crates/", "xtask/src/"]).map(|folder| root().join(folder));
     let folders: Vec<PathBuf> = folders.collect();
@@ -141,7 +144,7 @@ fn check_names(files: &BTreeSet<&str>) -> Result<(), String> {
         let text =
             fs::read_to_string(root().join(document)).map_err(|error| format!("cannot read {document}: {error}"))?;
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        if text.contains(THEIR_PLACE) {
+        if text.contains(ALL_IN_REPOSITORY) {
             continue;
         }
         // Every second piece is between backticks.
@@ -153,28 +156,31 @@ fn check_names(files: &BTreeSet<&str>) -> Result<(), String> {
             if is_path
                 && folders.iter().any(is_there)
                 && !FOLDERS.iter().any(|folder| is_in(&format!("{folder}{name}")))
-                && !next.starts_with(ITS_PLACE)
+                && !next.starts_with(IN_REPOSITORY)
             {
-                return Err(format!("{document} names `{name}`, which is not in the package: say `{name}`{ITS_PLACE}"));
+                return Err(format!(
+                    "{document} names `{name}`, which is not in the package; write `{name}`{IN_REPOSITORY}"
+                ));
             }
         }
     }
     Ok(())
 }
 
-/// What the guide says, with nothing but the package and the guide's own `Cargo.toml`.
-fn begin(package: &Path) -> Result<(), String> {
-    let says = |error: std::io::Error| format!("cannot copy {BEGINNING}: {error}");
-    let folder = tempfile::tempdir().map_err(says)?;
+/// Follows docs/no-libc.md: builds and runs its program from the package and the guide's
+/// `Cargo.toml`.
+fn build_template(package: &Path) -> Result<(), String> {
+    let failed = |error: std::io::Error| format!("cannot copy {TEMPLATE}: {error}");
+    let folder = tempfile::tempdir().map_err(failed)?;
     let copy = folder.path().join("my-program");
-    run(Command::new("cp").arg("-rL").arg(package.join(BEGINNING)).arg(&copy))?;
-    let guide = fs::read_to_string(package.join("docs/no-libc.md")).map_err(says)?;
+    run(Command::new("cp").arg("-rL").arg(package.join(TEMPLATE)).arg(&copy))?;
+    let guide = fs::read_to_string(package.join("docs/no-libc.md")).map_err(failed)?;
     let manifest = guide.split_once("```toml\n").and_then(|(_, rest)| Some(rest.split_once("```")?.0));
-    let manifest = manifest.ok_or("docs/no-libc.md has no Cargo.toml any more")?;
-    // The crate from where this one is, as it is not in the registry yet.
+    let manifest = manifest.ok_or("cannot find a Cargo.toml in docs/no-libc.md")?;
+    // The package itself as a dependency, because the registry does not have this version yet.
     let path = format!("barepoll = {{ path = {:?} }}", package.display().to_string());
     let lines = manifest.lines().map(|line| if line.starts_with("barepoll = ") { &path } else { line });
-    fs::write(copy.join("Cargo.toml"), lines.collect::<Vec<_>>().join("\n")).map_err(says)?;
+    fs::write(copy.join("Cargo.toml"), lines.collect::<Vec<_>>().join("\n")).map_err(failed)?;
     let (mut cargo, target) = (cargo(), folder.path().join("target"));
     cargo.current_dir(&copy).env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
     run(cargo.args(["build", "--quiet", "--release", "--offline", "--target-dir"]).arg(&target))?;
@@ -182,11 +188,11 @@ fn begin(package: &Path) -> Result<(), String> {
         run(Command::new("sh").args(["-c", "echo as it is | \"$0\""]).arg(target.join("release/my-program")))?;
     match printed == "as it is\n" {
         true => Ok(()),
-        false => Err(format!("the copy of {BEGINNING} printed {printed:?}")),
+        false => Err(format!("the copy of {TEMPLATE} printed {printed:?}, expected its input")),
     }
 }
 
-/// docs.rs's command, in a package, where a warning is an error: nightly, and this cfg.
+/// docs.rs's command for a package: nightly, and `--cfg docsrs`. Here a warning is an error.
 fn documentation(cache: &Cache, package: &Path) -> Command {
     let mut cargo = cargo_of("nightly");
     cargo.env_remove("CARGO_ENCODED_RUSTDOCFLAGS").env("RUSTDOCFLAGS", "--cfg docsrs -Dwarnings");

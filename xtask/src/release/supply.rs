@@ -1,9 +1,9 @@
-//! `cargo xtask supply`: what the crate brings with it, under which licenses and from where; and whether its interface is still what
-//! it was.
+//! `cargo xtask supply`: checks the crate's dependencies, their licenses and sources, and changes
+//! of its public interface.
 
 use crate::debian::cargo_tools::CargoTool;
 use crate::debian::Cache;
-use crate::kit::copy::{changed, Change};
+use crate::kit::copy::{copy_with, Change};
 use crate::kit::document::PROOF;
 use crate::kit::progress::{Job, Progress};
 use crate::kit::report;
@@ -16,10 +16,11 @@ use std::path::Path;
 
 #[derive(Args)]
 pub struct Options {
-    /// Compare the public interface with this revision's too, as `v0.1.0`: what breaks a dependent must raise the version
+    /// Also compare the public interface with this revision, such as `v0.1.0`, and fail if it
+    /// breaks dependents
     #[arg(long, value_name = "REVISION")]
     since: Option<String>,
-    /// Write what that came to into docs/proof.md too
+    /// Write the result of the comparison into docs/proof.md
     #[arg(long, requires = "since")]
     write: bool,
 }
@@ -27,10 +28,10 @@ pub struct Options {
 const CARGO_DENY: CargoTool = CargoTool { name: "cargo-deny", version: "0.20.2" };
 const CARGO_SEMVER_CHECKS: CargoTool = CargoTool { name: "cargo-semver-checks", version: "0.51.0" };
 
-/// What cargo-deny looks at.
+/// The checks of cargo-deny.
 const CHECKS: [&str; 3] = ["bans", "licenses", "sources"];
-/// All that a dependent of the crate compiles, on any machine.
-const BROUGHT: [&str; 3] = ["barepoll", "bitflags", "sc"];
+/// All crates that a dependent compiles, on any machine.
+const CRATES: [&str; 3] = ["barepoll", "bitflags", "sc"];
 
 impl Run for Options {
     fn run(&self, world: &World) -> Result<(), String> {
@@ -39,14 +40,14 @@ impl Run for Options {
         let Some(revision) = &self.since else { return Ok(()) };
         let job = progress.job("interface");
         let compared = compare(&job, cache, revision);
-        job.done(if compared.is_ok() { "nothing breaks" } else { "FAILED" });
-        let (now, hidden) = compared?;
+        job.done(if compared.is_ok() { "no breaking change" } else { "FAILED" });
+        let (now, broken) = compared?;
         let rows = [
             ["command", &format!("`cargo xtask supply --since {revision} --write`")],
             ["on", &report::machine()],
             ["checks of what breaks a dependent", &now.passed.to_string()],
             ["of those, failed", &now.failed.to_string()],
-            ["failed, in a copy without `Epoll::delete`", &hidden.failed.to_string()],
+            ["failed, in a copy without `Epoll::delete`", &broken.failed.to_string()],
         ];
         let table = report::figures("interface", rows);
         println!("\n{table}\n");
@@ -57,72 +58,74 @@ impl Run for Options {
     }
 }
 
-/// What cargo-semver-checks came to.
+/// The result of cargo-semver-checks.
 struct Compared {
     passed: usize,
     failed: usize,
 }
 
-/// Compares the interface with a revision's; and, to see that this finds anything, one without a method with this.
+/// Compares the interface with a revision's. Also compares a copy without a method with this
+/// interface, to prove that the comparison finds a breaking change.
 fn compare(job: &Job, cache: &Cache, revision: &str) -> Result<(Compared, Compared), String> {
-    job.at("cargo-semver-checks");
-    let breaks = |root: &Path, baseline: &[&OsStr]| {
+    job.at("installing cargo-semver-checks");
+    let run = |root: &Path, baseline: &[&OsStr]| {
         let mut cargo = CARGO_SEMVER_CHECKS.cargo(cache)?;
         cargo.current_dir(root).args(["semver-checks", "--package", "barepoll", "--all-features"]).args(baseline);
         let output = capture(&mut cargo)?;
-        let said = both(&output);
-        Compared::read(&said).map(|compared| (compared, said))
+        let text = both(&output);
+        Compared::read(&text).map(|compared| (compared, text))
     };
     job.at(&format!("comparing with {revision}"));
-    let (now, said) = breaks(&root(), &["--baseline-rev".as_ref(), revision.as_ref()])?;
+    let (now, text) = run(&root(), &["--baseline-rev".as_ref(), revision.as_ref()])?;
     if now.failed > 0 {
-        return Err(format!("the interface breaks dependents of {revision}:\n{said}"));
+        return Err(format!("the interface breaks dependents of {revision}; raise the version or undo it:\n{text}"));
     }
     job.at("comparing a copy without a method");
-    let folder = changed(&[Change::Replace("src/epoll.rs", "pub fn delete(", "fn delete(")])?;
-    let (hidden, said) = breaks(folder.path(), &["--baseline-root".as_ref(), root().as_os_str()])?;
-    match hidden.failed {
-        0 => Err(format!("cargo-semver-checks finds nothing wrong with an interface that lacks a method:\n{said}")),
-        _ => Ok((now, hidden)),
+    let folder = copy_with(&[Change::Replace("src/epoll.rs", "pub fn delete(", "fn delete(")])?;
+    let (broken, text) = run(folder.path(), &["--baseline-root".as_ref(), root().as_os_str()])?;
+    match broken.failed {
+        0 => Err(format!("cargo-semver-checks does not report a missing method:\n{text}")),
+        _ => Ok((now, broken)),
     }
 }
 
 impl Compared {
-    /// Reads `196 checks: 195 pass, 1 fail, 0 warn, 49 skip`.
+    /// Parses `196 checks: 195 pass, 1 fail, 0 warn, 49 skip`.
     fn read(output: &str) -> Result<Self, String> {
-        let count = |what: &str| {
+        let count = |result: &str| {
             let line = output.lines().find(|line| line.contains(" checks: "))?;
-            let (before, _) = line.split_once(&format!(" {what}"))?;
+            let (before, _) = line.split_once(&format!(" {result}"))?;
             before.rsplit(' ').next()?.parse().ok()
         };
         match count("pass") {
             Some(passed) => Ok(Self { passed, failed: count("fail").unwrap_or(0) }),
-            None => Err(format!("cargo-semver-checks did not end well:\n{output}")),
+            None => Err(format!("cargo-semver-checks printed no result:\n{output}")),
         }
     }
 }
 
-/// How many things were checked. What is known to be wrong with a crate (RustSec) is kept where only a network tells, so it is not among
-/// them.
+/// How many checks passed. Known vulnerabilities (RustSec) are not checked, because their list
+/// needs a network.
 pub fn run_checks(progress: &Progress, cache: &Cache) -> Result<usize, String> {
     let job = progress.job("supply chain");
     let checked = dependencies().and_then(|()| {
-        job.at("cargo-deny");
+        job.at("installing cargo-deny");
         let mut cargo = CARGO_DENY.cargo(cache)?;
-        job.at("licenses, sources, versions");
+        job.at("checking licenses, sources and versions");
         cargo.args(["deny", "--locked", "--workspace", "--log-level", "error", "check", "--hide-inclusion-graph"]);
         run(cargo.args(CHECKS))
     });
-    job.done(if checked.is_ok() { "as it should be" } else { "FAILED" });
+    job.done(if checked.is_ok() { "nothing unexpected" } else { "FAILED" });
     checked.map(|_| CHECKS.len() + 1)
 }
 
+/// Checks that the crate has no other dependencies than [`CRATES`].
 fn dependencies() -> Result<(), String> {
     let tree = ["tree", "--locked", "-p", "barepoll", "--edges", "normal,build", "--target", "all", "--prefix", "none"];
     let tree = run(cargo().args(tree).args(["--all-features", "--format", "{p}"]))?;
-    let brought: BTreeSet<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
-    if brought == BTreeSet::from(BROUGHT) {
+    let crates: BTreeSet<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
+    if crates == BTreeSet::from(CRATES) {
         return Ok(());
     }
-    Err(format!("the crate brings {brought:?}, and should bring {BROUGHT:?}"))
+    Err(format!("a dependent compiles the crates {crates:?}, expected {CRATES:?}"))
 }
