@@ -271,6 +271,6 @@ fn output_for_input(command: &mut Command, input: &str) -> Result<String, String
 }
 
 fn boards() -> String {
-    let header = ["Debian's kernels", "emulator", "its words", "the kernel's line begins"];
+    let header = ["Debian's kernels", "emulator", "its arguments", "the kernel command line begins with"];
     report::markdown(&header, kernels::boards())
 }
