@@ -25,7 +25,6 @@ pub struct Options {
 const GENERIC: &str = "aarch64";
 /// Calls that a machine may lack.
 const OPTIONAL: [&str; 3] = ["EPOLL_WAIT", "CLOCK_GETTIME", "CLOCK_GETTIME64"];
-const REGISTERS: [&str; 5] = ["SECOND", "THIRD", "FOURTH", "FIFTH", "SIXTH"];
 
 impl Run for Options {
     fn run(&self, _world: &World) -> Result<(), String> {
@@ -99,39 +98,27 @@ fn skeleton(arch: &str, facts: &Value) -> Result<String, String> {
         "\
 //! {arch}: `TRAP`.
 //!
-//! The number goes in NUMBER, arguments in FIRST, SECOND, …; the result comes back in RESULT, a failure as −errno. The kernel destroys
-//! … (`arch/…/kernel/entry.S`).
+//! The number goes in NUMBER, arguments in FIRST, SECOND, …; the result comes back in RESULT, an error
+//! as −errno. The kernel destroys … (`arch/…/kernel/entry.S`).
 
 pub use crate::arch::generic::*;
 
-trap! {{
-    compile_error!(\"src/arch/{arch}.rs: the registers and the instruction are still to be named\");
+macro_rules! trap {{
+    ($_name:ident [$first:tt = $a:ident $(, $reg:tt = $arg:ident)*] $_unused:tt) => {{{{
+        compile_error!(\"src/arch/{arch}.rs: the registers and the instruction are still to be named\");
+        let ret: usize;
+        // SAFETY: the caller keeps the contract of `syscallN`. Only RESULT changes.
+        unsafe {{
+            core::arch::asm!(\"TRAP\", in(\"NUMBER\") NR, inlateout($first) $a => ret, $(in($reg) $arg,)*
+                options(nostack, preserves_flags));
+        }}
+        ret as isize
+    }}}};
+}}
 
-    macro_rules! trap_with {{
-        ($a:ident $(, $reg:tt = $arg:ident)*) => {{{{
-            let ret: usize;
-            // SAFETY: the caller vouches for the call; nothing but RESULT changes.
-            unsafe {{
-                core::arch::asm!(\"TRAP\", in(\"NUMBER\") NR, inlateout(\"FIRST\") $a => ret, $(in($reg) $arg,)*
-                    options(nostack, preserves_flags));
-            }}
-            ret as isize
-        }}}};
-    }}
+syscalls! {{ #[inline(always)] fn by trap(\"FIRST\" \"SECOND\" \"THIRD\" \"FOURTH\" \"FIFTH\" \"SIXTH\") }}
 "
     );
-    for arity in [1, 2, 3, 4, 6] {
-        let names = ["a", "b", "c", "d", "e", "f"].into_iter().take(arity);
-        let parameters = names.clone().map(|name| format!("{name}: usize")).collect::<Vec<_>>().join(", ");
-        let others = names.skip(1).zip(REGISTERS);
-        let others: String = others.map(|(name, register)| format!(", {register:?} = {name}")).collect();
-        let function = format!(
-            "\n    #[inline(always)]\n    pub unsafe fn syscall{arity}<const NR: usize>({parameters}) -> isize {{\n        \
-             trap_with!(a{others})\n    }}\n"
-        );
-        text += &function;
-    }
-    text += "}\n";
 
     let differ = |section: &'static str| {
         let facts = generic.facts.iter().filter(move |fact| fact.section == section);
@@ -152,16 +139,18 @@ trap! {{
     if !errnos.is_empty() {
         write_line(format_args!("\npub mod errno {{\n    pub use crate::arch::generic::errno::*;\n\n{errnos}}}\n"))?;
     }
-    write_line(format_args!("\npub mod nr {{\n"))?;
-    for fact in generic.facts.iter().filter(|fact| fact.section == "syscalls") {
+    let mut numbers = String::new();
+    for fact in generic.facts.iter().filter(|fact| fact.section == "syscalls" && value(fact) != fact.value) {
         let name = fact.constant;
         match (value(fact), OPTIONAL.contains(&name)) {
-            (Some(number), false) => write_line(format_args!("    pub const {name}: usize = {number};\n"))?,
+            (Some(number), false) => numbers += &format!("    pub const {name}: usize = {number};\n"),
             (None, false) => return Err(format!("the headers have no {} there", fact.names.join(", "))),
-            (number, true) => write_line(format_args!("    pub const {name}: Option<usize> = {number:?};\n"))?,
+            (number, true) => numbers += &format!("    pub const {name}: Option<usize> = {number:?};\n"),
         }
     }
-    write_line(format_args!("}}\n"))?;
+    if !numbers.is_empty() {
+        write_line(format_args!("\npub mod nr {{\n    pub use crate::arch::generic::nr::*;\n\n{numbers}}}\n"))?;
+    }
     Ok(text)
 }
 
@@ -188,15 +177,13 @@ mod tests {
         let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
         let port = read("src/arch/loongarch32.rs");
         for line in [
-            "pub const EPOLL_PWAIT2: usize = 441;",
-            "pub const EPOLL_WAIT: Option<usize> = None;",
             "pub const CLOCK_GETTIME: Option<usize> = None;",
             "pub const CLOCK_GETTIME64: Option<usize> = Some(403);",
-            "pub unsafe fn syscall6<const NR: usize>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> isize {",
+            "syscalls! { #[inline(always)] fn by trap(\"FIRST\" \"SECOND\" \"THIRD\" \"FOURTH\" \"FIFTH\" \"SIXTH\") }",
         ] {
             assert!(port.contains(line), "{line} is not in\n{port}");
         }
-        assert!(!port.contains("mod errno"));
+        assert!(!port.contains("mod errno") && !port.contains("EPOLL_PWAIT2"));
         assert!(read("src/arch/mod.rs").contains("path = \"loongarch32.rs\")]\nmod port;"));
         assert!(read("tests/support/ports.rs").contains("loongarch32: \"loongarch32\";\n        }"));
         assert!(read("xtask/src/targets.rs")
@@ -208,8 +195,13 @@ mod tests {
         let folder = copy();
         write(folder.path(), "mipsn32", "mipsn32").unwrap();
         let port = fs::read_to_string(folder.path().join("src/arch/mipsn32.rs")).unwrap();
-        for line in ["SIGSET_BYTES: usize = 16;", "O_NONBLOCK: u32 = 0x80;", "ENOSYS: u16 = 89;", "EDQUOT: u16 = 1133;"]
-        {
+        for line in [
+            "READ: usize = 6000;",
+            "SIGSET_BYTES: usize = 16;",
+            "O_NONBLOCK: u32 = 0x80;",
+            "ENOSYS: u16 = 89;",
+            "EDQUOT: u16 = 1133;",
+        ] {
             assert!(port.contains(line), "{line} is not in\n{port}");
         }
         for name in ["EVENT_SIZE", "O_CLOEXEC", "EINVAL"] {
