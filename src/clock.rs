@@ -1,9 +1,11 @@
 //! What time it is, without std: by a system call. With feature `std`, `with_std.rs` has this.
 
 use crate::arch::{self, nr};
-use crate::errno::Result;
+use crate::errno::{result, Errno, Result};
+use crate::fallback;
 use crate::timeout::Timespec;
-use crate::{fallback, raw};
+use crate::uapi::CLOCK_MONOTONIC;
+use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// A moment of `CLOCK_MONOTONIC`.
@@ -48,7 +50,7 @@ fn wide() -> Result<Timespec> {
         (None, None) => panic!("a port has one of the two"),
     };
     // SAFETY: the call writes a timespec of 64-bit fields.
-    unsafe { raw::clock_gettime::<NR, Timespec>() }
+    unsafe { clock_gettime::<NR, Timespec>() }
 }
 
 /// The older call of 32-bit machines, whose timespec is two `long`s; none where a machine never had it.
@@ -59,8 +61,29 @@ const NARROW: Option<Clock> = match (nr::CLOCK_GETTIME64, nr::CLOCK_GETTIME) {
             None => 0, // and this is compiled, and never called
         };
         // SAFETY: the call writes a timespec of two `long`s.
-        let [seconds, nanos] = unsafe { raw::clock_gettime::<NR, [isize; 2]>()? };
+        let [seconds, nanos] = unsafe { clock_gettime::<NR, [isize; 2]>()? };
         Ok(Timespec { tv_sec: seconds as i64, tv_nsec: nanos as i64 })
     }),
     _ => None,
 };
+
+/// `CLOCK_MONOTONIC` by system call `NR`, a `clock_gettime` whose timespec is a `T`.
+///
+/// # Errors
+///
+/// `ENOSYS`: the kernel is too old for it. `EPERM`: an old container runtime refuses calls that it
+/// does not know.
+///
+/// # Safety
+///
+/// The call must write a whole `T` and nothing else.
+unsafe fn clock_gettime<const NR: usize, T: Default>() -> Result<T> {
+    let mut time = T::default();
+    // SAFETY: the caller says what the call writes, and `time` has room for it.
+    match result(unsafe { arch::syscall2::<NR>(CLOCK_MONOTONIC, ptr::addr_of_mut!(time) as usize) }) {
+        Ok(0) => Ok(time),
+        // csky's kernel returns the first argument for a call that it does not know.
+        Ok(_) => Err(Errno::ENOSYS),
+        Err(errno) => Err(errno),
+    }
+}

@@ -1,10 +1,11 @@
 //! The safe interface of epoll.
 
+use crate::arch::{self, nr};
 use crate::clock::Moment;
 use crate::errno::{Errno, Result};
 use crate::event::{Event, EventData};
 use crate::fallback;
-use crate::fd::{owner, AsFd, AsRawFd, OwnedFd};
+use crate::fd::{self, owner, AsFd, AsRawFd, FromRawFd, OwnedFd};
 use crate::flags::{CreateFlags, EventFlags};
 use crate::raw;
 use crate::signal::SigSet;
@@ -96,7 +97,7 @@ impl Epoll {
     #[doc(alias = "EPOLL_CLOEXEC")]
     #[inline]
     pub fn with_flags(flags: CreateFlags) -> Result<Self> {
-        raw::create_epoll(flags.bits())
+        create(flags)
     }
 
     /// Registers a descriptor. Pass it by reference: a descriptor given away would be closed, and so forgotten, at once.
@@ -402,7 +403,7 @@ impl Epoll {
         // SAFETY: `events` has that much room.
         unsafe {
             match timeout {
-                Timeout::Whole(ms) => raw::wait(epfd, events, room, ms, mask),
+                Timeout::Whole(ms) => fallback::wait_ms(epfd, events, room, ms, mask),
                 Timeout::Fine(timeout) => fallback::fine_wait(epfd, events, room, timeout, mask),
             }
         }
@@ -477,6 +478,14 @@ impl Epoll {
         // SAFETY: `params` is what this request reads.
         unsafe { raw::ioctl(self.as_raw_fd(), raw::EPIOCSPARAMS, ptr::addr_of_mut!(params).cast()) }.map(drop)
     }
+}
+
+/// Makes an epoll. It is generic because [`Epoll::new`] then has an instruction less on riscv64,
+/// loongarch64 and powerpc64le.
+#[inline(always)]
+fn create<T: FromRawFd>(flags: CreateFlags) -> Result<T> {
+    // SAFETY: the call takes no pointer, and a result that is no error is a new descriptor.
+    unsafe { fd::from_returned(arch::syscall1::<{ nr::EPOLL_CREATE1 }>(flags.bits() as usize)) }
 }
 
 /// The first `ready` events, as initialised ones.

@@ -42,7 +42,7 @@ pub struct Errno(NonZeroU16);
 
 impl Errno {
     /// The largest error number that the kernel uses (`MAX_ERRNO` in `include/linux/err.h`).
-    pub(crate) const MAX: i32 = 4095;
+    const MAX: i32 = 4095;
 
     /// The number itself, between 1 and 4095.
     ///
@@ -87,6 +87,23 @@ impl Errno {
         // SAFETY: all upper bits are set, so the negated value lies between 1 and 4096.
         Self(unsafe { NonZeroU16::new_unchecked(raw as u16) })
     }
+}
+
+/// A port's result as a `Result`. `ioctl` alone may succeed with a negative value, and does not use
+/// this.
+#[inline(always)]
+pub(crate) fn result(returned: isize) -> Result<usize> {
+    if returned >= 0 {
+        Ok(returned as usize)
+    } else {
+        Err(Errno::from_returned(returned))
+    }
+}
+
+/// Whether a port's result is −errno: from −4095 to −1.
+#[inline(always)]
+pub(crate) fn is_errno(returned: isize) -> bool {
+    returned < 0 && returned >= -(Errno::MAX as isize)
 }
 
 macro_rules! names {

@@ -1,10 +1,11 @@
 //! The safe interface of eventfd.
 
-use crate::errno::Result;
-use crate::fd::{owner, AsRawFd, OwnedFd};
+use crate::arch::{self, nr};
+use crate::errno::{is_errno, Errno, Result};
+use crate::fd::{self, owner, AsRawFd, OwnedFd};
 use crate::flags::EventFdFlags;
 use crate::raw;
-use core::mem::size_of;
+use core::mem::{size_of, MaybeUninit};
 use core::ptr;
 
 /// Bytes of a counter's value.
@@ -51,7 +52,8 @@ impl EventFd {
     #[doc(alias = "eventfd2")]
     #[inline]
     pub fn new(initial: u32, flags: EventFdFlags) -> Result<Self> {
-        raw::create_eventfd(initial, flags.bits())
+        // SAFETY: the call takes no pointer, and a result that is no error is a new descriptor.
+        unsafe { fd::from_returned(arch::syscall2::<{ nr::EVENTFD2 }>(initial as usize, flags.bits() as usize)) }
     }
 
     /// Takes the counter: gives its value and leaves zero; with [`EventFdFlags::SEMAPHORE`], takes 1 of it and gives 1.
@@ -77,7 +79,22 @@ impl EventFd {
     #[doc(alias = "eventfd_read")]
     #[inline]
     pub fn read(&self) -> Result<u64> {
-        raw::read_u64(self.as_raw_fd())
+        let mut value = MaybeUninit::<u64>::uninit();
+        let (fd, buf) = (self.as_raw_fd() as usize, value.as_mut_ptr() as usize);
+        // SAFETY: `value` has that many bytes.
+        let returned = unsafe { arch::syscall3::<{ nr::READ }>(fd, buf, VALUE) };
+        // One comparison finds both an error and a read that fell short.
+        if returned == VALUE as isize {
+            // SAFETY: the kernel has written all of its bytes, and any eight are a u64.
+            return Ok(unsafe { value.assume_init() });
+        }
+        arch::unlikely();
+        // A made-up answer of less than −4095 is no value, and so `EINVAL` too.
+        if is_errno(returned) {
+            Err(Errno::from_returned(returned))
+        } else {
+            Err(Errno::EINVAL)
+        }
     }
 
     /// Adds to the counter. Waits while there is no room: it holds at most `u64::MAX - 1`.

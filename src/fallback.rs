@@ -19,6 +19,29 @@ pub(crate) fn is_missing(errno: Errno) -> bool {
     matches!(errno, Errno::ENOSYS | Errno::EPERM)
 }
 
+/// Waits by `epoll_wait`, or with a mask by `epoll_pwait`: at most `timeout_ms` milliseconds, −1 for
+/// ever.
+///
+/// # Safety
+///
+/// As [`raw::epoll_wait`].
+#[inline(always)]
+pub(crate) unsafe fn wait_ms(
+    epfd: RawFd,
+    events: *mut Event,
+    maxevents: i32,
+    timeout_ms: i32,
+    mask: Option<&SigSet>,
+) -> Result<usize> {
+    // SAFETY: the caller vouches for `events`, and a reference is valid for reads.
+    unsafe {
+        match mask {
+            Some(mask) => raw::epoll_pwait(epfd, events, maxevents, timeout_ms, mask),
+            None => raw::epoll_wait(epfd, events, maxevents, timeout_ms),
+        }
+    }
+}
+
 /// Waits by `epoll_pwait2`, or by the call that a timeout of whole milliseconds uses, rounded up to one (at most `i32::MAX` of them).
 ///
 /// # Safety
@@ -51,7 +74,7 @@ pub(crate) unsafe fn fine_wait(
         PWAIT2.store(MISSING, Relaxed);
     }
     // SAFETY: the caller vouches for `events`.
-    unsafe { raw::wait(epfd, events, maxevents, ceil_ms(timeout), mask) }
+    unsafe { wait_ms(epfd, events, maxevents, ceil_ms(timeout), mask) }
 }
 
 /// What is known of `epoll_pwait2`.

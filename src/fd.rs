@@ -29,9 +29,26 @@ pub use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, Own
 #[cfg(not(feature = "std"))]
 pub use bare::*;
 
+use crate::errno::{result, Result};
+
+/// The result of a system call that makes a descriptor, as the type that is to own it. This goes
+/// there at once: where LLVM optimises for size, it does not see through two `Result`s.
+///
+/// # Safety
+///
+/// A `returned` that is no error must be an open descriptor that nothing else owns.
+#[inline(always)]
+pub(crate) unsafe fn from_returned<T: FromRawFd>(returned: isize) -> Result<T> {
+    match result(returned) {
+        // SAFETY: the caller vouches for the descriptor.
+        Ok(fd) => Ok(unsafe { T::from_raw_fd(fd as RawFd) }),
+        Err(errno) => Err(errno),
+    }
+}
+
 #[cfg(not(feature = "std"))]
 mod bare {
-    use crate::raw;
+    use crate::arch::{self, nr};
     use core::fmt;
     use core::marker::PhantomData;
     use core::mem;
@@ -201,7 +218,7 @@ mod bare {
         #[inline]
         fn drop(&mut self) {
             // SAFETY: this owns the descriptor, and nothing can use it after this.
-            let _ = unsafe { raw::close(self.fd) };
+            let _ = unsafe { arch::syscall1::<{ nr::CLOSE }>(self.fd as usize) };
         }
     }
 

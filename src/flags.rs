@@ -1,6 +1,6 @@
 //! Flags: of an event, of a new epoll, of a new eventfd.
 
-use crate::raw;
+use crate::uapi;
 use bitflags::{iter, parser, Flag, Flags};
 use core::fmt;
 use core::ops::{BitAnd, BitAndAssign, BitOr, BitOrAssign, BitXor, BitXorAssign, Not, Sub, SubAssign};
@@ -308,58 +308,58 @@ flags! {
     impl EventFlags {
         /// `EPOLLIN`: a read will not block at this moment. End of input and a pending connection are readable too.
         #[doc(alias = "EPOLLIN")]
-        const IN = raw::EPOLLIN;
+        const IN = uapi::EPOLLIN;
         /// `EPOLLPRI`: something exceptional: out-of-band data, a change in a `/proc` or cgroup file.
         #[doc(alias = "EPOLLPRI")]
-        const PRI = raw::EPOLLPRI;
+        const PRI = uapi::EPOLLPRI;
         /// `EPOLLOUT`: there is room: a nonblocking write takes at least something. A blocking one of more than that blocks.
         #[doc(alias = "EPOLLOUT")]
-        const OUT = raw::EPOLLOUT;
+        const OUT = uapi::EPOLLOUT;
         /// `EPOLLERR`: an error is pending, or nobody reads the other end of a pipe. Always reported.
         #[doc(alias = "EPOLLERR")]
-        const ERR = raw::EPOLLERR;
+        const ERR = uapi::EPOLLERR;
         /// `EPOLLHUP`: hung up: the other end of a pipe is closed, both directions of a stream are shut. A stream socket that is neither
         /// connected nor listening is `OUT | HUP`. Always reported.
         #[doc(alias = "EPOLLHUP")]
-        const HUP = raw::EPOLLHUP;
+        const HUP = uapi::EPOLLHUP;
         /// `EPOLLNVAL`: poll's word for a descriptor that is not open; epoll says `EBADF` instead.
         #[doc(alias = "EPOLLNVAL")]
-        const NVAL = raw::EPOLLNVAL;
+        const NVAL = uapi::EPOLLNVAL;
         /// `EPOLLRDNORM`: as `IN`, for ordinary data.
         #[doc(alias = "EPOLLRDNORM")]
-        const RDNORM = raw::EPOLLRDNORM;
+        const RDNORM = uapi::EPOLLRDNORM;
         /// `EPOLLRDBAND`: priority data can be read.
         #[doc(alias = "EPOLLRDBAND")]
-        const RDBAND = raw::EPOLLRDBAND;
+        const RDBAND = uapi::EPOLLRDBAND;
         /// `EPOLLWRNORM`: as `OUT`, for ordinary data.
         #[doc(alias = "EPOLLWRNORM")]
-        const WRNORM = raw::EPOLLWRNORM;
+        const WRNORM = uapi::EPOLLWRNORM;
         /// `EPOLLWRBAND`: priority data can be written.
         #[doc(alias = "EPOLLWRBAND")]
-        const WRBAND = raw::EPOLLWRBAND;
+        const WRBAND = uapi::EPOLLWRBAND;
         /// `EPOLLMSG`: unused by the kernel.
         #[doc(alias = "EPOLLMSG")]
-        const MSG = raw::EPOLLMSG;
+        const MSG = uapi::EPOLLMSG;
         /// `EPOLLRDHUP`: the peer of a stream will send nothing more (it closed, or shut down its writing half).
         #[doc(alias = "EPOLLRDHUP")]
-        const RDHUP = raw::EPOLLRDHUP;
+        const RDHUP = uapi::EPOLLRDHUP;
         /// `EPOLL_URING_WAKE`: the kernel's own mark on a wake-up from io_uring; do not set it.
         #[doc(alias = "EPOLL_URING_WAKE")]
-        const URING_WAKE = raw::EPOLL_URING_WAKE;
+        const URING_WAKE = uapi::EPOLL_URING_WAKE;
         /// `EPOLLEXCLUSIVE` (Linux 4.5): of several epolls that watch one descriptor, wake one or a few, not all. Only when
         /// adding, and only together with `IN`, `OUT`, `ERR`, `HUP`, `WAKEUP` and `ET`.
         #[doc(alias = "EPOLLEXCLUSIVE")]
-        const EXCLUSIVE = raw::EPOLLEXCLUSIVE;
+        const EXCLUSIVE = uapi::EPOLLEXCLUSIVE;
         /// `EPOLLWAKEUP` (Linux 3.5): keep the machine from suspending while this event is handled. Silently dropped
         /// without `CAP_BLOCK_SUSPEND`.
         #[doc(alias = "EPOLLWAKEUP")]
-        const WAKEUP = raw::EPOLLWAKEUP;
+        const WAKEUP = uapi::EPOLLWAKEUP;
         /// `EPOLLONESHOT`: after one report, stay silent until [`Epoll::modify`](crate::Epoll::modify) re-arms it.
         #[doc(alias = "EPOLLONESHOT")]
-        const ONESHOT = raw::EPOLLONESHOT;
+        const ONESHOT = uapi::EPOLLONESHOT;
         /// `EPOLLET`: edge-triggered: report when something new arrives, not as long as something is there.
         #[doc(alias = "EPOLLET")]
-        const ET = raw::EPOLLET;
+        const ET = uapi::EPOLLET;
     }
 }
 
@@ -381,7 +381,7 @@ flags! {
     impl CreateFlags {
         /// `EPOLL_CLOEXEC`: close the descriptor when this process executes another program.
         #[doc(alias = "EPOLL_CLOEXEC")]
-        const CLOEXEC = raw::EPOLL_CLOEXEC;
+        const CLOEXEC = uapi::EPOLL_CLOEXEC;
     }
 }
 
@@ -403,12 +403,12 @@ flags! {
     impl EventFdFlags {
         /// `EFD_SEMAPHORE`: a read takes 1 from the counter, not all of it (Linux 2.6.30; before it, `EINVAL`).
         #[doc(alias = "EFD_SEMAPHORE")]
-        const SEMAPHORE = raw::EFD_SEMAPHORE;
+        const SEMAPHORE = uapi::EFD_SEMAPHORE;
         /// `EFD_NONBLOCK`: a read or write that would block says [`EAGAIN`](crate::Errno::EAGAIN).
         #[doc(alias = "EFD_NONBLOCK")]
-        const NONBLOCK = raw::EFD_NONBLOCK;
+        const NONBLOCK = uapi::EFD_NONBLOCK;
         /// `EFD_CLOEXEC`: close the descriptor when this process executes another program.
         #[doc(alias = "EFD_CLOEXEC")]
-        const CLOEXEC = raw::EFD_CLOEXEC;
+        const CLOEXEC = uapi::EFD_CLOEXEC;
     }
 }

@@ -390,3 +390,14 @@ impl From<FlushError> for Errno {
         error.errno
     }
 }
+
+#[cfg(feature = "std")]
+impl std::error::Error for FlushError {}
+
+/// As the conversion to [`Errno`].
+#[cfg(feature = "std")]
+impl From<FlushError> for std::io::Error {
+    fn from(error: FlushError) -> Self {
+        error.errno.into()
+    }
+}

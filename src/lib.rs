@@ -124,6 +124,7 @@ mod interest;
 pub mod raw;
 mod signal;
 mod timeout;
+mod uapi;
 mod waker;
 #[cfg(feature = "std")]
 mod with_std;

@@ -23,78 +23,17 @@
 //!
 //! The constants are those of the kernel's `linux/eventpoll.h` and `linux/eventfd.h`, with this machine's values.
 
-use crate::arch;
-use crate::arch::nr;
-use crate::errno::{Errno, Result};
+use crate::arch::{self, nr};
+use crate::errno::{is_errno, result, Errno, Result};
 use crate::event::Event;
-use crate::fd::{FromRawFd, RawFd};
+use crate::fd::{self, RawFd};
 use crate::signal::SigSet;
 use core::ffi::c_void;
-use core::mem::{size_of, MaybeUninit};
+use core::mem::size_of;
 use core::ptr;
 
 pub use crate::timeout::Timespec;
-
-macro_rules! constants {
-    ($($name:ident = $value:expr, $meaning:literal;)*) => {
-        $(#[doc = $meaning] pub const $name: u32 = $value;)*
-    };
-}
-
-constants! {
-    EPOLL_CLOEXEC = arch::O_CLOEXEC, "[`epoll_create1`]: close on exec.";
-
-    EPOLL_CTL_ADD = 1, "[`epoll_ctl`]: register a descriptor.";
-    EPOLL_CTL_DEL = 2, "[`epoll_ctl`]: forget a descriptor.";
-    EPOLL_CTL_MOD = 3, "[`epoll_ctl`]: change what a descriptor is watched for.";
-
-    EPOLLIN = 0x001, "Readable.";
-    EPOLLPRI = 0x002, "Something exceptional.";
-    EPOLLOUT = 0x004, "Writable.";
-    EPOLLERR = 0x008, "An error; always reported.";
-    EPOLLHUP = 0x010, "Hung up; always reported.";
-    EPOLLNVAL = 0x020, "Poll's invalid descriptor; epoll does not report it.";
-    EPOLLRDNORM = 0x040, "Readable, ordinary data.";
-    EPOLLRDBAND = 0x080, "Readable, priority data.";
-    EPOLLWRNORM = 0x100, "Writable, ordinary data.";
-    EPOLLWRBAND = 0x200, "Writable, priority data.";
-    EPOLLMSG = 0x400, "Unused.";
-    EPOLLRDHUP = 0x2000, "The peer will send nothing more.";
-    EPOLL_URING_WAKE = 1 << 27, "The kernel's mark on a wake-up from io_uring.";
-    EPOLLEXCLUSIVE = 1 << 28, "Wake one waiting epoll, not all.";
-    EPOLLWAKEUP = 1 << 29, "No suspend while the event is handled.";
-    EPOLLONESHOT = 1 << 30, "One report, then silence until re-armed.";
-    EPOLLET = 1 << 31, "Edge-triggered.";
-
-    EPOLL_IOC_TYPE = 0x8a, "The type of epoll's requests of [`ioctl`].";
-    EPIOCSPARAMS = arch::EPIOCSPARAMS, "[`ioctl`] on an epoll: set `struct epoll_params` (Linux 6.9).";
-    EPIOCGPARAMS = arch::EPIOCGPARAMS, "[`ioctl`] on an epoll: get `struct epoll_params` (Linux 6.9).";
-
-    EFD_SEMAPHORE = 1, "[`eventfd2`]: a read takes 1 (Linux 2.6.30).";
-    EFD_NONBLOCK = arch::O_NONBLOCK, "[`eventfd2`]: do not block.";
-    EFD_CLOEXEC = arch::O_CLOEXEC, "[`eventfd2`]: close on exec.";
-}
-
-/// The answer of a port as a `Result`. Only `ioctl`, which does not use this, gives a negative value when it succeeds.
-#[inline(always)]
-fn result(returned: isize) -> Result<usize> {
-    if returned >= 0 {
-        Ok(returned as usize)
-    } else {
-        Err(Errno::from_returned(returned))
-    }
-}
-
-/// The same of a call that makes a descriptor, at once as what is to own it: LLVM does not see through two `Result`s, one made of the
-/// other, where it optimises for size.
-#[inline(always)]
-fn descriptor<T: FromRawFd>(returned: isize) -> Result<T> {
-    match result(returned) {
-        // SAFETY: the kernel has just made this descriptor, and nobody else knows of it.
-        Ok(fd) => Ok(unsafe { T::from_raw_fd(fd as RawFd) }),
-        Err(errno) => Err(errno),
-    }
-}
+pub use crate::uapi::*;
 
 /// [`epoll_create(2)`](https://man7.org/linux/man-pages/man2/epoll_create.2.html): a new epoll without close-on-exec. `size`
 /// is a hint of 2002 that nobody uses; this asks [`epoll_create1`], which every machine has.
@@ -139,14 +78,8 @@ pub fn epoll_create(size: i32) -> Result<RawFd> {
 /// - `ENOMEM`: the kernel has no memory for it.
 #[inline]
 pub fn epoll_create1(flags: u32) -> Result<RawFd> {
-    create_epoll(flags)
-}
-
-/// As [`epoll_create1`], for what is to own the descriptor.
-#[inline(always)]
-pub(crate) fn create_epoll<T: FromRawFd>(flags: u32) -> Result<T> {
-    // SAFETY: the call takes no pointer.
-    descriptor(unsafe { arch::syscall1::<{ nr::EPOLL_CREATE1 }>(flags as usize) })
+    // SAFETY: the call takes no pointer, and a result that is no error is a new descriptor.
+    unsafe { fd::from_returned(arch::syscall1::<{ nr::EPOLL_CREATE1 }>(flags as usize)) }
 }
 
 /// [`epoll_ctl(2)`](https://man7.org/linux/man-pages/man2/epoll_ctl.2.html): change the interest list.
@@ -276,28 +209,6 @@ pub unsafe fn epoll_pwait(
     result(returned)
 }
 
-/// Waits whole milliseconds: by [`epoll_wait`], or with a mask by [`epoll_pwait`].
-///
-/// # Safety
-///
-/// As [`epoll_wait`].
-#[inline(always)]
-pub(crate) unsafe fn wait(
-    epfd: RawFd,
-    events: *mut Event,
-    maxevents: i32,
-    timeout_ms: i32,
-    mask: Option<&SigSet>,
-) -> Result<usize> {
-    // SAFETY: the caller vouches for `events`, and a mask that is there can be read.
-    unsafe {
-        match mask {
-            Some(mask) => epoll_pwait(epfd, events, maxevents, timeout_ms, mask),
-            None => epoll_wait(epfd, events, maxevents, timeout_ms),
-        }
-    }
-}
-
 /// [`epoll_pwait2(2)`](https://man7.org/linux/man-pages/man2/epoll_wait.2.html) (Linux 5.11): as [`epoll_pwait`], with a
 /// timeout in nanoseconds; null waits for ever.
 ///
@@ -368,14 +279,8 @@ pub unsafe fn epoll_pwait2(
 /// - `ENODEV`: the kernel could not mount its anonymous inodes. `ENOMEM`: it has no memory for the counter.
 #[inline]
 pub fn eventfd2(initval: u32, flags: u32) -> Result<RawFd> {
-    create_eventfd(initval, flags)
-}
-
-/// As [`eventfd2`], for what is to own the descriptor.
-#[inline(always)]
-pub(crate) fn create_eventfd<T: FromRawFd>(initval: u32, flags: u32) -> Result<T> {
-    // SAFETY: the call takes no pointer.
-    descriptor(unsafe { arch::syscall2::<{ nr::EVENTFD2 }>(initval as usize, flags as usize) })
+    // SAFETY: the call takes no pointer, and a result that is no error is a new descriptor.
+    unsafe { fd::from_returned(arch::syscall2::<{ nr::EVENTFD2 }>(initval as usize, flags as usize)) }
 }
 
 /// [`close(2)`](https://man7.org/linux/man-pages/man2/close.2.html): the descriptor is gone, whatever this says, unless it
@@ -437,32 +342,6 @@ pub unsafe fn close(fd: RawFd) -> Result<()> {
 pub unsafe fn read(fd: RawFd, buf: *mut u8, len: usize) -> Result<usize> {
     // SAFETY: the caller vouches for `buf`.
     result(unsafe { arch::syscall3::<{ nr::READ }>(fd as usize, buf as usize, len) })
-}
-
-/// Whether an answer is −errno: from −4095 to −1.
-#[inline(always)]
-fn is_errno(returned: isize) -> bool {
-    returned < 0 && returned >= -(Errno::MAX as isize)
-}
-
-/// As [`read`], of a `u64`: one comparison finds both an error and a read that fell short, which is `EINVAL`.
-#[inline(always)]
-pub(crate) fn read_u64(fd: RawFd) -> Result<u64> {
-    const LEN: usize = size_of::<u64>();
-    let mut value = MaybeUninit::<u64>::uninit();
-    // SAFETY: `value` has that many bytes.
-    let returned = unsafe { arch::syscall3::<{ nr::READ }>(fd as usize, value.as_mut_ptr() as usize, LEN) };
-    if returned == LEN as isize {
-        // SAFETY: the kernel has written all of its bytes, and any eight are a u64.
-        return Ok(unsafe { value.assume_init() });
-    }
-    arch::unlikely();
-    // A made-up answer of less than −4095 is no value, and so `EINVAL` too.
-    if is_errno(returned) {
-        Err(Errno::from_returned(returned))
-    } else {
-        Err(Errno::EINVAL)
-    }
 }
 
 /// [`write(2)`](https://man7.org/linux/man-pages/man2/write.2.html): gives the number of bytes taken, which may be less than
@@ -537,27 +416,5 @@ pub unsafe fn ioctl(fd: RawFd, request: u32, arg: *mut c_void) -> Result<usize> 
         Err(Errno::from_returned(returned))
     } else {
         Ok(returned as usize)
-    }
-}
-
-/// `CLOCK_MONOTONIC` by call `NR`: `clock_gettime(2)` or its like, whose timespec is a `T`.
-///
-/// # Errors
-///
-/// `ENOSYS`: the kernel is too old for it. `EPERM`: an old container runtime refuses what it does not know.
-///
-/// # Safety
-///
-/// The call writes a whole `T`, and nothing else.
-#[cfg(not(feature = "std"))]
-pub(crate) unsafe fn clock_gettime<const NR: usize, T: Default>() -> Result<T> {
-    const CLOCK_MONOTONIC: usize = 1;
-    let mut time = T::default();
-    // SAFETY: the caller says what the call writes, which is `time`.
-    match result(unsafe { arch::syscall2::<NR>(CLOCK_MONOTONIC, ptr::addr_of_mut!(time) as usize) }) {
-        Ok(0) => Ok(time),
-        // csky's kernel gives the first argument back for a call that it does not know.
-        Ok(_) => Err(Errno::ENOSYS),
-        Err(errno) => Err(errno),
     }
 }

@@ -1,19 +1,10 @@
 //! Feature `std`: errors that the standard library understands, and its clock. Its descriptors are in [`crate::fd`].
 
 use crate::errno::{Errno, Result};
-use crate::interest::FlushError;
 use crate::timeout::Timespec;
 use std::time::Instant;
 
 impl std::error::Error for Errno {}
-
-impl std::error::Error for FlushError {}
-
-impl From<FlushError> for std::io::Error {
-    fn from(error: FlushError) -> Self {
-        error.errno.into()
-    }
-}
 
 impl From<Errno> for std::io::Error {
     fn from(errno: Errno) -> Self {

@@ -213,7 +213,7 @@ fn raw_names_every_constant_of_the_kernels_headers() {
 
 #[test]
 fn raw_names_no_constant_that_is_not_compared() {
-    let text = include_str!("../src/raw.rs");
+    let text = include_str!("../src/uapi.rs");
     let names = text.lines().filter_map(|line| Some(line.trim_start().split_once(" = ")?.0));
     let names: Vec<_> = names.filter(|name| is_of_this_interface(name)).collect();
     assert_eq!(names.len(), raw_constants().len(), "{names:?}");

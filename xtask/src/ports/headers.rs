@@ -42,7 +42,7 @@ const FCNTL: &str = "#ifndef __NR_fcntl\n#define __NR_fcntl __NR_fcntl64\n#endif
 
 /// Constants that are the same everywhere, where the source says them.
 const PLAIN: [(&str, &str, &str); 6] = [
-    ("src/raw.rs", include_str!("../../../src/raw.rs"), "CLOCK_MONOTONIC"),
+    ("src/uapi.rs", include_str!("../../../src/uapi.rs"), "CLOCK_MONOTONIC"),
     ("test-crates/bare/src/system.rs", SYSTEM, "AT_FDCWD"),
     ("test-crates/bare/src/system.rs", SYSTEM, "F_GETFD"),
     ("test-crates/bare/src/system.rs", SYSTEM, "FD_CLOEXEC"),
@@ -347,7 +347,7 @@ impl Facts {
     fn everywhere(&mut self, port: &Port) {
         let of_the_port = |name| port.facts.iter().any(|fact| fact.names.contains(&name));
         for (name, value) in all_ports::raw_constants().into_iter().filter(|(name, _)| !of_the_port(name)) {
-            self.equal("src/raw.rs", name, name, value.into());
+            self.equal("src/uapi.rs", name, name, value.into());
         }
         let event = "((struct epoll_event *)0)";
         self.equal("src/event.rs", "the size of events", &format!("sizeof({event}->events)"), 4);
@@ -393,6 +393,8 @@ impl Facts {
 /// The value of `const NAME: usize = …;`, a number that may be negative.
 fn plain(text: &str, name: &str) -> Option<u64> {
     let start = format!("const {name}: usize = ");
-    let value = text.lines().find_map(|line| line.trim_start().strip_prefix(&start)?.strip_suffix(';'))?;
+    let value = text
+        .lines()
+        .find_map(|line| line.trim_start().trim_start_matches("pub(crate) ").strip_prefix(&start)?.strip_suffix(';'))?;
     value.trim_end_matches("_isize as usize").parse().ok().map(|value: i64| value as u64)
 }

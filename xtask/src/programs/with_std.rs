@@ -47,7 +47,7 @@ impl Target {
 /// The test files that run in a process of their own; with feature `std` it is one more. Those that start programs need the
 /// emulator in front of them, and only cargo knows it. Faults need seccomp, which emulators have not; histories and peers are held against
 /// the kernel's own answers, which theirs are not; millions of wake-ups and a buffer of two gigabytes are for native runs.
-const FILES: [&str; 6] = ["native", "layout", "oracles", "properties", "interest_set", "shown"];
+const FILES: [&str; 6] = ["native", "layout", "oracles", "properties", "interest_set", "formatting"];
 
 /// The seconds that a test program may take: what waits for a descriptor might wait for ever.
 const LIMIT: u32 = 1200;

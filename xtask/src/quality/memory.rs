@@ -6,7 +6,7 @@ use crate::kit::shell::{both, capture, cargo, run, tests_passed};
 use std::process::Command;
 
 /// What is tested: the conformance list, and what needs no other thread or process.
-const FILES: [&str; 5] = ["native", "properties", "interest_set", "shown", "without_std"];
+const FILES: [&str; 5] = ["native", "properties", "interest_set", "formatting", "without_std"];
 
 /// In the names of checks that give the kernel an address that is nobody's, to see it refused.
 const WILD: [&str; 2] = ["bad_address", "more_bytes_than_i32_max"];
