@@ -17,7 +17,7 @@ impl Moment {
     }
 
     pub(crate) fn elapsed(&self) -> Result<Timespec> {
-        now().map(|now| now.without(self.0))
+        now().map(|now| now.saturating_sub(self.0))
     }
 }
 
@@ -25,13 +25,13 @@ impl Moment {
 /// remembered once for the process, by the second.
 fn now() -> Result<Timespec> {
     static FIRST_IS_MISSING: AtomicBool = AtomicBool::new(false);
-    let narrow = match NARROW {
-        Some(narrow) => narrow,
+    let time32 = match TIME32 {
+        Some(time32) => time32,
         // Nothing could serve instead, so whatever refuses the call is told to the caller, and forgotten.
-        None => return wide(),
+        None => return time64(),
     };
     // Older releases of Android kill for the newer call.
-    let (first, second) = if arch::ANDROID { (narrow, wide as Clock) } else { (wide as Clock, narrow) };
+    let (first, second) = if arch::ANDROID { (time32, time64 as Clock) } else { (time64 as Clock, time32) };
     if !FIRST_IS_MISSING.load(Relaxed) {
         match first() {
             Err(errno) if fallback::is_missing(errno) => FIRST_IS_MISSING.store(true, Relaxed),
@@ -44,7 +44,7 @@ fn now() -> Result<Timespec> {
 type Clock = fn() -> Result<Timespec>;
 
 /// The call whose timespec has two 64-bit fields.
-fn wide() -> Result<Timespec> {
+fn time64() -> Result<Timespec> {
     const NR: usize = match (nr::CLOCK_GETTIME64, nr::CLOCK_GETTIME) {
         (Some(nr), _) | (None, Some(nr)) => nr,
         (None, None) => panic!("a port has one of the two"),
@@ -54,7 +54,7 @@ fn wide() -> Result<Timespec> {
 }
 
 /// The older call of 32-bit machines, whose timespec is two `long`s; none where a machine never had it.
-const NARROW: Option<Clock> = match (nr::CLOCK_GETTIME64, nr::CLOCK_GETTIME) {
+const TIME32: Option<Clock> = match (nr::CLOCK_GETTIME64, nr::CLOCK_GETTIME) {
     (Some(_), Some(_)) => Some(|| {
         const NR: usize = match nr::CLOCK_GETTIME {
             Some(nr) => nr,

@@ -5,7 +5,7 @@ use crate::clock::Moment;
 use crate::errno::{Errno, Result};
 use crate::event::{Event, EventData};
 use crate::fallback;
-use crate::fd::{self, owner, AsFd, AsRawFd, FromRawFd, OwnedFd};
+use crate::fd::{self, impl_owned_fd, AsFd, AsRawFd, FromRawFd, OwnedFd};
 use crate::flags::{CreateFlags, EventFlags};
 use crate::raw;
 use crate::signal::SigSet;
@@ -47,14 +47,14 @@ use core::time::Duration;
 /// - Of several threads that wait for one epoll, a level wakes one and then, as long as it lasts, others too; an
 ///   [edge](EventFlags::ET) wakes one, and the next edge perhaps another before the first is done; a
 ///   [one-shot](EventFlags::ONESHOT) wakes one until it is armed again.
-/// - Dropping the epoll takes an owner that nobody borrows, so no thread of safe code waits for it then.
+/// - Dropping the epoll takes an impl_owned_fd that nobody borrows, so no thread of safe code waits for it then.
 ///
 /// See [`epoll(7)`](https://man7.org/linux/man-pages/man7/epoll.7.html).
 #[doc(alias = "epoll")]
 #[repr(transparent)]
 pub struct Epoll(OwnedFd);
 
-owner!(Epoll);
+impl_owned_fd!(Epoll);
 
 impl Epoll {
     /// A new epoll that is closed on exec.
@@ -132,7 +132,7 @@ impl Epoll {
     #[doc(alias = "EPOLL_CTL_ADD")]
     #[inline]
     pub fn add(&self, source: impl AsFd, data: EventData, interest: EventFlags) -> Result<()> {
-        self.control(raw::EPOLL_CTL_ADD, source, &mut Event::new(interest, data))
+        self.ctl(raw::EPOLL_CTL_ADD, source, &mut Event::new(interest, data))
     }
 
     /// Changes what a registered descriptor is watched for, and its data. This also re-arms
@@ -160,7 +160,7 @@ impl Epoll {
     #[doc(alias = "EPOLL_CTL_MOD")]
     #[inline]
     pub fn modify(&self, source: impl AsFd, data: EventData, interest: EventFlags) -> Result<()> {
-        self.control(raw::EPOLL_CTL_MOD, source, &mut Event::new(interest, data))
+        self.ctl(raw::EPOLL_CTL_MOD, source, &mut Event::new(interest, data))
     }
 
     /// Forgets a descriptor. Another thread's wait may have its event in a buffer already.
@@ -187,11 +187,11 @@ impl Epoll {
     #[doc(alias = "EPOLL_CTL_DEL")]
     #[inline]
     pub fn delete(&self, source: impl AsFd) -> Result<()> {
-        self.control(raw::EPOLL_CTL_DEL, source, ptr::null_mut())
+        self.ctl(raw::EPOLL_CTL_DEL, source, ptr::null_mut())
     }
 
     #[inline(always)]
-    fn control(&self, op: u32, source: impl AsFd, event: *mut Event) -> Result<()> {
+    fn ctl(&self, op: u32, source: impl AsFd, event: *mut Event) -> Result<()> {
         // SAFETY: `add` and `modify` give an event of their own, `delete` gives null.
         unsafe { raw::epoll_ctl(self.as_raw_fd(), op, source.as_fd().as_raw_fd(), event) }
     }
@@ -252,9 +252,9 @@ impl Epoll {
     #[doc(alias = "epoll_pwait2")]
     #[inline]
     pub fn wait<'b>(&self, events: &'b mut [MaybeUninit<Event>], timeout: Option<Duration>) -> Result<&'b mut [Event]> {
-        let ready = self.ask(events, Timeout::new(timeout), None)?;
+        let ready = self.wait_once(events, Timeout::new(timeout), None)?;
         // SAFETY: the kernel has written that many events, at most as many as there is room for.
-        Ok(unsafe { filled(events, ready) })
+        Ok(unsafe { assume_init(events, ready) })
     }
 
     /// As [`wait`](Self::wait), with `mask` as this thread's signal mask while it waits, and only then. If a signal is blocked in this
@@ -287,9 +287,9 @@ impl Epoll {
         timeout: Option<Duration>,
         mask: &SigSet,
     ) -> Result<&'b mut [Event]> {
-        let ready = self.ask(events, Timeout::new(timeout), Some(mask))?;
+        let ready = self.wait_once(events, Timeout::new(timeout), Some(mask))?;
         // SAFETY: the kernel has written that many events, at most as many as there is room for.
-        Ok(unsafe { filled(events, ready) })
+        Ok(unsafe { assume_init(events, ready) })
     }
 
     /// As [`wait`](Self::wait), but a signal does not end it: it goes on for what is left of the time, counted by
@@ -329,13 +329,13 @@ impl Epoll {
             Some(timeout) => Some((Moment::now()?, timeout)),
         };
         loop {
-            match self.ask(events, left, None) {
+            match self.wait_once(events, left, None) {
                 Err(Errno::EINTR) => {}
                 // SAFETY: the kernel has written that many events, at most as many as there is room for.
-                answer => return answer.map(|ready| unsafe { filled(events, ready) }),
+                answer => return answer.map(|ready| unsafe { assume_init(events, ready) }),
             }
             if let Some((start, timeout)) = &begun {
-                left = left.with_remaining(Timespec::from(*timeout).without(start.elapsed()?));
+                left = left.with_remaining(Timespec::from(*timeout).saturating_sub(start.elapsed()?));
             }
         }
     }
@@ -378,10 +378,10 @@ impl Epoll {
     ) -> Result<&'b mut [Event]> {
         if timeout != Some(Duration::ZERO) {
             for _ in 0..spins {
-                let ready = self.ask(events, Timeout::Whole(0), None)?;
+                let ready = self.wait_once(events, Timeout::Millis(0), None)?;
                 if ready > 0 {
                     // SAFETY: the kernel has written that many events, at most as many as there is room for.
-                    return Ok(unsafe { filled(events, ready) });
+                    return Ok(unsafe { assume_init(events, ready) });
                 }
             }
         }
@@ -390,21 +390,21 @@ impl Epoll {
 
     /// Waits once, and gives the number of events that the kernel wrote.
     #[inline(always)]
-    fn ask(&self, events: &mut [MaybeUninit<Event>], timeout: Timeout, mask: Option<&SigSet>) -> Result<usize> {
-        const MOST: usize = i32::MAX as usize / size_of::<Event>();
+    fn wait_once(&self, events: &mut [MaybeUninit<Event>], timeout: Timeout, mask: Option<&SigSet>) -> Result<usize> {
+        const MAX_EVENTS: usize = i32::MAX as usize / size_of::<Event>();
         // By `match`, here and below: rustc gives core's generic `min` and `map_or` an unwinder's personality, whatever their types and with
         // `panic = "abort"` too, and whoever inlines them an unwind table.
         let room = match events.len() {
             0 => return Err(Errno::EINVAL),
-            room @ 1..=MOST => room as i32,
-            _ => MOST as i32,
+            room @ 1..=MAX_EVENTS => room as i32,
+            _ => MAX_EVENTS as i32,
         };
         let (epfd, events) = (self.as_raw_fd(), events.as_mut_ptr().cast());
         // SAFETY: `events` has that much room.
         unsafe {
             match timeout {
-                Timeout::Whole(ms) => fallback::wait_ms(epfd, events, room, ms, mask),
-                Timeout::Fine(timeout) => fallback::fine_wait(epfd, events, room, timeout, mask),
+                Timeout::Millis(ms) => fallback::wait_ms(epfd, events, room, ms, mask),
+                Timeout::Timespec(timeout) => fallback::wait_timespec(epfd, events, room, timeout, mask),
             }
         }
     }
@@ -495,7 +495,7 @@ fn create<T: FromRawFd>(flags: CreateFlags) -> Result<T> {
 /// So many events of the slice must be initialised. After a wait they are: the kernel's count is trusted, as its writing
 /// into the buffer is; checking it would cost every wait an instruction and protect from nothing.
 #[inline(always)]
-unsafe fn filled(events: &mut [MaybeUninit<Event>], ready: usize) -> &mut [Event] {
+unsafe fn assume_init(events: &mut [MaybeUninit<Event>], ready: usize) -> &mut [Event] {
     // SAFETY: the caller vouches for `ready`, and `MaybeUninit<Event>` is laid out as an `Event`.
     unsafe { slice::from_raw_parts_mut(events.as_mut_ptr().cast(), ready) }
 }

@@ -106,7 +106,7 @@ pub(crate) fn is_errno(returned: isize) -> bool {
     returned < 0 && returned >= -(Errno::MAX as isize)
 }
 
-macro_rules! names {
+macro_rules! define_errnos {
     ($($name:ident: $meaning:literal)*) => {
         impl Errno {
             $(
@@ -135,7 +135,7 @@ macro_rules! names {
             }
 
             #[inline]
-            fn meaning(self) -> Option<&'static str> {
+            fn description(self) -> Option<&'static str> {
                 match self.0.get() {
                     $(errno::$name => Some($meaning),)*
                     _ => None,
@@ -145,7 +145,7 @@ macro_rules! names {
     };
 }
 
-names! {
+define_errnos! {
     EACCES: "permission denied"
     EAGAIN: "not ready, try again"
     EBADF: "not an open descriptor"
@@ -186,7 +186,7 @@ impl fmt::Debug for Errno {
 impl fmt::Display for Errno {
     #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.name(), self.meaning()) {
+        match (self.name(), self.description()) {
             (Some(name), Some(meaning)) => write!(f, "{meaning} ({name}, errno {})", self.raw()),
             _ => write!(f, "errno {}", self.raw()),
         }

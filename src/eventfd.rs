@@ -2,14 +2,14 @@
 
 use crate::arch::{self, nr};
 use crate::errno::{is_errno, Errno, Result};
-use crate::fd::{self, owner, AsRawFd, OwnedFd};
+use crate::fd::{self, impl_owned_fd, AsRawFd, OwnedFd};
 use crate::flags::EventFdFlags;
 use crate::raw;
 use core::mem::{size_of, MaybeUninit};
 use core::ptr;
 
 /// Bytes of a counter's value.
-const VALUE: usize = size_of::<u64>();
+const VALUE_BYTES: usize = size_of::<u64>();
 
 /// A counter in the kernel that is readable when it is not zero: the cheapest thing that wakes a waiting
 /// [`Epoll`](crate::Epoll) from another thread. Closed on drop.
@@ -29,7 +29,7 @@ const VALUE: usize = size_of::<u64>();
 #[repr(transparent)]
 pub struct EventFd(OwnedFd);
 
-owner!(EventFd);
+impl_owned_fd!(EventFd);
 
 impl EventFd {
     /// A new counter that starts at `initial`.
@@ -82,9 +82,9 @@ impl EventFd {
         let mut value = MaybeUninit::<u64>::uninit();
         let (fd, buf) = (self.as_raw_fd() as usize, value.as_mut_ptr() as usize);
         // SAFETY: `value` has that many bytes.
-        let returned = unsafe { arch::syscall3::<{ nr::READ }>(fd, buf, VALUE) };
+        let returned = unsafe { arch::syscall3::<{ nr::READ }>(fd, buf, VALUE_BYTES) };
         // One comparison finds both an error and a read that fell short.
-        if returned == VALUE as isize {
+        if returned == VALUE_BYTES as isize {
             // SAFETY: the kernel has written all of its bytes, and any eight are a u64.
             return Ok(unsafe { value.assume_init() });
         }
@@ -122,6 +122,6 @@ impl EventFd {
     #[inline]
     pub fn write(&self, add: u64) -> Result<()> {
         // SAFETY: `add` has that many bytes.
-        unsafe { raw::write(self.as_raw_fd(), ptr::addr_of!(add).cast(), VALUE) }.map(drop)
+        unsafe { raw::write(self.as_raw_fd(), ptr::addr_of!(add).cast(), VALUE_BYTES) }.map(drop)
     }
 }

@@ -49,7 +49,7 @@ pub(crate) unsafe fn wait_ms(
 /// As [`raw::epoll_wait`].
 #[cold]
 #[inline(never)]
-pub(crate) unsafe fn fine_wait(
+pub(crate) unsafe fn wait_timespec(
     epfd: RawFd,
     events: *mut Event,
     maxevents: i32,
@@ -57,7 +57,7 @@ pub(crate) unsafe fn fine_wait(
     mask: Option<&SigSet>,
 ) -> Result<usize> {
     // Before Android 15, its sandbox kills for the call.
-    if !arch::ANDROID && PWAIT2.load(Relaxed) != MISSING {
+    if !arch::ANDROID && PWAIT2_STATE.load(Relaxed) != MISSING {
         let pointer = match mask {
             Some(mask) => mask,
             None => ptr::null(),
@@ -67,35 +67,35 @@ pub(crate) unsafe fn fine_wait(
         match answer {
             // More than there is room for is no count.
             Ok(count) if count > maxevents as usize => {}
-            Ok(count) if count == epfd as usize && !is_there() => {}
+            Ok(count) if count == epfd as usize && !has_pwait2() => {}
             Err(errno) if is_missing(errno) => {}
             answer => return answer,
         }
-        PWAIT2.store(MISSING, Relaxed);
+        PWAIT2_STATE.store(MISSING, Relaxed);
     }
     // SAFETY: the caller vouches for `events`.
     unsafe { wait_ms(epfd, events, maxevents, ceil_ms(timeout), mask) }
 }
 
 /// What is known of `epoll_pwait2`.
-static PWAIT2: AtomicU8 = AtomicU8::new(UNKNOWN);
+static PWAIT2_STATE: AtomicU8 = AtomicU8::new(UNKNOWN);
 const UNKNOWN: u8 = 0;
-const THERE: u8 = 1;
+const PRESENT: u8 = 1;
 const MISSING: u8 = 2;
 
 /// Whether a count that is the epoll's number is a count. csky's kernel gives the first argument back
 /// for a call that it does not know. So this asks with −1, which is no descriptor's number and becomes
 /// `EPERM` there. A kernel that has the call says `EBADF`.
-fn is_there() -> bool {
-    if PWAIT2.load(Relaxed) == THERE {
+fn has_pwait2() -> bool {
+    if PWAIT2_STATE.load(Relaxed) == PRESENT {
         return true;
     }
     let (mut event, timeout) = (MaybeUninit::<Event>::uninit(), Timespec::default());
     // SAFETY: there is room for one event, and the timeout outlives the call.
     let answer = unsafe { raw::epoll_pwait2(-1, event.as_mut_ptr(), 1, &timeout, ptr::null()) };
-    let is_there = !matches!(answer, Err(errno) if is_missing(errno));
-    if is_there {
-        PWAIT2.store(THERE, Relaxed);
+    let is_present = !matches!(answer, Err(errno) if is_missing(errno));
+    if is_present {
+        PWAIT2_STATE.store(PRESENT, Relaxed);
     }
-    is_there
+    is_present
 }

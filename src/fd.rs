@@ -318,7 +318,7 @@ mod bare {
 }
 
 /// What every owner of one descriptor in this crate implements, for a struct whose only field is an `OwnedFd`.
-macro_rules! owner {
+macro_rules! impl_owned_fd {
     ($owner:ident) => {
         impl $crate::fd::AsFd for $owner {
             #[inline]
@@ -371,4 +371,4 @@ macro_rules! owner {
         }
     };
 }
-pub(crate) use owner;
+pub(crate) use impl_owned_fd;

@@ -10,7 +10,7 @@ use core::ops::{BitAnd, BitAndAssign, BitOr, BitOrAssign, BitXor, BitXorAssign, 
 /// Those of `bitflags!` that print are not inline. They would be in this crate's object file, which then needs `core`'s. The prebuilt
 /// `core` is one object file that needs `rust_eh_personality`, and only std has that. So a library without std and without LTO
 /// could not be loaded, even if it prints nothing. `cargo xtask symbols` checks that the crate's object file needs nothing of `core`.
-macro_rules! flags {
+macro_rules! impl_flags {
     (impl $Flags:ident { $($(#[$meaning:meta])* const $NAME:ident = $bits:expr;)* }) => {
         impl $Flags {
             $($(#[$meaning])* pub const $NAME: Self = Self($bits);)*
@@ -186,10 +186,10 @@ macro_rules! flags {
             }
         }
 
-        operators!($Flags: BitOr bitor union, BitOrAssign bitor_assign insert);
-        operators!($Flags: BitAnd bitand intersection);
-        operators!($Flags: BitXor bitxor symmetric_difference, BitXorAssign bitxor_assign toggle);
-        operators!($Flags: Sub sub difference, SubAssign sub_assign remove);
+        impl_operators!($Flags: BitOr bitor union, BitOrAssign bitor_assign insert);
+        impl_operators!($Flags: BitAnd bitand intersection);
+        impl_operators!($Flags: BitXor bitxor symmetric_difference, BitXorAssign bitxor_assign toggle);
+        impl_operators!($Flags: Sub sub difference, SubAssign sub_assign remove);
 
         impl BitAndAssign for $Flags {
             #[inline]
@@ -245,12 +245,12 @@ macro_rules! flags {
             }
         }
 
-        numbers!($Flags: Binary Octal LowerHex UpperHex);
+        impl_formats!($Flags: Binary Octal LowerHex UpperHex);
     };
 }
 
 /// An operator, and the like that assigns: each is a method.
-macro_rules! operators {
+macro_rules! impl_operators {
     ($Flags:ident: $Operator:ident $operator:ident $method:ident $(, $Assign:ident $assign:ident $change:ident)?) => {
         impl $Operator for $Flags {
             type Output = Self;
@@ -271,7 +271,7 @@ macro_rules! operators {
 }
 
 /// The bits as a number, in each of these formats.
-macro_rules! numbers {
+macro_rules! impl_formats {
     ($Flags:ident: $($Format:ident)*) => {
         $(impl fmt::$Format for $Flags {
             #[inline]
@@ -304,7 +304,7 @@ macro_rules! numbers {
 #[repr(transparent)]
 pub struct EventFlags(u32);
 
-flags! {
+impl_flags! {
     impl EventFlags {
         /// `EPOLLIN`: a read will not block at this moment. End of input and a pending connection are readable too.
         #[doc(alias = "EPOLLIN")]
@@ -377,7 +377,7 @@ flags! {
 #[repr(transparent)]
 pub struct CreateFlags(u32);
 
-flags! {
+impl_flags! {
     impl CreateFlags {
         /// `EPOLL_CLOEXEC`: close the descriptor when this process executes another program.
         #[doc(alias = "EPOLL_CLOEXEC")]
@@ -399,7 +399,7 @@ flags! {
 #[repr(transparent)]
 pub struct EventFdFlags(u32);
 
-flags! {
+impl_flags! {
     impl EventFdFlags {
         /// `EFD_SEMAPHORE`: a read takes 1 from the counter, not all of it (Linux 2.6.30; before it, `EINVAL`).
         #[doc(alias = "EFD_SEMAPHORE")]

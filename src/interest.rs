@@ -45,7 +45,7 @@ use core::ptr;
 /// One set serves one epoll, always the same, and all that is registered there by these numbers is registered through it. The
 /// kernel forgets a descriptor when its file is closed, and this set cannot see that:
 ///
-/// - Say [`closed`](Self::closed) for a descriptor that was closed and not removed before, at the latest before its number is in
+/// - Say [`forget`](Self::forget) for a descriptor that was closed and not removed before, at the latest before its number is in
 ///   use again: the set would take what it was told of the old one for what the new one has.
 /// - Flush before something is registered with this epoll directly, a new [`Waker`](crate::Waker) too: it may have got the number of a
 ///   descriptor that was removed and closed, and the flush would then change or end *its* registration.
@@ -55,12 +55,12 @@ use core::ptr;
 /// Otherwise the wrong descriptor is watched, or none is; nothing worse.
 pub struct InterestSet<'s> {
     slots: &'s mut [Slot],
-    /// The first that has something to tell, or `NONE`; each slot names the next.
+    /// The first that has something to tell, or `NO_FD`; each slot names the next.
     queue: RawFd,
 }
 
 /// No descriptor's number.
-const NONE: RawFd = -1;
+const NO_FD: RawFd = -1;
 
 /// The storage that an [`InterestSet`] needs for one descriptor: 32 bytes where an event has 12, 40 elsewhere.
 ///
@@ -73,15 +73,15 @@ const NONE: RawFd = -1;
 #[derive(Copy, Clone)]
 pub struct Slot {
     /// What the kernel was told, as far as `is_registered`.
-    told: Event,
-    /// What it is to be told, as far as `is_wanted`.
-    wanted: Event,
-    /// The next in the queue, or `NONE`.
+    registered: Event,
+    /// What it is to be told, as far as `is_desired`.
+    desired: Event,
+    /// The next in the queue, or `NO_FD`.
     next: RawFd,
     is_registered: bool,
-    is_wanted: bool,
+    is_desired: bool,
     /// It was removed, or a change of it was refused, so that what was told may be another file's.
-    is_doubtful: bool,
+    may_be_stale: bool,
     is_queued: bool,
 }
 
@@ -90,31 +90,32 @@ impl Slot {
     pub const EMPTY: Self = {
         let nothing = Event::new(EventFlags::empty(), EventData::new_u64(0));
         Self {
-            told: nothing,
-            wanted: nothing,
-            next: NONE,
+            registered: nothing,
+            desired: nothing,
+            next: NO_FD,
             is_registered: false,
-            is_wanted: false,
-            is_doubtful: false,
+            is_desired: false,
+            may_be_stale: false,
             is_queued: false,
         }
     };
 
     /// Whether to modify it would change nothing.
-    fn is_needless(&self) -> bool {
-        let is_same = self.told.flags() == self.wanted.flags() && self.told.data().u64() == self.wanted.data().u64();
-        is_same && !self.is_doubtful && !self.wanted.flags().intersects(EventFlags::ET.union(EventFlags::ONESHOT))
+    fn is_noop(&self) -> bool {
+        let is_same = self.registered.flags() == self.desired.flags()
+            && self.registered.data().u64() == self.desired.data().u64();
+        is_same && !self.may_be_stale && !self.desired.flags().intersects(EventFlags::ET.union(EventFlags::ONESHOT))
     }
 
     /// Tells the kernel. What it knows then is what is wanted, so that a change that it refused is dropped.
-    fn tell(&mut self, epoll: &Epoll, fd: RawFd) -> Result<()> {
-        let answer = match (self.is_registered, self.is_wanted) {
+    fn apply(&mut self, epoll: &Epoll, fd: RawFd) -> Result<()> {
+        let answer = match (self.is_registered, self.is_desired) {
             (false, false) => Ok(()),
             (false, true) => self.add(epoll, fd),
             (true, false) => self.delete(epoll, fd),
-            (true, true) if self.is_needless() => Ok(()),
+            (true, true) if self.is_noop() => Ok(()),
             (true, true) if self.has_exclusive() => self.replace(epoll, fd),
-            (true, true) => match self.control(epoll, raw::EPOLL_CTL_MOD, fd) {
+            (true, true) => match self.ctl(epoll, raw::EPOLL_CTL_MOD, fd) {
                 // The old one was closed, and this is another with its number.
                 Err(Errno::ENOENT) => {
                     self.is_registered = false;
@@ -123,21 +124,21 @@ impl Slot {
                 answer => answer,
             },
         };
-        self.is_doubtful = answer.is_err();
-        if self.is_doubtful {
-            self.wanted = self.told;
-            self.is_wanted = self.is_registered;
+        self.may_be_stale = answer.is_err();
+        if self.may_be_stale {
+            self.desired = self.registered;
+            self.is_desired = self.is_registered;
         }
         answer
     }
 
     fn has_exclusive(&self) -> bool {
-        (self.told.flags() | self.wanted.flags()).contains(EventFlags::EXCLUSIVE)
+        (self.registered.flags() | self.desired.flags()).contains(EventFlags::EXCLUSIVE)
     }
 
     fn add(&mut self, epoll: &Epoll, fd: RawFd) -> Result<()> {
-        match self.control(epoll, raw::EPOLL_CTL_ADD, fd) {
-            Err(Errno::EEXIST) => match self.control(epoll, raw::EPOLL_CTL_MOD, fd) {
+        match self.ctl(epoll, raw::EPOLL_CTL_ADD, fd) {
+            Err(Errno::EEXIST) => match self.ctl(epoll, raw::EPOLL_CTL_MOD, fd) {
                 // One of the two is exclusive.
                 Err(Errno::EINVAL) => self.replace(epoll, fd),
                 answer => answer,
@@ -148,7 +149,7 @@ impl Slot {
 
     fn replace(&mut self, epoll: &Epoll, fd: RawFd) -> Result<()> {
         self.delete(epoll, fd)?;
-        self.control(epoll, raw::EPOLL_CTL_ADD, fd)
+        self.ctl(epoll, raw::EPOLL_CTL_ADD, fd)
     }
 
     fn delete(&mut self, epoll: &Epoll, fd: RawFd) -> Result<()> {
@@ -163,10 +164,10 @@ impl Slot {
         }
     }
 
-    fn control(&mut self, epoll: &Epoll, op: u32, fd: RawFd) -> Result<()> {
+    fn ctl(&mut self, epoll: &Epoll, op: u32, fd: RawFd) -> Result<()> {
         // SAFETY: the event is this slot's own.
-        unsafe { raw::epoll_ctl(epoll.as_raw_fd(), op, fd, &mut self.wanted)? };
-        self.told = self.wanted;
+        unsafe { raw::epoll_ctl(epoll.as_raw_fd(), op, fd, &mut self.desired)? };
+        self.registered = self.desired;
         self.is_registered = true;
         Ok(())
     }
@@ -183,7 +184,7 @@ impl<'s> InterestSet<'s> {
     /// ```
     pub fn new(slots: &'s mut [Slot]) -> Self {
         slots.fill(Slot::EMPTY);
-        Self { slots, queue: NONE }
+        Self { slots, queue: NO_FD }
     }
 
     /// From the next flush on, watches a descriptor for this, whether it was watched before or not.
@@ -209,9 +210,9 @@ impl<'s> InterestSet<'s> {
     #[doc(alias = "EPOLL_CTL_MOD")]
     #[inline]
     pub fn set(&mut self, source: impl AsFd, data: EventData, interest: EventFlags) -> Result<()> {
-        let slot = self.queued(source.as_fd().as_raw_fd())?;
-        slot.wanted = Event::new(interest, data);
-        slot.is_wanted = true;
+        let slot = self.enqueue(source.as_fd().as_raw_fd())?;
+        slot.desired = Event::new(interest, data);
+        slot.is_desired = true;
         Ok(())
     }
 
@@ -239,9 +240,9 @@ impl<'s> InterestSet<'s> {
     #[doc(alias = "EPOLL_CTL_DEL")]
     #[inline]
     pub fn remove(&mut self, source: impl AsFd) -> Result<()> {
-        let slot = self.queued(source.as_fd().as_raw_fd())?;
-        slot.is_wanted = false;
-        slot.is_doubtful = true;
+        let slot = self.enqueue(source.as_fd().as_raw_fd())?;
+        slot.is_desired = false;
+        slot.may_be_stale = true;
         Ok(())
     }
 
@@ -260,14 +261,14 @@ impl<'s> InterestSet<'s> {
     ///
     /// let number = eventfd.as_raw_fd();
     /// drop(eventfd);
-    /// interests.closed(number);
+    /// interests.forget(number);
     /// # Ok::<(), barepoll::Errno>(())
     /// ```
     ///
     /// See [`close(2)`](https://man7.org/linux/man-pages/man2/close.2.html).
     #[doc(alias = "close")]
     #[inline]
-    pub fn closed(&mut self, fd: RawFd) {
+    pub fn forget(&mut self, fd: RawFd) {
         if let Some(slot) = slot(self.slots, fd) {
             *slot = Slot { next: slot.next, is_queued: slot.is_queued, ..Slot::EMPTY };
         }
@@ -305,14 +306,14 @@ impl<'s> InterestSet<'s> {
         while let Some(slot) = slot(self.slots, self.queue) {
             let fd = mem::replace(&mut self.queue, slot.next);
             slot.is_queued = false;
-            slot.tell(epoll, fd).map_err(|errno| FlushError { fd, errno })?;
+            slot.apply(epoll, fd).map_err(|errno| FlushError { fd, errno })?;
         }
         Ok(())
     }
 
     /// The slot of a descriptor, which now has something to tell.
     #[inline]
-    fn queued(&mut self, fd: RawFd) -> Result<&mut Slot> {
+    fn enqueue(&mut self, fd: RawFd) -> Result<&mut Slot> {
         let slot = slot(self.slots, fd).ok_or(Errno::EINVAL)?;
         if !slot.is_queued {
             slot.is_queued = true;
@@ -322,40 +323,40 @@ impl<'s> InterestSet<'s> {
     }
 }
 
-/// None for `NONE` too: as an index, a negative number is beyond any storage.
+/// None for `NO_FD` too: as an index, a negative number is beyond any storage.
 #[inline]
 fn slot(slots: &mut [Slot], fd: RawFd) -> Option<&mut Slot> {
     slots.get_mut(fd as usize)
 }
 
 /// As an entry of a map shows itself: core's `DebugMap` asserts that keys and values take turns, and a panic would stay.
-struct Watched {
+struct Entry {
     fd: usize,
-    wanted: Event,
+    desired: Event,
 }
 
-impl fmt::Debug for Watched {
+impl fmt::Debug for Entry {
     #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.fd.fmt(f)?;
         f.write_str(": ")?;
-        self.wanted.fmt(f)
+        self.desired.fmt(f)
     }
 }
 
 impl fmt::Debug for InterestSet<'_> {
     #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let watched = self.slots.iter().enumerate().filter(|(_, slot)| slot.is_wanted);
-        f.debug_set().entries(watched.map(|(fd, slot)| Watched { fd, wanted: slot.wanted })).finish()
+        let watched = self.slots.iter().enumerate().filter(|(_, slot)| slot.is_desired);
+        f.debug_set().entries(watched.map(|(fd, slot)| Entry { fd, desired: slot.desired })).finish()
     }
 }
 
 impl fmt::Debug for Slot {
     #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let wanted = if self.is_wanted { Some(self.wanted) } else { None };
-        f.debug_struct("Slot").field("wanted", &wanted).finish_non_exhaustive()
+        let desired = if self.is_desired { Some(self.desired) } else { None };
+        f.debug_struct("Slot").field("desired", &desired).finish_non_exhaustive()
     }
 }
 

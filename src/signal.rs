@@ -64,7 +64,7 @@ impl SigSet {
     #[must_use]
     #[inline]
     pub const fn contains(&self, signal: i32) -> bool {
-        match place(signal) {
+        match word_and_bit(signal) {
             // A word there is; with little optimisation no compiler sees it, and would keep a panic.
             Some((word, bit)) if word < WORDS => self.0[word] & bit != 0,
             _ => false,
@@ -88,7 +88,7 @@ impl SigSet {
     #[doc(alias = "sigaddset")]
     #[inline]
     pub fn insert(&mut self, signal: i32) -> Result<()> {
-        let (word, bit) = self.place_mut(signal).ok_or(Errno::EINVAL)?;
+        let (word, bit) = self.word_mut_and_bit(signal).ok_or(Errno::EINVAL)?;
         *word |= bit;
         Ok(())
     }
@@ -110,7 +110,7 @@ impl SigSet {
     // (llvm/llvm-project#205489), and signal 34 takes 33 with it. Inlined into who knows the word, this would become the same.
     #[inline(never)]
     pub fn remove(&mut self, signal: i32) -> Result<()> {
-        let (word, bit) = self.place_mut(signal).ok_or(Errno::EINVAL)?;
+        let (word, bit) = self.word_mut_and_bit(signal).ok_or(Errno::EINVAL)?;
         if *word & bit != 0 {
             *word ^= bit;
         }
@@ -118,14 +118,14 @@ impl SigSet {
     }
 
     #[inline(always)]
-    fn place_mut(&mut self, signal: i32) -> Option<(&mut usize, usize)> {
-        let (word, bit) = place(signal)?;
+    fn word_mut_and_bit(&mut self, signal: i32) -> Option<(&mut usize, usize)> {
+        let (word, bit) = word_and_bit(signal)?;
         Some((self.0.get_mut(word)?, bit))
     }
 }
 
 /// The word that holds a signal, and its bit there.
-const fn place(signal: i32) -> Option<(usize, usize)> {
+const fn word_and_bit(signal: i32) -> Option<(usize, usize)> {
     if signal < 1 || signal > SIGNALS {
         return None;
     }

@@ -26,7 +26,7 @@ pub struct Timespec {
 impl From<Duration> for Timespec {
     /// Seconds are clamped to `i64::MAX`.
     fn from(duration: Duration) -> Self {
-        // By comparison, for the reason that `Epoll::ask` gives.
+        // By comparison, for the reason that `Epoll::wait_once` gives.
         let seconds = duration.as_secs();
         let tv_sec = if seconds <= i64::MAX as u64 { seconds as i64 } else { i64::MAX };
         Self { tv_sec, tv_nsec: duration.subsec_nanos().into() }
@@ -36,7 +36,7 @@ impl From<Duration> for Timespec {
 // `Duration` could do this, but at low optimisation the compiler does not see that its `new` cannot panic here.
 impl Timespec {
     /// This without that much of it; nothing where that is more.
-    pub(crate) fn without(self, part: Self) -> Self {
+    pub(crate) fn saturating_sub(self, part: Self) -> Self {
         // Wrapping, here and below: whatever answers for the kernel may give a time that is none, and nothing here panics.
         let (seconds, nanos) = (self.tv_sec.wrapping_sub(part.tv_sec), self.tv_nsec.wrapping_sub(part.tv_nsec));
         let left = if nanos >= 0 {
@@ -62,13 +62,13 @@ const _: () = assert!((NANOS_PER_MS >> NANOS_PER_MS.trailing_zeros()).wrapping_m
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Timeout {
     /// In milliseconds, −1 for ever: `epoll_wait` can do it.
-    Whole(i32),
+    Millis(i32),
     /// Finer than a millisecond, or longer than `i32::MAX` of them: only `epoll_pwait2` can.
-    Fine(Timespec),
+    Timespec(Timespec),
 }
 
 impl Timeout {
-    pub(crate) const FOREVER: Self = Self::Whole(-1);
+    pub(crate) const FOREVER: Self = Self::Millis(-1);
 
     #[inline]
     pub(crate) fn new(timeout: Option<Duration>) -> Self {
@@ -83,17 +83,17 @@ impl Timeout {
         if ms < 1000 && seconds <= i32::MAX as u64 / 1000 {
             let whole = (seconds as u32 * 1000 + ms) as i32;
             if whole >= 0 {
-                return Self::Whole(whole);
+                return Self::Millis(whole);
             }
         }
-        Self::Fine(duration.into())
+        Self::Timespec(duration.into())
     }
 
     /// What is left of this wait: asked for in the same way, a remainder of a whole-millisecond wait rounded up.
     pub(crate) fn with_remaining(self, remaining: Timespec) -> Self {
         match self {
-            Self::Whole(_) => Self::Whole(ceil_ms(remaining)),
-            Self::Fine(_) => Self::Fine(remaining),
+            Self::Millis(_) => Self::Millis(ceil_ms(remaining)),
+            Self::Timespec(_) => Self::Timespec(remaining),
         }
     }
 }

@@ -3,13 +3,13 @@
 
 use crate::arch;
 
-macro_rules! constants {
+macro_rules! define_constants {
     ($($name:ident = $value:expr, $meaning:literal;)*) => {
         $(#[doc = $meaning] pub const $name: u32 = $value;)*
     };
 }
 
-constants! {
+define_constants! {
     EPOLL_CLOEXEC = arch::O_CLOEXEC, "[`epoll_create1`](crate::raw::epoll_create1): close on exec.";
 
     EPOLL_CTL_ADD = 1, "[`epoll_ctl`](crate::raw::epoll_ctl): register a descriptor.";

@@ -109,7 +109,7 @@ impl Waker {
     #[inline]
     pub fn wake(&self) -> Result<()> {
         self.pending.wake(|| match self.eventfd.write(1) {
-            Err(Errno::EAGAIN) => self.write_to_full(),
+            Err(Errno::EAGAIN) => self.drain_and_write(),
             answer => answer,
         })
     }
@@ -117,7 +117,7 @@ impl Waker {
     /// After 2^64 wake-ups, or when somebody else wrote to the descriptor.
     #[cold]
     #[inline(never)]
-    fn write_to_full(&self) -> Result<()> {
+    fn drain_and_write(&self) -> Result<()> {
         match self.eventfd.read() {
             // Somebody has emptied it meanwhile.
             Ok(_) | Err(Errno::EAGAIN) => self.eventfd.write(1),

@@ -39,7 +39,7 @@ macro_rules! every_port {
 #[allow(unused_imports)] // xtask asks for all ports at once
 pub(crate) use every_port;
 
-macro_rules! table {
+macro_rules! define_ports {
     ($($port:ident: $($abi:literal)+;)+) => {
         // Some ports include another's file. x32 writes each number as `BIT_30 +` x86_64's, 0 too. Nothing expands a port's macro.
         #[allow(clippy::duplicate_mod, clippy::identity_op, unused_macros)]
@@ -123,7 +123,7 @@ macro_rules! facts {
         }),+),+]
     };
 }
-every_port!(table);
+every_port!(define_ports);
 
 /// One constant of a port.
 pub struct Fact {
@@ -212,7 +212,7 @@ macro_rules! every_raw_constant {
     };
 }
 
-macro_rules! ours {
+macro_rules! names_and_values {
     ($($group:ident { $($name:ident)+ })+) => { vec![$($((stringify!($name), raw::$name)),+),+] };
 }
 #[allow(unused_imports)] // xtask asks for our values only
@@ -220,5 +220,5 @@ pub(crate) use every_raw_constant;
 
 /// Every constant of `barepoll::raw`.
 pub fn raw_constants() -> Vec<(&'static str, u32)> {
-    every_raw_constant!(ours)
+    every_raw_constant!(names_and_values)
 }
