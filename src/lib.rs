@@ -50,14 +50,17 @@
 //!
 //! # Promises
 //!
-//! - No libc, no allocation, no panic, nothing printed. Dependencies: `bitflags`, and `sc` on x86_64.
-//! - What a descriptor's owner drops is closed, once; nothing else is. No event is dropped.
-//! - Bits and error numbers that this crate does not know are kept.
-//! - Rust 1.63 (loongarch64: 1.72, s390x: 1.84, powerpc: 1.95, as `asm!` came there; nightly for mips, sparc, m68k, hexagon,
-//!   csky).
-//! - Any Linux since 2.6.27; what is newer says so, and what is missing is an error or a documented fallback.
-//! - LLVM's register allocation between functions (`-Cllvm-args=-enable-ipra`) is not supported on aarch64, MIPS and SPARC: their
-//!   kernels destroy registers that `asm!` cannot name.
+//! - No libc, no allocation, no panic, nothing printed. Dependencies: `bitflags`, and `sc` on
+//!   x86_64.
+//! - Dropping an owned descriptor closes it exactly once. The crate closes nothing else, and loses
+//!   no event.
+//! - Unknown bits and error numbers are kept.
+//! - Rust 1.63, or the version that stabilized `asm!` (loongarch64: 1.72, s390x: 1.84,
+//!   powerpc: 1.95). mips, sparc, m68k, hexagon and csky need nightly.
+//! - Linux 2.6.27 or later. Newer features say which kernel they need. On older kernels they return
+//!   an error or use a documented fallback.
+//! - LLVM's interprocedural register allocation (`-Cllvm-args=-enable-ipra`) is not supported on
+//!   aarch64, MIPS and SPARC: their kernels destroy registers that `asm!` cannot name.
 //!
 //! # Where things are
 //!
