@@ -1,4 +1,4 @@
-//! What time it is, without std: by a system call. With feature `std`, `with_std.rs` has this.
+//! The clock without std, read by a system call. With feature `std`, `with_std.rs` has the clock.
 
 use crate::arch::{self, nr};
 use crate::errno::{result, Errno, Result};
@@ -21,16 +21,16 @@ impl Moment {
     }
 }
 
-/// By the one call that a machine has. A 32-bit one has two: where the first is missing, which is
-/// remembered once for the process, by the second.
+/// Reads the clock by the machine's system call. A 32-bit machine has two calls. If the first is
+/// missing, this remembers it for the process and uses the second.
 fn now() -> Result<Timespec> {
     static FIRST_IS_MISSING: AtomicBool = AtomicBool::new(false);
     let time32 = match TIME32 {
         Some(time32) => time32,
-        // Nothing could serve instead, so whatever refuses the call is told to the caller, and forgotten.
+        // There is no other call, so this returns an error and remembers nothing.
         None => return time64(),
     };
-    // Older releases of Android kill for the newer call.
+    // Older releases of Android kill apps for the newer call.
     let (first, second) = if arch::ANDROID { (time32, time64 as Clock) } else { (time64 as Clock, time32) };
     if !FIRST_IS_MISSING.load(Relaxed) {
         match first() {
@@ -43,7 +43,7 @@ fn now() -> Result<Timespec> {
 
 type Clock = fn() -> Result<Timespec>;
 
-/// The call whose timespec has two 64-bit fields.
+/// Reads the clock by the call whose timespec has two 64-bit fields.
 fn time64() -> Result<Timespec> {
     const NR: usize = match (nr::CLOCK_GETTIME64, nr::CLOCK_GETTIME) {
         (Some(nr), _) | (None, Some(nr)) => nr,
@@ -53,12 +53,13 @@ fn time64() -> Result<Timespec> {
     unsafe { clock_gettime::<NR, Timespec>() }
 }
 
-/// The older call of 32-bit machines, whose timespec is two `long`s; none where a machine never had it.
+/// Reads the clock by the older call of 32-bit machines, whose timespec is two `long`s. `None` on a
+/// machine that never had it.
 const TIME32: Option<Clock> = match (nr::CLOCK_GETTIME64, nr::CLOCK_GETTIME) {
     (Some(_), Some(_)) => Some(|| {
         const NR: usize = match nr::CLOCK_GETTIME {
             Some(nr) => nr,
-            None => 0, // and this is compiled, and never called
+            None => 0, // compiled but never called
         };
         // SAFETY: the call writes a timespec of two `long`s.
         let [seconds, nanos] = unsafe { clock_gettime::<NR, [isize; 2]>()? };
