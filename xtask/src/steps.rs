@@ -306,6 +306,7 @@ pub static STEPS: &[Step] = &[
     },
     Step {
         shown: &[By("workspace")], // its own tests
+        needs: &[&NIGHTLY],
         ..command(
             "new-port",
             "Write the file of a new port, its lines and its row, and say what is left to do",

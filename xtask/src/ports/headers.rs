@@ -9,13 +9,16 @@
 //! - hexagon and csky are not in the package. Their kernels include `asm-generic/` for all that is asked here, so a folder that
 //!   does the same stands in for theirs.
 
+use super::facts;
 use crate::all_ports::{self, Port};
 use crate::debian::{self, Cache, Suite};
 use crate::kit::progress::Progress;
 use crate::kit::report;
 use crate::kit::shell::{both, capture};
 use crate::machines::targets::{Target, TARGETS};
+use crate::step::{Run, World};
 use barepoll::raw::Timespec;
+use clap::Args;
 use std::fs;
 use std::mem::{offset_of, size_of};
 use std::path::{Path, PathBuf};
@@ -72,11 +75,19 @@ struct Row {
 }
 
 /// `cargo xtask headers`
-#[derive(clap::Args)]
-pub struct Options {}
+#[derive(Args)]
+pub struct Options {
+    /// Write tests/data/uapi.json, the facts of every ABI, from the headers
+    #[arg(long)]
+    write: bool,
+}
 
-impl crate::step::Run for Options {
-    fn run(&self, world: &crate::step::World) -> Result<(), String> {
+impl Run for Options {
+    fn run(&self, world: &World) -> Result<(), String> {
+        if self.write {
+            let is_new = facts::write(&Tools::get(world.cache()?)?)?;
+            println!("tests/data/uapi.json {}", if is_new { "is new" } else { "was right" });
+        }
         compare(&world.progress, world.cache()?)
     }
 }
@@ -106,6 +117,7 @@ fn check(progress: &Progress, cache: &Cache) -> Result<Vec<Row>, String> {
     job.at("getting headers and compilers");
     let answer = Tools::get(cache).and_then(|tools| {
         job.at("compiling");
+        facts::check(&tools)?;
         each_target(|target| tools.check(target))
     });
     job.done(&answer.as_ref().map_or("FAILED".into(), |rows| format!("{} targets", rows.len())));
@@ -140,14 +152,15 @@ fn each_target(work: impl Fn(&'static Target) -> Result<Row, String> + Sync) -> 
     }
 }
 
-struct Tools {
-    clang: PathBuf,
+/// The compilers and the headers.
+pub struct Tools {
+    pub clang: PathBuf,
     /// The compiler proper, without the driver, the assembler and the linker that the driver would bring.
-    gcc_m68k: PathBuf,
+    pub gcc_m68k: PathBuf,
     /// `/usr` of linux-libc-dev.
-    headers: PathBuf,
-    /// What is written: the folder that stands in for an `asm/` of hexagon and csky, and the C files.
-    scratch: tempfile::TempDir,
+    pub headers: PathBuf,
+    /// For the C files, and the folder that stands in for an `asm/` of hexagon and csky.
+    pub scratch: tempfile::TempDir,
 }
 
 impl Tools {
@@ -165,6 +178,11 @@ impl Tools {
         })
     }
 
+    /// The folder that has the `asm/` of an architecture.
+    pub fn asm(&self, folder: Option<&str>) -> PathBuf {
+        folder.map_or(self.scratch.path().into(), |folder| self.headers.join("lib/linux/uapi").join(folder))
+    }
+
     /// Compiles one target's facts.
     fn check(&self, target: &'static Target) -> Result<Row, String> {
         let port = target.port();
@@ -174,7 +192,6 @@ impl Tools {
         let file = self.scratch.path().join(format!("{}.c", target.name));
         fs::write(&file, &facts.code).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
 
-        let asm = folder.map_or(self.scratch.path().into(), |folder| self.headers.join("lib/linux/uapi").join(folder));
         let (name, mut compiler) = if port.file == "m68k" {
             let mut cc1 = Command::new(&self.gcc_m68k);
             cc1.arg("-quiet");
@@ -184,7 +201,7 @@ impl Tools {
             clang.arg(format!("--target={}", triple(&target.triple())));
             ("clang 19", clang)
         };
-        compiler.args(["-fsyntax-only", "-std=gnu11", "-w", "-nostdinc", "-I"]).arg(asm);
+        compiler.args(["-fsyntax-only", "-std=gnu11", "-w", "-nostdinc", "-I"]).arg(self.asm(folder));
         compiler.arg("-I").arg(self.headers.join("include")).arg(&file);
         let text = both(&capture(&mut compiler)?);
         match disagreements(&text).as_slice() {
