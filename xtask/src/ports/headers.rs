@@ -19,12 +19,12 @@ use crate::machines::targets::{Target, TARGETS};
 use crate::step::{Run, World};
 use barepoll::raw::Timespec;
 use clap::Args;
+use rayon::iter::Either;
+use rayon::prelude::*;
 use std::fs;
 use std::mem::{offset_of, size_of};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::thread;
 
 const INCLUDES: [&str; 11] = [
     "linux/eventpoll.h",
@@ -124,31 +124,16 @@ fn check(progress: &Progress, cache: &Cache) -> Result<Vec<Row>, String> {
     answer
 }
 
-/// Does `work` for every target, on all processors; the errors of all are the error.
+/// Does `work` for every target, on all processors. The error is the errors of all.
 fn each_target(work: impl Fn(&'static Target) -> Result<Row, String> + Sync) -> Result<Vec<Row>, String> {
-    let next = AtomicUsize::new(0);
-    let worker = || {
-        let mut done = Vec::new();
-        while let Some((place, target)) = Some(next.fetch_add(1, Relaxed)).and_then(|at| Some((at, TARGETS.get(at)?))) {
-            done.push((place, work(target)));
-        }
-        done
-    };
-    let mut answers = Vec::new();
-    thread::scope(|scope| {
-        let workers = thread::available_parallelism().map_or(1, usize::from);
-        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(worker)).collect();
-        answers.extend(workers.into_iter().flat_map(|worker| worker.join().unwrap_or_default()));
+    let (rows, failures): (Vec<Row>, Vec<String>) = TARGETS.par_iter().partition_map(|target| match work(target) {
+        Ok(row) => Either::Left(row),
+        Err(why) => Either::Right(why),
     });
-    if answers.len() != TARGETS.len() {
-        return Err("a thread that compiled headers panicked".into());
-    }
-    answers.sort_by_key(|(place, _)| *place);
-    let (rows, failures): (Vec<_>, Vec<_>) = answers.into_iter().map(|(_, answer)| answer).partition(Result::is_ok);
     if failures.is_empty() {
-        Ok(rows.into_iter().flatten().collect())
+        Ok(rows)
     } else {
-        Err(failures.into_iter().filter_map(Result::err).collect::<Vec<_>>().join("\n"))
+        Err(failures.join("\n"))
     }
 }
 
