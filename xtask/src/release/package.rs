@@ -49,7 +49,7 @@ const FILES: [&str; 32] = [
 const FOLDERS: [&str; 5] = ["", "src/", "src/arch/", "docs/", "docs/bare-cat/"];
 /// What follows the name of a file that the package lacks, and what a document says that names many.
 const ITS_PLACE: &str = " of the repository";
-const THEIR_PLACE: &str = "The files that are named here are the repository's.";
+const THEIR_PLACE: &str = "The files named here are in the repository.";
 
 /// Where the guide to programs without libc begins, in the package; the repository has it here as links.
 const BEGINNING: &str = "docs/bare-cat";
