@@ -50,13 +50,14 @@
 //!
 //! # Promises
 //!
-//! - No libc, no allocation, no panic, nothing printed. Dependencies: `bitflags`, and `sc` on
-//!   x86_64.
-//! - Dropping an owned descriptor closes it exactly once. The crate closes nothing else, and loses
-//!   no event.
+//! - No libc, no allocation, no panic, nothing printed. One exception: with feature `std`, std's
+//!   clock panics in `wait_uninterrupted` if a sandbox refuses `clock_gettime` and there is no
+//!   vDSO. Dependencies: `bitflags`, and `sc` on x86_64.
+//! - Dropping an owned descriptor closes it exactly once. The crate closes nothing else, and drops
+//!   no event that the kernel returned.
 //! - Unknown bits and error numbers are kept.
 //! - Rust 1.63, or the version that stabilized `asm!` (loongarch64: 1.72, s390x: 1.84,
-//!   powerpc: 1.95). mips, sparc, m68k, hexagon and csky need nightly.
+//!   powerpc: 1.95). mips, mips64, sparc, sparc64, m68k, hexagon and csky need nightly.
 //! - Linux 2.6.27 or later. Newer features say which kernel they need. On older kernels they return
 //!   an error or use a documented fallback.
 //! - LLVM's interprocedural register allocation (`-Cllvm-args=-enable-ipra`) is not supported on

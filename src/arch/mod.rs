@@ -1,4 +1,4 @@
-//! The seam: what a port provides, and which port this build uses.
+//! What a port provides, and which port this build uses.
 //!
 //! This is the only file where `cfg` chooses an architecture. A port is one file. It provides:
 //!

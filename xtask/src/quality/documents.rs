@@ -81,6 +81,7 @@ const COMMANDS: &[(&str, Proof)] = &[
     ("cargo test --target aarch64-unknown-linux-gnu", Proof::By("with-std")),
     ("cargo +nightly test -Zbuild-std --target mips64el-unknown-linux-gnuabi64", Proof::By("with-std")),
     ("cargo test", Proof::By("native")),
+    ("cargo test --test native wakeups", Proof::By("native")),
     ("cargo test --features std", Proof::By("native-std")),
     ("cargo build --release -p barepoll-c", Proof::By("c")),
     // By `.ci/run`, and the last by a full test too.
