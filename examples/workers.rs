@@ -137,7 +137,7 @@ fn work(
         while let Err(refused) = interests.flush(epoll) {
             // No room for it: its loss alone, unless it is the listener.
             connections.remove(&refused.fd).ok_or(refused.errno)?;
-            interests.closed(refused.fd);
+            interests.forget(refused.fd);
         }
         // Whole milliseconds, rounded up: the cheapest call, and no turn too early.
         let timeout = paused_until.map(|end| end.saturating_duration_since(Instant::now()).as_millis() as u64 + 1);
@@ -173,7 +173,7 @@ fn work(
                         connection.tell(&mut interests)?;
                     } else {
                         connections.remove(&fd);
-                        interests.closed(fd);
+                        interests.forget(fd);
                     }
                 }
             }

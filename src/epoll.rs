@@ -1,10 +1,11 @@
 //! The safe interface of epoll.
 
+use crate::arch::{self, nr};
 use crate::clock::Moment;
 use crate::errno::{Errno, Result};
 use crate::event::{Event, EventData};
 use crate::fallback;
-use crate::fd::{owner, AsFd, AsRawFd, OwnedFd};
+use crate::fd::{self, impl_owned_fd, AsFd, AsRawFd, FromRawFd, OwnedFd};
 use crate::flags::{CreateFlags, EventFlags};
 use crate::raw;
 use crate::signal::SigSet;
@@ -14,7 +15,9 @@ use core::ptr;
 use core::slice;
 use core::time::Duration;
 
-/// An interest list in the kernel, and the queue of what is ready in it. Closed on drop.
+/// An epoll: an interest list in the kernel and the queue of its ready descriptors.
+///
+/// Dropping it closes it.
 ///
 /// ```
 /// use barepoll::{Epoll, Event, EventData, EventFd, EventFdFlags, EventFlags};
@@ -35,28 +38,29 @@ use core::time::Duration;
 ///
 /// # From several threads
 ///
-/// Every method takes `&self`, and any of them may run at the same time:
+/// Every method takes `&self`. Threads may call any of them at the same time:
 ///
-/// - What is [added](Self::add) or [changed](Self::modify) while another thread waits counts for that wait: if it is ready, the wait
-///   ends.
-/// - What is [deleted](Self::delete) is reported by no wait that begins later. One that has ended, or is ending, may have its event in a
-///   buffer already: what its data points to must live until every waiting thread has come round once more.
-/// - Two changes of one descriptor at the same time happen one after the other. Of two adds the second is `EEXIST`, and what the last change
-///   says stays.
-/// - Of several threads that wait for one epoll, a level wakes one and then, as long as it lasts, others too; an
-///   [edge](EventFlags::ET) wakes one, and the next edge perhaps another before the first is done; a
-///   [one-shot](EventFlags::ONESHOT) wakes one until it is armed again.
-/// - Dropping the epoll takes an owner that nobody borrows, so no thread of safe code waits for it then.
+/// - If you [add](Self::add) or [modify](Self::modify) a descriptor while another thread waits,
+///   that wait sees the change. It ends if the descriptor is ready.
+/// - After you [delete](Self::delete) a descriptor, no later wait reports it. A wait that has ended
+///   or is ending may have its event in a buffer already. Keep alive what its data points to until
+///   every waiting thread has started another wait.
+/// - The kernel makes two concurrent changes of one descriptor one after the other. The second of
+///   two adds fails with `EEXIST`. The last change stays in force.
+/// - When several threads wait for one epoll, a level wakes one and, while it lasts, others too. An
+///   [edge](EventFlags::ET) wakes one, and the next edge may wake another before the first is done.
+///   A [one-shot](EventFlags::ONESHOT) wakes one until it is re-armed.
+/// - Only an owner without borrows can drop the epoll, so no thread of safe code waits for it then.
 ///
 /// See [`epoll(7)`](https://man7.org/linux/man-pages/man7/epoll.7.html).
 #[doc(alias = "epoll")]
 #[repr(transparent)]
 pub struct Epoll(OwnedFd);
 
-owner!(Epoll);
+impl_owned_fd!(Epoll);
 
 impl Epoll {
-    /// A new epoll that is closed on exec.
+    /// Makes an epoll that is closed on exec.
     ///
     /// ```
     /// use barepoll::Epoll;
@@ -78,7 +82,9 @@ impl Epoll {
         Self::with_flags(CreateFlags::CLOEXEC)
     }
 
-    /// A new epoll with these flags; [`CreateFlags::empty`] lets it live on across exec.
+    /// Makes an epoll with these flags.
+    ///
+    /// With [`CreateFlags::empty`] it stays open across exec.
     ///
     /// ```
     /// use barepoll::{CreateFlags, Epoll};
@@ -89,20 +95,23 @@ impl Epoll {
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new), and `EINVAL`: an unknown flag.
+    /// As [`new`](Self::new), and `EINVAL`: a flag is unknown.
     ///
     /// See [`epoll_create1(2)`](https://man7.org/linux/man-pages/man2/epoll_create.2.html).
     #[doc(alias = "epoll_create1")]
     #[doc(alias = "EPOLL_CLOEXEC")]
     #[inline]
     pub fn with_flags(flags: CreateFlags) -> Result<Self> {
-        raw::create_epoll(flags.bits())
+        create(flags)
     }
 
-    /// Registers a descriptor. Pass it by reference: a descriptor given away would be closed, and so forgotten, at once.
+    /// Registers a descriptor.
     ///
-    /// The registration belongs to the open file and the number together. It ends when the *last* duplicate of the file is
-    /// closed, so [`delete`](Self::delete) before closing one that has duplicates (a fork's copy is one).
+    /// Pass it by reference. A descriptor passed by value is closed, and so forgotten, at once.
+    ///
+    /// The registration belongs to the open file and the number together. It ends when the *last*
+    /// duplicate of the file is closed. So [`delete`](Self::delete) a descriptor before you close
+    /// it if it has duplicates. A fork's copy is one.
     ///
     /// ```
     /// use barepoll::{Epoll, Errno, EventData, EventFd, EventFdFlags, EventFlags};
@@ -117,25 +126,29 @@ impl Epoll {
     /// # Errors
     ///
     /// - `EEXIST`: registered already.
-    /// - `EINVAL`: `source` is this epoll; or [`EventFlags::EXCLUSIVE`] with a flag it does not go with, or on an epoll; or this was made
-    ///   `From` a descriptor that is no epoll's.
-    /// - `ELOOP`: epolls would watch each other in a circle, or nest too deep. `EINVAL`: so would epolls that watch this one; or more of
-    ///   them than the kernel follows (500 pairs) would come to `source`.
-    /// - `EPERM`: a regular file, a directory or `/dev/null`, which is always ready and cannot be watched.
-    /// - `ENOSPC`: this user watches as many as `/proc/sys/fs/epoll/max_user_watches` allows. `ENOMEM`: the kernel has no memory for one
-    ///   more.
-    /// - `EBADF`: `source` was opened with `O_PATH`, or what this was made from.
+    /// - `EINVAL`: `source` is this epoll. [`EventFlags::EXCLUSIVE`] is used with a flag that does
+    ///   not go with it, or on an epoll. This was made `From` a descriptor that is no epoll's.
+    /// - `ELOOP`: epolls would watch each other in a cycle, or nest too deep. `EINVAL`: epolls that
+    ///   watch this one would form a cycle or nest too deep, or too many (over 500 pairs) would
+    ///   reach `source`.
+    /// - `EPERM`: a regular file, a directory or `/dev/null`, which is always ready and cannot be
+    ///   watched.
+    /// - `ENOSPC`: this user watches as many descriptors as `/proc/sys/fs/epoll/max_user_watches`
+    ///   allows. `ENOMEM`: the kernel has no memory for one more.
+    /// - `EBADF`: `source`, or the descriptor that this was made from, was opened with `O_PATH`.
     ///
     /// See [`epoll_ctl(2)`](https://man7.org/linux/man-pages/man2/epoll_ctl.2.html).
     #[doc(alias = "epoll_ctl")]
     #[doc(alias = "EPOLL_CTL_ADD")]
     #[inline]
     pub fn add(&self, source: impl AsFd, data: EventData, interest: EventFlags) -> Result<()> {
-        self.control(raw::EPOLL_CTL_ADD, source, &mut Event::new(interest, data))
+        self.ctl(raw::EPOLL_CTL_ADD, source, &mut Event::new(interest, data))
     }
 
-    /// Changes what a registered descriptor is watched for, and its data. This also re-arms
-    /// [one-shot](EventFlags::ONESHOT) and [edge-triggered](EventFlags::ET) ones: what is ready now is reported again.
+    /// Changes the interest and data of a registered descriptor.
+    ///
+    /// This also re-arms a [one-shot](EventFlags::ONESHOT) or [edge-triggered](EventFlags::ET)
+    /// descriptor: if it is ready now, the next wait reports it again.
     ///
     /// ```
     /// use barepoll::{Epoll, Errno, EventData, EventFd, EventFdFlags, EventFlags};
@@ -149,20 +162,23 @@ impl Epoll {
     /// # Errors
     ///
     /// - `ENOENT`: not registered.
-    /// - `EINVAL`: `source` is this epoll; or [`EventFlags::EXCLUSIVE`] is asked for or was before: it cannot be changed; or this was made
-    ///   `From` a descriptor that is no epoll's.
+    /// - `EINVAL`: `source` is this epoll. The old or the new interest has
+    ///   [`EventFlags::EXCLUSIVE`], which cannot be modified. This was made `From` a descriptor
+    ///   that is no epoll's.
     /// - `EPERM`: a regular file, a directory or `/dev/null`.
-    /// - `EBADF`: `source` was opened with `O_PATH`, or what this was made from.
+    /// - `EBADF`: `source`, or the descriptor that this was made from, was opened with `O_PATH`.
     ///
     /// See [`epoll_ctl(2)`](https://man7.org/linux/man-pages/man2/epoll_ctl.2.html).
     #[doc(alias = "epoll_ctl")]
     #[doc(alias = "EPOLL_CTL_MOD")]
     #[inline]
     pub fn modify(&self, source: impl AsFd, data: EventData, interest: EventFlags) -> Result<()> {
-        self.control(raw::EPOLL_CTL_MOD, source, &mut Event::new(interest, data))
+        self.ctl(raw::EPOLL_CTL_MOD, source, &mut Event::new(interest, data))
     }
 
-    /// Forgets a descriptor. Another thread's wait may have its event in a buffer already.
+    /// Removes a descriptor from the interest list.
+    ///
+    /// Another thread's wait may have its event in a buffer already.
     ///
     /// ```
     /// use barepoll::{Epoll, Errno, EventData, EventFd, EventFdFlags, EventFlags};
@@ -177,34 +193,39 @@ impl Epoll {
     /// # Errors
     ///
     /// - `ENOENT`: not registered.
-    /// - `EINVAL`: `source` is this epoll, or this was made `From` a descriptor that is no epoll's. `EPERM`: a regular file, a directory or
-    ///   `/dev/null`.
-    /// - `EBADF`: `source` was opened with `O_PATH`, or what this was made from.
+    /// - `EINVAL`: `source` is this epoll, or this was made `From` a descriptor that is no epoll's.
+    ///   `EPERM`: a regular file, a directory or `/dev/null`.
+    /// - `EBADF`: `source`, or the descriptor that this was made from, was opened with `O_PATH`.
     ///
     /// See [`epoll_ctl(2)`](https://man7.org/linux/man-pages/man2/epoll_ctl.2.html).
     #[doc(alias = "epoll_ctl")]
     #[doc(alias = "EPOLL_CTL_DEL")]
     #[inline]
     pub fn delete(&self, source: impl AsFd) -> Result<()> {
-        self.control(raw::EPOLL_CTL_DEL, source, ptr::null_mut())
+        self.ctl(raw::EPOLL_CTL_DEL, source, ptr::null_mut())
     }
 
     #[inline(always)]
-    fn control(&self, op: u32, source: impl AsFd, event: *mut Event) -> Result<()> {
-        // SAFETY: `add` and `modify` give an event of their own, `delete` gives null.
+    fn ctl(&self, op: u32, source: impl AsFd, event: *mut Event) -> Result<()> {
+        // SAFETY: `add` and `modify` pass a valid event. `delete` passes null with `EPOLL_CTL_DEL`.
         unsafe { raw::epoll_ctl(self.as_raw_fd(), op, source.as_fd().as_raw_fd(), event) }
     }
 
-    /// Waits until something is ready, at most `timeout`, and gives what was: the front of `events`, filled. An empty slice
-    /// says that the time is over. `None` waits for ever, `Duration::ZERO` not at all.
+    /// Waits until a descriptor is ready, at most `timeout`, and returns the events.
     ///
-    /// One call, one trap. A timeout of whole milliseconds (up to `i32::MAX`) uses `epoll_wait`; a finer or longer one
-    /// `epoll_pwait2`. A kernel without that (before Linux 5.11), or a sandbox that refuses it with `EPERM`, is remembered, and the
-    /// timeout then rounds *up* to a millisecond, and is cut to `i32::MAX` of them: there, a wait of more than 24 days may end early
-    /// and empty. It is remembered for the process, so one sandboxed thread costs all threads the finer timeouts. (Before 2.6.37,
-    /// timeouts beyond some half an hour had no end on some 32-bit machines.)
+    /// The events stand at the front of `events`. An empty slice means that the timeout has
+    /// expired. `None` waits for ever, `Duration::ZERO` does not wait.
     ///
-    /// `deadline - now` is seldom whole milliseconds, so it asks for `epoll_pwait2`. Where milliseconds are fine enough, round it up:
+    /// Each wait is one system call. A timeout of whole milliseconds (up to `i32::MAX`) uses
+    /// `epoll_wait`. A finer or longer one uses `epoll_pwait2`. A kernel before Linux 5.11 lacks
+    /// that call, and a sandbox may refuse it with `EPERM`. The crate then remembers this, rounds
+    /// the timeout *up* to a millisecond and cuts it to `i32::MAX` of them: there, a wait of more
+    /// than 24 days may end early and empty. It remembers this for the process, so one sandboxed
+    /// thread costs all threads the finer timeouts. (Before 2.6.37, timeouts beyond about half an
+    /// hour never expired on some 32-bit machines.)
+    ///
+    /// `deadline - now` is seldom whole milliseconds, so it uses `epoll_pwait2`. If milliseconds
+    /// are fine enough, round it up:
     ///
     /// ```
     /// # use core::time::Duration;
@@ -215,16 +236,18 @@ impl Epoll {
     /// assert!(timeout >= left && timeout < left + Duration::from_millis(1));
     /// ```
     ///
-    /// On Android, this uses `epoll_pwait`, and a finer timeout rounds up in the same way. The sandbox there kills apps for `epoll_wait` on
-    /// x86_64, and before Android 15 for `epoll_pwait2`.
+    /// On Android, this uses `epoll_pwait` and rounds a finer timeout up in the same way. The
+    /// sandbox there kills apps for `epoll_wait` on x86_64, and before Android 15 for
+    /// `epoll_pwait2`.
     ///
-    /// It ends no earlier, and later by what the machine is busy with and by the kernel's slack: the thread's own (50 µs, unless `prctl` with
-    /// `PR_SET_TIMERSLACK` says otherwise), or a thousandth of the timeout where that is more (a two-hundredth in a niced process), at most
-    /// 100 ms. Real-time threads have none.
+    /// It never returns before the timeout. It may return later, because of load and the kernel's
+    /// timer slack. The slack is the thread's (50 µs, or as set by `prctl` with
+    /// `PR_SET_TIMERSLACK`), or a thousandth of the timeout if that is more (a two-hundredth in a
+    /// niced process), at most 100 ms. Real-time threads have none.
     ///
-    /// More events than `events` has room for come with the next wait. A buffer longer than the kernel takes (`i32::MAX`
-    /// bytes) is used as far as it takes it. A `Vec` with capacity and no length has no room: pass
-    /// [`Vec::spare_capacity_mut`] or a buffer of [`Event::buffer`].
+    /// If more descriptors are ready than `events` has room for, the next wait reports the others.
+    /// The kernel uses at most `i32::MAX` bytes of the buffer. A `Vec` with capacity and no length
+    /// has no room: pass [`Vec::spare_capacity_mut`] or a buffer of [`Event::buffer`].
     ///
     /// [`Vec::spare_capacity_mut`]: https://doc.rust-lang.org/std/vec/struct.Vec.html#method.spare_capacity_mut
     ///
@@ -241,26 +264,31 @@ impl Epoll {
     ///
     /// # Errors
     ///
-    /// - `EINTR`: a signal handler ran, even one that was installed with `SA_RESTART`; or the process was stopped and went on (Ctrl-Z and
-    ///   `fg`), without any handler. [`wait_uninterrupted`](Self::wait_uninterrupted) goes on instead.
-    /// - `EINVAL`: `events` is empty, or this was made `From` a descriptor that is no epoll's; `EBADF`: from one that was opened with
-    ///   `O_PATH`.
+    /// - `EINTR`: a signal handler ran, even one installed with `SA_RESTART`. Or the process was
+    ///   stopped and continued (Ctrl-Z and `fg`), without a handler.
+    ///   [`wait_uninterrupted`](Self::wait_uninterrupted) continues instead.
+    /// - `EINVAL`: `events` is empty, or this was made `From` a descriptor that is no epoll's.
+    ///   `EBADF`: this was made from one that was opened with `O_PATH`.
     ///
     /// See [`epoll_wait(2)`](https://man7.org/linux/man-pages/man2/epoll_wait.2.html).
     #[doc(alias = "epoll_wait")]
     #[doc(alias = "epoll_pwait2")]
     #[inline]
     pub fn wait<'b>(&self, events: &'b mut [MaybeUninit<Event>], timeout: Option<Duration>) -> Result<&'b mut [Event]> {
-        let ready = self.ask(events, Timeout::new(timeout), None)?;
+        let ready = self.wait_once(events, Timeout::new(timeout), None)?;
         // SAFETY: the kernel has written that many events, at most as many as there is room for.
-        Ok(unsafe { filled(events, ready) })
+        Ok(unsafe { assume_init(events, ready) })
     }
 
-    /// As [`wait`](Self::wait), with `mask` as this thread's signal mask while it waits, and only then. If a signal is blocked in this
-    /// thread but absent from `mask`, its handler can run only during this wait.
+    /// Waits as [`wait`](Self::wait) does, with `mask` as this thread's signal mask during the
+    /// wait.
     ///
-    /// The kernel looks for signals only before it sleeps. So with something ready, or with a timeout of zero, a pending signal stays
-    /// pending and its handler does not run. A loop that always finds something ready must unblock such signals itself now and then.
+    /// If a signal is blocked in this thread but absent from `mask`, its handler can run only
+    /// during this wait.
+    ///
+    /// The kernel checks for signals only before it sleeps. So if a descriptor is ready, or the
+    /// timeout is zero, a pending signal stays pending and its handler does not run. A loop that
+    /// always finds a ready descriptor must unblock such signals itself now and then.
     ///
     /// ```
     /// use barepoll::{Epoll, Event, SigSet};
@@ -286,17 +314,18 @@ impl Epoll {
         timeout: Option<Duration>,
         mask: &SigSet,
     ) -> Result<&'b mut [Event]> {
-        let ready = self.ask(events, Timeout::new(timeout), Some(mask))?;
+        let ready = self.wait_once(events, Timeout::new(timeout), Some(mask))?;
         // SAFETY: the kernel has written that many events, at most as many as there is room for.
-        Ok(unsafe { filled(events, ready) })
+        Ok(unsafe { assume_init(events, ready) })
     }
 
-    /// As [`wait`](Self::wait), but a signal does not end it: it goes on for what is left of the time, counted by
-    /// `CLOCK_MONOTONIC`.
+    /// Waits as [`wait`](Self::wait) does, but continues after a signal.
     ///
-    /// The clock is read once before a finite wait and once after each interruption. With feature `std` this is std's clock, which
-    /// the vDSO answers on most machines. Without it, each reading is a system call, `clock_gettime`. The wait asks for the rest as it
-    /// asked for the whole: whole milliseconds stay so, each remainder rounded up.
+    /// It continues for the rest of the timeout, as measured by `CLOCK_MONOTONIC`. It reads the
+    /// clock once before a finite wait and once after each interruption. With feature `std` this is
+    /// std's clock, which needs no system call on machines with a vDSO. Without it, each reading is
+    /// a system call, `clock_gettime`. A timeout of whole milliseconds stays so: each remainder
+    /// rounds up.
     ///
     /// ```
     /// use barepoll::{Epoll, Event};
@@ -309,8 +338,8 @@ impl Epoll {
     ///
     /// # Errors
     ///
-    /// As [`wait`](Self::wait), but no `EINTR`. Where a sandbox forbids `clock_gettime`, its error; with feature `std` std's clock panics
-    /// then, if there is no vDSO.
+    /// As [`wait`](Self::wait), but no `EINTR`. If a sandbox forbids `clock_gettime`, the error of
+    /// that call. With feature `std`, std's clock panics then if there is no vDSO.
     ///
     /// See [`epoll_wait(2)`](https://man7.org/linux/man-pages/man2/epoll_wait.2.html).
     #[doc(alias = "epoll_wait")]
@@ -323,31 +352,33 @@ impl Epoll {
     ) -> Result<&'b mut [Event]> {
         let mut left = Timeout::new(timeout);
         let begun = match timeout {
-            _ if events.is_empty() => None, // an error without a call
+            _ if events.is_empty() => None, // `wait_once` returns an error
             None | Some(Duration::ZERO) => None,
             Some(timeout) => Some((Moment::now()?, timeout)),
         };
         loop {
-            match self.ask(events, left, None) {
+            match self.wait_once(events, left, None) {
                 Err(Errno::EINTR) => {}
-                // SAFETY: the kernel has written that many events, at most as many as there is room for.
-                answer => return answer.map(|ready| unsafe { filled(events, ready) }),
+                // SAFETY: the kernel has written that many events, at most as many as there is room
+                // for.
+                answer => return answer.map(|ready| unsafe { assume_init(events, ready) }),
             }
             if let Some((start, timeout)) = &begun {
-                left = left.with_remaining(Timespec::from(*timeout).without(start.elapsed()?));
+                left = left.with_remaining(Timespec::from(*timeout).saturating_sub(start.elapsed()?));
             }
         }
     }
 
-    /// As [`wait`](Self::wait), but looks up to `spins` times without waiting before it does.
+    /// Polls up to `spins` times, then waits as [`wait`](Self::wait) does.
     ///
-    /// A wait that may block sets up a timer and a place in a queue, even where something is ready; a look does neither. 1 is for a
-    /// loop that is mostly busy: with work ready it saves that cost, without it it costs one call more. 100 to 200 are for a wake-up from
-    /// another core that is soon to come: it finds this thread awake, at the price of that core's time. 0 is
+    /// A wait that may block sets up a timer and a queue entry, even if a descriptor is ready. A
+    /// poll does neither. Use 1 in a loop that is mostly busy: it saves that cost if work is ready,
+    /// and costs one call more if not. Use 100 to 200 when another core is about to wake this
+    /// thread: the thread is still awake then, at the price of this core's time. 0 is
     /// [`wait`](Self::wait).
     ///
-    /// The looks are not taken off `timeout`: it ends later by them, never earlier. With `Duration::ZERO` there is one look,
-    /// whatever `spins`.
+    /// The polls do not count towards `timeout`: the wait ends later by their time, never earlier.
+    /// With `Duration::ZERO` there is one poll, whatever `spins`.
     ///
     /// ```
     /// use barepoll::{Epoll, Event, EventData, EventFd, EventFdFlags, EventFlags};
@@ -356,14 +387,15 @@ impl Epoll {
     /// let (epoll, eventfd) = (Epoll::new()?, EventFd::new(1, EventFdFlags::CLOEXEC)?);
     /// epoll.add(&eventfd, EventData::new_u64(1), EventFlags::IN)?;
     /// let mut buffer = Event::buffer::<8>();
-    /// let ready = epoll.wait_spinning(&mut buffer, Some(Duration::from_millis(5)), 1)?; // at the first look
+    /// let ready = epoll.wait_spinning(&mut buffer, Some(Duration::from_millis(5)), 1)?; // by the first poll
     /// assert_eq!(ready.len(), 1);
     /// # Ok::<(), barepoll::Errno>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// As [`wait`](Self::wait), at once; but a handler that runs between two looks ends neither them nor the wait.
+    /// As [`wait`](Self::wait), and an error ends the polls at once. A signal handler that runs
+    /// between two polls is no error.
     ///
     /// See [`epoll_wait(2)`](https://man7.org/linux/man-pages/man2/epoll_wait.2.html).
     #[doc(alias = "epoll_wait")]
@@ -377,38 +409,40 @@ impl Epoll {
     ) -> Result<&'b mut [Event]> {
         if timeout != Some(Duration::ZERO) {
             for _ in 0..spins {
-                let ready = self.ask(events, Timeout::Whole(0), None)?;
+                let ready = self.wait_once(events, Timeout::Millis(0), None)?;
                 if ready > 0 {
-                    // SAFETY: the kernel has written that many events, at most as many as there is room for.
-                    return Ok(unsafe { filled(events, ready) });
+                    // SAFETY: the kernel has written that many events, at most as many as there is
+                    // room for.
+                    return Ok(unsafe { assume_init(events, ready) });
                 }
             }
         }
         self.wait(events, timeout)
     }
 
-    /// Waits once, and gives the number of events that the kernel wrote.
+    /// Waits once, and returns the number of events that the kernel wrote.
     #[inline(always)]
-    fn ask(&self, events: &mut [MaybeUninit<Event>], timeout: Timeout, mask: Option<&SigSet>) -> Result<usize> {
-        const MOST: usize = i32::MAX as usize / size_of::<Event>();
-        // By `match`, here and below: rustc gives core's generic `min` and `map_or` an unwinder's personality, whatever their types and with
-        // `panic = "abort"` too, and whoever inlines them an unwind table.
+    fn wait_once(&self, events: &mut [MaybeUninit<Event>], timeout: Timeout, mask: Option<&SigSet>) -> Result<usize> {
+        const MAX_EVENTS: usize = i32::MAX as usize / size_of::<Event>();
+        // By `match`, here and below. rustc gives core's generic `min` and `map_or` an unwinder's
+        // personality, for any type and with `panic = "abort"` too. A function that inlines them
+        // gets an unwind table.
         let room = match events.len() {
             0 => return Err(Errno::EINVAL),
-            room @ 1..=MOST => room as i32,
-            _ => MOST as i32,
+            room @ 1..=MAX_EVENTS => room as i32,
+            _ => MAX_EVENTS as i32,
         };
         let (epfd, events) = (self.as_raw_fd(), events.as_mut_ptr().cast());
         // SAFETY: `events` has that much room.
         unsafe {
             match timeout {
-                Timeout::Whole(ms) => raw::wait(epfd, events, room, ms, mask),
-                Timeout::Fine(timeout) => fallback::fine_wait(epfd, events, room, timeout, mask),
+                Timeout::Millis(ms) => fallback::wait_ms(epfd, events, room, ms, mask),
+                Timeout::Timespec(timeout) => fallback::wait_timespec(epfd, events, room, timeout, mask),
             }
         }
     }
 
-    /// How this epoll polls network devices while it waits (Linux 6.9).
+    /// Returns how this epoll polls network devices while it waits (Linux 6.9).
     ///
     /// ```
     /// use barepoll::Epoll;
@@ -422,10 +456,11 @@ impl Epoll {
     ///
     /// # Errors
     ///
-    /// - `ENOTTY`: the kernel is older than 6.9, or this was made `From` a descriptor that is no epoll's. `EINVAL` or `EOPNOTSUPP`: the
-    ///   kernel was built without busy polling.
-    ///   `ENOSYS`: an emulator that does not know the request.
-    /// - Whatever its driver answers, for a descriptor of another kind. The answers from −4095 to −1 are errors, and all others success.
+    /// - `ENOTTY`: the kernel is older than 6.9, or this was made `From` a descriptor that is no
+    ///   epoll's. `EINVAL` or `EOPNOTSUPP`: the kernel was built without busy polling. `ENOSYS`: an
+    ///   emulator does not know the request.
+    /// - For a descriptor of another kind, the errors of its driver. Results from −4095 to −1 are
+    ///   errors, all others success.
     ///
     /// See [`ioctl_eventpoll(2)`](https://man7.org/linux/man-pages/man2/ioctl_eventpoll.2.html).
     #[doc(alias = "EPIOCGPARAMS")]
@@ -457,11 +492,13 @@ impl Epoll {
     ///
     /// # Errors
     ///
-    /// - `EINVAL`: `busy_poll_usecs` is above `i32::MAX`. `EPERM`: a budget above 64 without `CAP_NET_ADMIN`.
-    /// - `ENOTTY`: the kernel is older than 6.9, or this was made `From` a descriptor that is no epoll's. `EINVAL` or `EOPNOTSUPP`: the
-    ///   kernel was built without busy polling.
-    ///   `ENOSYS`: an emulator that does not know the request.
-    /// - Whatever its driver answers, for a descriptor of another kind. The answers from −4095 to −1 are errors, and all others success.
+    /// - `EINVAL`: `busy_poll_usecs` is above `i32::MAX`. `EPERM`: a budget above 64 without
+    ///   `CAP_NET_ADMIN`.
+    /// - `ENOTTY`: the kernel is older than 6.9, or this was made `From` a descriptor that is no
+    ///   epoll's. `EINVAL` or `EOPNOTSUPP`: the kernel was built without busy polling. `ENOSYS`: an
+    ///   emulator does not know the request.
+    /// - For a descriptor of another kind, the errors of its driver. Results from −4095 to −1 are
+    ///   errors, all others success.
     ///
     /// See [`ioctl_eventpoll(2)`](https://man7.org/linux/man-pages/man2/ioctl_eventpoll.2.html).
     #[doc(alias = "EPIOCSPARAMS")]
@@ -479,21 +516,31 @@ impl Epoll {
     }
 }
 
+/// Makes an epoll. It is generic because [`Epoll::new`] then has an instruction less on riscv64,
+/// loongarch64 and powerpc64le.
+#[inline(always)]
+fn create<T: FromRawFd>(flags: CreateFlags) -> Result<T> {
+    // SAFETY: the call takes no pointer, and a result that is no error is a new descriptor.
+    unsafe { fd::from_returned(arch::syscall1::<{ nr::EPOLL_CREATE1 }>(flags.bits() as usize)) }
+}
+
 /// The first `ready` events, as initialised ones.
 ///
 /// # Safety
 ///
-/// So many events of the slice must be initialised. After a wait they are: the kernel's count is trusted, as its writing
-/// into the buffer is; checking it would cost every wait an instruction and protect from nothing.
+/// The first `ready` events must be initialised. After a wait they are. The crate trusts the
+/// kernel's count as it trusts its writes into the buffer. A check would cost every wait an
+/// instruction and protect from nothing.
 #[inline(always)]
-unsafe fn filled(events: &mut [MaybeUninit<Event>], ready: usize) -> &mut [Event] {
+unsafe fn assume_init(events: &mut [MaybeUninit<Event>], ready: usize) -> &mut [Event] {
     // SAFETY: the caller vouches for `ready`, and `MaybeUninit<Event>` is laid out as an `Event`.
     unsafe { slice::from_raw_parts_mut(events.as_mut_ptr().cast(), ready) }
 }
 
-/// How an epoll polls network devices (NAPI) itself while it waits, instead of waiting for their interrupts.
+/// How an epoll busy-polls network devices (NAPI) while it waits.
 ///
-/// All zero by default: as the system-wide `/proc/sys/net/core/busy_poll` says, which is 0 (off) unless somebody changes it.
+/// It polls instead of waiting for interrupts. All fields are zero by default: then the system-wide
+/// `/proc/sys/net/core/busy_poll` applies, which is 0 (off) by default.
 ///
 /// ```
 /// use barepoll::{BusyPoll, Epoll};
@@ -509,15 +556,15 @@ unsafe fn filled(events: &mut [MaybeUninit<Event>], ready: usize) -> &mut [Event
 #[doc(alias = "epoll_params")]
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct BusyPoll {
-    /// How long to poll, in microseconds; 0 leaves it to `/proc/sys/net/core/busy_poll`.
+    /// The time to poll, in microseconds. 0 uses `/proc/sys/net/core/busy_poll`.
     pub busy_poll_usecs: u32,
-    /// How many packets to handle in one go; 0 is the kernel's default, 8.
+    /// The number of packets to handle in one go. 0 is the kernel's default, 8.
     pub busy_poll_budget: u16,
-    /// Whether to hold the device's interrupts back while the application polls often enough.
+    /// Whether to defer the device's interrupts while the application polls often enough.
     pub prefer_busy_poll: bool,
 }
 
-/// The kernel's `struct epoll_params`. Its flag is a byte, and not every byte is a `bool`.
+/// The kernel's `struct epoll_params`. Its flag is a byte, which may not be a valid `bool`.
 #[derive(Default)]
 #[repr(C)]
 struct EpollParams {

@@ -1,10 +1,10 @@
-//! Error numbers, as names with this machine's values.
+//! The kernel's error numbers, by name, with this machine's values.
 
 use crate::arch::errno;
 use core::fmt;
 use core::num::NonZeroU16;
 
-/// What a call of this crate gives: a value, or the kernel's [`Errno`].
+/// The result of this crate's calls: a value or the kernel's [`Errno`].
 ///
 /// ```
 /// use barepoll::{Epoll, EventFd, EventFdFlags};
@@ -17,10 +17,11 @@ use core::num::NonZeroU16;
 /// ```
 pub type Result<T, E = Errno> = core::result::Result<T, E>;
 
-/// An error number of the kernel: a name where this crate knows one, and any value from 1 to 4095.
+/// An error number of the kernel, from 1 to 4095.
 ///
-/// `EWOULDBLOCK` is `EAGAIN`, and `ENOTSUP` is `EOPNOTSUPP`. Values differ between architectures (`ENOSYS` is 38, 89 on MIPS, 90 on
-/// SPARC), so compare with the constants. A `Result<(), Errno>` is two bytes.
+/// The crate has names for some. `EWOULDBLOCK` is `EAGAIN`, and `ENOTSUP` is `EOPNOTSUPP`. Values
+/// differ between architectures (`ENOSYS` is 38, 89 on MIPS, 90 on SPARC), so compare with the
+/// constants. A `Result<(), Errno>` is two bytes.
 ///
 /// See [`errno(3)`](https://man7.org/linux/man-pages/man3/errno.3.html).
 ///
@@ -28,7 +29,7 @@ pub type Result<T, E = Errno> = core::result::Result<T, E>;
 /// use barepoll::{Epoll, Errno, EventFlags};
 ///
 /// let epoll = Epoll::new()?;
-/// // There is nothing to change yet.
+/// // An epoll cannot watch itself.
 /// assert_eq!(epoll.delete(&epoll), Err(Errno::EINVAL));
 /// assert_eq!(Errno::EINVAL.name(), Some("EINVAL"));
 /// # Ok::<(), Errno>(())
@@ -42,7 +43,7 @@ pub struct Errno(NonZeroU16);
 
 impl Errno {
     /// The largest error number that the kernel uses (`MAX_ERRNO` in `include/linux/err.h`).
-    pub(crate) const MAX: i32 = 4095;
+    const MAX: i32 = 4095;
 
     /// The number itself, between 1 and 4095.
     ///
@@ -54,7 +55,7 @@ impl Errno {
     #[must_use]
     pub const fn raw(self) -> i32 {
         let raw = self.0.get() as i32;
-        // 4096 stands for a made-up answer: see `from_returned`.
+        // 4096 stands for a result that is no errno: see `from_returned`.
         if raw > Self::MAX {
             Self::MAX
         } else {
@@ -62,7 +63,7 @@ impl Errno {
         }
     }
 
-    /// The error of a number between 1 and 4095; `None` for any other.
+    /// The error with this number, or `None` if it is not between 1 and 4095.
     ///
     /// ```
     /// use barepoll::Errno;
@@ -77,10 +78,10 @@ impl Errno {
         }
     }
 
-    /// The error in a negative answer of a port: −errno.
+    /// The error in a port's negative result, −errno.
     ///
-    /// An emulator or a seccomp notifier can answer with less than −4095. That becomes some error, and never an `Errno` of 0. It
-    /// costs one instruction, where a call fails.
+    /// An emulator or a seccomp notifier can return less than −4095. That becomes some error, never
+    /// an `Errno` of 0. This costs a failed call one instruction.
     #[inline(always)]
     pub(crate) fn from_returned(returned: isize) -> Self {
         let raw = (returned | !(Self::MAX as isize)).wrapping_neg();
@@ -89,7 +90,24 @@ impl Errno {
     }
 }
 
-macro_rules! names {
+/// A port's result as a `Result`. `ioctl` alone may succeed with a negative value, and does not use
+/// this.
+#[inline(always)]
+pub(crate) fn result(returned: isize) -> Result<usize> {
+    if returned >= 0 {
+        Ok(returned as usize)
+    } else {
+        Err(Errno::from_returned(returned))
+    }
+}
+
+/// Whether a port's result is −errno: from −4095 to −1.
+#[inline(always)]
+pub(crate) fn is_errno(returned: isize) -> bool {
+    returned < 0 && returned >= -(Errno::MAX as isize)
+}
+
+macro_rules! define_errnos {
     ($($name:ident: $meaning:literal)*) => {
         impl Errno {
             $(
@@ -100,7 +118,7 @@ macro_rules! names {
                 });
             )*
 
-            /// The name in C, as `"EAGAIN"`; `None` for a number without a constant here.
+            /// The name in C, such as `"EAGAIN"`, or `None` if the crate has no constant for it.
             ///
             /// ```
             /// use barepoll::Errno;
@@ -118,7 +136,7 @@ macro_rules! names {
             }
 
             #[inline]
-            fn meaning(self) -> Option<&'static str> {
+            fn description(self) -> Option<&'static str> {
                 match self.0.get() {
                     $(errno::$name => Some($meaning),)*
                     _ => None,
@@ -128,7 +146,7 @@ macro_rules! names {
     };
 }
 
-names! {
+define_errnos! {
     EACCES: "permission denied"
     EAGAIN: "not ready, try again"
     EBADF: "not an open descriptor"
@@ -169,7 +187,7 @@ impl fmt::Debug for Errno {
 impl fmt::Display for Errno {
     #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.name(), self.meaning()) {
+        match (self.name(), self.description()) {
             (Some(name), Some(meaning)) => write!(f, "{meaning} ({name}, errno {})", self.raw()),
             _ => write!(f, "errno {}", self.raw()),
         }

@@ -8,10 +8,10 @@ use core::fmt;
 use core::mem::{size_of, MaybeUninit};
 use core::ptr;
 
-/// One readiness event: which flags, and the [`EventData`] that the descriptor was registered with.
+/// A readiness event: its flags and the [`EventData`] of the registration.
 ///
-/// This is the kernel's `struct epoll_event`, byte for byte: packed on x86_64, natural elsewhere. Its fields are read by
-/// value, so no reference to an unaligned field can arise.
+/// Its layout is that of the kernel's `struct epoll_event`: packed on x86_64, natural elsewhere.
+/// Methods return the fields by value, so no reference to an unaligned field can arise.
 ///
 /// ```
 /// use barepoll::{Event, EventData, EventFlags};
@@ -32,7 +32,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// An event of these flags and this data, as [`raw::epoll_ctl`](crate::raw::epoll_ctl) takes it.
+    /// Makes an event, for [`raw::epoll_ctl`](crate::raw::epoll_ctl).
     ///
     /// ```
     /// use barepoll::{Event, EventData, EventFlags};
@@ -46,7 +46,9 @@ impl Event {
         Self { events: flags.bits(), data }
     }
 
-    /// Room for `N` events, uninitialised: on the stack it costs nothing. 64 to 256 are enough for most loops.
+    /// Room for `N` events, uninitialised.
+    ///
+    /// On the stack it costs nothing. 64 to 256 events are enough for most loops.
     ///
     /// ```
     /// use barepoll::{Epoll, Event};
@@ -62,7 +64,7 @@ impl Event {
         [MaybeUninit::uninit(); N]
     }
 
-    /// What the descriptor is ready for.
+    /// The flags: what the descriptor is ready for.
     ///
     /// ```
     /// use barepoll::{Event, EventData, EventFlags};
@@ -76,7 +78,7 @@ impl Event {
         EventFlags::from_bits_retain(self.events)
     }
 
-    /// What the descriptor was registered with.
+    /// The data that the descriptor was registered with.
     ///
     /// ```
     /// use barepoll::{Event, EventData, EventFlags};
@@ -98,14 +100,15 @@ impl fmt::Debug for Event {
     }
 }
 
-/// How many pointers fill the union.
+/// The number of pointers that fill the union.
 const POINTERS: usize = size_of::<u64>() / size_of::<*mut c_void>();
 
-/// Eight bytes of the caller's, handed back with every event: the kernel's `epoll_data_t`.
+/// Eight bytes that the kernel returns with every event: its `epoll_data_t`.
 ///
-/// Read it back as it was made: `new_u32` with [`u32`](Self::u32), and so on. Another reader is safe and gives bytes of the
-/// same eight, in this machine's order (a `u32` stands in the four bytes at the *low address*, which on a big-endian machine
-/// are the high half of the `u64`). A pointer keeps its provenance; nothing here dereferences it.
+/// Read it back as it was made: `new_u32` with [`u32`](Self::u32), and so on. Another reader is
+/// safe and returns bytes of the same eight, in this machine's order. A `u32` stands in the four
+/// bytes at the *low address*, which on a big-endian machine are the high half of the `u64`. A
+/// pointer keeps its provenance. The crate never dereferences it.
 ///
 /// ```
 /// use barepoll::EventData;
@@ -128,13 +131,14 @@ pub union EventData {
     ptr: [*mut c_void; POINTERS],
 }
 
-// SAFETY: a pointer in it is a value that this crate never dereferences; who does so answers for the thread they do it on.
+// SAFETY: the crate never dereferences a pointer in it. Code that does is `unsafe`, and must ensure
+// that its thread may.
 unsafe impl Send for EventData {}
-// SAFETY: as above; and nothing in it changes behind a shared reference.
+// SAFETY: as above, and nothing in it changes behind a shared reference.
 unsafe impl Sync for EventData {}
 
 impl EventData {
-    /// Eight bytes.
+    /// Data of eight bytes.
     ///
     /// ```
     /// use barepoll::EventData;
@@ -147,7 +151,7 @@ impl EventData {
         Self { u64: value }
     }
 
-    /// Four bytes; the rest is zero.
+    /// Data of four bytes. The rest is zero.
     ///
     /// ```
     /// use barepoll::EventData;
@@ -160,7 +164,10 @@ impl EventData {
         Self { u32: [value, 0] }
     }
 
-    /// A descriptor's number; the rest is zero. The number is not owned: it may be closed and reused before an event arrives.
+    /// A descriptor's number. The rest is zero.
+    ///
+    /// The data does not own the descriptor: it may be closed, and its number reused, before an
+    /// event arrives.
     ///
     /// ```
     /// use barepoll::fd::AsRawFd;
@@ -176,14 +183,14 @@ impl EventData {
         Self { fd: [fd, 0] }
     }
 
-    /// A pointer, with its provenance; the rest, where a pointer has four bytes, is zero.
+    /// A pointer with its provenance. If a pointer has four bytes, the rest is zero.
     ///
     /// ```
     /// use barepoll::EventData;
     ///
     /// let mut state = 1;
     /// let data = EventData::new_ptr(core::ptr::addr_of_mut!(state).cast());
-    /// // SAFETY: the pointer is that of `state`, which lives and which nobody else uses.
+    /// // SAFETY: the pointer is that of `state`, which lives and has no other user.
     /// unsafe { *data.ptr().cast::<i32>() += 1 };
     /// assert_eq!(state, 2);
     /// ```
@@ -195,7 +202,7 @@ impl EventData {
         Self { ptr: pointers }
     }
 
-    /// All eight bytes: what [`new_u64`](Self::new_u64) set, or the bytes of what another constructor did.
+    /// All eight bytes, as [`new_u64`](Self::new_u64) or another constructor set them.
     ///
     /// ```
     /// use barepoll::EventData;
@@ -206,7 +213,7 @@ impl EventData {
     #[inline]
     #[must_use]
     pub fn u64(self) -> u64 {
-        // SAFETY: every constructor initialises all eight bytes, and any eight bytes are a u64.
+        // SAFETY: every constructor initialises all eight bytes, and any eight bytes are a `u64`.
         unsafe { self.u64 }
     }
 
@@ -220,7 +227,7 @@ impl EventData {
     #[inline]
     #[must_use]
     pub fn u32(self) -> u32 {
-        // SAFETY: every constructor initialises all eight bytes, and any four bytes are a u32.
+        // SAFETY: every constructor initialises all eight bytes, and any four bytes are a `u32`.
         unsafe { self.u32[0] }
     }
 
@@ -234,12 +241,13 @@ impl EventData {
     #[inline]
     #[must_use]
     pub fn fd(self) -> RawFd {
-        // SAFETY: every constructor initialises all eight bytes, and any four bytes are a descriptor's number.
+        // SAFETY: every constructor initialises all eight bytes, and any four bytes are a `RawFd`.
         unsafe { self.fd[0] }
     }
 
-    /// The pointer that [`new_ptr`](Self::new_ptr) set. To dereference it is `unsafe`, and the caller's to answer for: the kernel gives
-    /// back what it was given, and what that pointed to may be gone.
+    /// The pointer that [`new_ptr`](Self::new_ptr) set.
+    ///
+    /// Dereferencing it is `unsafe`: its target may be gone when the kernel returns it.
     ///
     /// ```
     /// use barepoll::EventData;
@@ -249,7 +257,8 @@ impl EventData {
     #[inline]
     #[must_use]
     pub fn ptr(self) -> *mut c_void {
-        // SAFETY: every constructor initialises all eight bytes, and any bytes are a raw pointer (which need not be valid).
+        // SAFETY: every constructor initialises all eight bytes, and any bytes are a raw pointer,
+        // valid or not.
         unsafe { self.ptr[0] }
     }
 }
@@ -261,19 +270,20 @@ impl fmt::Debug for EventData {
     }
 }
 
-/// The layout, on every target that compiles: size (or the `transmute` fails) and where each field's bytes stand.
-#[allow(dead_code)] // rustc 1.63 counts nothing as used that only a `const _` uses, unless it says this
+/// Checks the layout on every target: the size (or the `transmute` fails) and the place of each
+/// byte.
+#[allow(dead_code)] // rustc 1.63 reports what only a `const _` uses as unused
 const _: () = {
     type Bytes = [MaybeUninit<u8>; arch::EVENT_SIZE];
-    // SAFETY: any bytes, uninitialised padding too, are `MaybeUninit<u8>`s.
+    // SAFETY: any bytes, uninitialised padding too, are valid as `MaybeUninit<u8>`.
     let event: Bytes = unsafe {
         core::mem::transmute(Event { events: u32::from_ne_bytes([1, 2, 3, 4]), data: EventData { u32: [!0, !0] } })
     };
     let mut i = 0;
     while i < 4 {
-        // SAFETY: `events` and `data` are initialised; these are bytes of the two.
+        // SAFETY: these are bytes of `events` and `data`, which are initialised.
         unsafe { assert!(event[i].assume_init() == i as u8 + 1 && event[arch::EVENT_DATA + i].assume_init() == !0) };
-        // SAFETY: these are the last four bytes of `data`.
+        // SAFETY: these are the last four bytes of `data`, which is initialised.
         unsafe { assert!(event[arch::EVENT_DATA + 4 + i].assume_init() == !0) };
         i += 1;
     }

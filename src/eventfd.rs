@@ -1,24 +1,27 @@
 //! The safe interface of eventfd.
 
-use crate::errno::Result;
-use crate::fd::{owner, AsRawFd, OwnedFd};
+use crate::arch::{self, nr};
+use crate::errno::{is_errno, Errno, Result};
+use crate::fd::{self, impl_owned_fd, AsRawFd, OwnedFd};
 use crate::flags::EventFdFlags;
 use crate::raw;
-use core::mem::size_of;
+use core::mem::{size_of, MaybeUninit};
 use core::ptr;
 
-/// Bytes of a counter's value.
-const VALUE: usize = size_of::<u64>();
+/// Size of a counter's value, in bytes.
+const VALUE_BYTES: usize = size_of::<u64>();
 
-/// A counter in the kernel that is readable when it is not zero: the cheapest thing that wakes a waiting
-/// [`Epoll`](crate::Epoll) from another thread. Closed on drop.
+/// A counter in the kernel that is readable when it is not zero.
+///
+/// It is the cheapest way to wake a waiting [`Epoll`](crate::Epoll) from another thread. Dropping
+/// it closes it.
 ///
 /// ```
 /// use barepoll::{Errno, EventFd, EventFdFlags};
 ///
 /// let eventfd = EventFd::new(2, EventFdFlags::CLOEXEC | EventFdFlags::NONBLOCK)?;
 /// eventfd.write(3)?;
-/// assert_eq!(eventfd.read()?, 5); // all of it, and it is zero again
+/// assert_eq!(eventfd.read()?, 5); // and the counter is zero again
 /// assert_eq!(eventfd.read(), Err(Errno::EAGAIN));
 /// # Ok::<(), Errno>(())
 /// ```
@@ -28,10 +31,10 @@ const VALUE: usize = size_of::<u64>();
 #[repr(transparent)]
 pub struct EventFd(OwnedFd);
 
-owner!(EventFd);
+impl_owned_fd!(EventFd);
 
 impl EventFd {
-    /// A new counter that starts at `initial`.
+    /// Makes a counter that starts at `initial`.
     ///
     /// ```
     /// use barepoll::{EventFd, EventFdFlags};
@@ -42,20 +45,24 @@ impl EventFd {
     ///
     /// # Errors
     ///
-    /// - `EINVAL`: an unknown flag.
+    /// - `EINVAL`: a flag is unknown.
     /// - `EMFILE`: this process has no descriptor left. `ENFILE`: the system has no file left.
-    /// - `ENODEV`: the kernel could not mount its anonymous inodes. `ENOMEM`: it has no memory for the counter.
+    /// - `ENODEV`: the kernel could not mount its anonymous inodes. `ENOMEM`: it has no memory for
+    ///   the counter.
     ///
     /// See [`eventfd2(2)`](https://man7.org/linux/man-pages/man2/eventfd.2.html).
     #[doc(alias = "eventfd")]
     #[doc(alias = "eventfd2")]
     #[inline]
     pub fn new(initial: u32, flags: EventFdFlags) -> Result<Self> {
-        raw::create_eventfd(initial, flags.bits())
+        // SAFETY: the call takes no pointer, and a result that is no error is a new descriptor.
+        unsafe { fd::from_returned(arch::syscall2::<{ nr::EVENTFD2 }>(initial as usize, flags.bits() as usize)) }
     }
 
-    /// Takes the counter: gives its value and leaves zero; with [`EventFdFlags::SEMAPHORE`], takes 1 of it and gives 1.
-    /// Waits while the counter is zero.
+    /// Returns the counter's value and resets it to zero.
+    ///
+    /// With [`EventFdFlags::SEMAPHORE`], subtracts 1 and returns 1. Waits while the counter is
+    /// zero.
     ///
     /// ```
     /// use barepoll::{EventFd, EventFdFlags};
@@ -69,18 +76,36 @@ impl EventFd {
     ///
     /// # Errors
     ///
-    /// - `EAGAIN`: it is zero, and nonblocking. `EINTR`: a signal handler ran while it waited, unless it was installed with
-    ///   `SA_RESTART`.
-    /// - `EINVAL`: this was made `From` a descriptor that is no eventfd and has fewer than eight bytes.
+    /// - `EAGAIN`: the counter is zero and nonblocking. `EINTR`: a signal handler, installed
+    ///   without `SA_RESTART`, ran while this waited.
+    /// - `EINVAL`: this was made `From` a descriptor that is no eventfd and has fewer than eight
+    ///   bytes.
     ///
     /// See [`read(2)`](https://man7.org/linux/man-pages/man2/read.2.html).
     #[doc(alias = "eventfd_read")]
     #[inline]
     pub fn read(&self) -> Result<u64> {
-        raw::read_u64(self.as_raw_fd())
+        let mut value = MaybeUninit::<u64>::uninit();
+        let (fd, buf) = (self.as_raw_fd() as usize, value.as_mut_ptr() as usize);
+        // SAFETY: `value` is valid for writes of that many bytes.
+        let returned = unsafe { arch::syscall3::<{ nr::READ }>(fd, buf, VALUE_BYTES) };
+        // One comparison finds both an error and a short read.
+        if returned == VALUE_BYTES as isize {
+            // SAFETY: the kernel has written all of its bytes, and any eight bytes are a `u64`.
+            return Ok(unsafe { value.assume_init() });
+        }
+        arch::unlikely();
+        // An emulator or a seccomp notifier can return less than −4095. That is `EINVAL` too.
+        if is_errno(returned) {
+            Err(Errno::from_returned(returned))
+        } else {
+            Err(Errno::EINVAL)
+        }
     }
 
-    /// Adds to the counter. Waits while there is no room: it holds at most `u64::MAX - 1`.
+    /// Adds to the counter.
+    ///
+    /// The counter holds at most `u64::MAX - 1`. Waits while there is no room.
     ///
     /// ```
     /// use barepoll::{Errno, EventFd, EventFdFlags};
@@ -94,17 +119,18 @@ impl EventFd {
     ///
     /// # Errors
     ///
-    /// - `EAGAIN`: no room, and nonblocking. `EINTR`: a signal handler ran while it waited, unless it was installed with
-    ///   `SA_RESTART`.
+    /// - `EAGAIN`: there is no room and the counter is nonblocking. `EINTR`: a signal handler,
+    ///   installed without `SA_RESTART`, ran while this waited.
     /// - `EINVAL`: `add` is `u64::MAX`.
     ///
-    /// A descriptor that is no eventfd's, made one by `From<OwnedFd>`, may take fewer than the eight bytes, and that is no error.
+    /// If this was made `From` a descriptor that is no eventfd, the write may take fewer than the
+    /// eight bytes. That is no error.
     ///
     /// See [`write(2)`](https://man7.org/linux/man-pages/man2/write.2.html).
     #[doc(alias = "eventfd_write")]
     #[inline]
     pub fn write(&self, add: u64) -> Result<()> {
-        // SAFETY: `add` has that many bytes.
-        unsafe { raw::write(self.as_raw_fd(), ptr::addr_of!(add).cast(), VALUE) }.map(drop)
+        // SAFETY: `add` is valid for reads of that many bytes.
+        unsafe { raw::write(self.as_raw_fd(), ptr::addr_of!(add).cast(), VALUE_BYTES) }.map(drop)
     }
 }

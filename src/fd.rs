@@ -1,5 +1,7 @@
-//! Owned and borrowed descriptors: with feature `std`, the standard library's own; without it, the part of them that a crate
-//! without libc can offer, under the same names.
+//! Owned and borrowed descriptors.
+//!
+//! With feature `std` they are the standard library's own. Without it they have the same names, and
+//! the part of the functions that a crate without libc can offer.
 //!
 //! ```
 //! use barepoll::fd::{AsFd, AsRawFd, OwnedFd};
@@ -7,21 +9,24 @@
 //!
 //! let eventfd = EventFd::new(0, EventFdFlags::CLOEXEC)?;
 //! assert_eq!(eventfd.as_fd().as_raw_fd(), eventfd.as_raw_fd());
-//! let owned: OwnedFd = eventfd.into(); // closed when it is dropped
+//! let owned: OwnedFd = eventfd.into(); // dropping it closes the descriptor
 //! # Ok::<(), barepoll::Errno>(())
 //! ```
 //!
-//! # What differs without std
+//! # Differences without std
 //!
-//! The types and traits have the implementations of std 1.63. `&dyn AsFd` is `AsFd` too, as in newer versions of std: with the feature,
-//! Rust 1.63 refuses it. These differ on purpose:
+//! The types and traits have the implementations of std 1.63. `&dyn AsFd` is `AsFd` too, as in
+//! newer versions of std: with the feature, Rust 1.63 refuses it. These differ on purpose:
 //!
-//! - `OwnedFd::try_clone` and `BorrowedFd::try_clone_to_owned` are missing. The crate does not make the call that duplicates.
-//! - `Option<OwnedFd>` is larger than an `OwnedFd`. Only std can tell the compiler that a descriptor is never −1.
-//! - `from_raw_fd` and `borrow_raw` do not look for −1. std panics, and this crate does not.
-//! - An `OwnedFd` ignores that its descriptor is closed already. Newer versions of std abort a debug build there.
-//! - No type outside of this crate implements the traits, but for [`RawFd`] and references. `Box`, `Rc` and `Arc` do with newer versions
-//!   of std; pass `&*shared`. `IsTerminal` is std's too.
+//! - `OwnedFd::try_clone` and `BorrowedFd::try_clone_to_owned` are missing. The crate does not make
+//!   the system call that duplicates.
+//! - `Option<OwnedFd>` is larger than an `OwnedFd`. Only std can tell the compiler that a
+//!   descriptor is never −1.
+//! - `from_raw_fd` and `borrow_raw` accept −1. std panics, and this crate does not.
+//! - Dropping an `OwnedFd` whose descriptor is closed already does nothing. Newer versions of std
+//!   abort a debug build there.
+//! - Outside of this crate, only [`RawFd`] and references implement the traits. With newer versions
+//!   of std `Box`, `Rc` and `Arc` do too: pass `&*shared`. `IsTerminal` is in std alone.
 
 #[cfg(feature = "std")]
 pub use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
@@ -29,9 +34,28 @@ pub use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, Own
 #[cfg(not(feature = "std"))]
 pub use bare::*;
 
+use crate::errno::{result, Result};
+
+/// The result of a system call that makes a descriptor, as the type that owns it.
+///
+/// The conversion is direct, because LLVM does not see through two `Result`s if it optimises for
+/// size.
+///
+/// # Safety
+///
+/// A `returned` that is no error must be an open descriptor that nothing else owns.
+#[inline(always)]
+pub(crate) unsafe fn from_returned<T: FromRawFd>(returned: isize) -> Result<T> {
+    match result(returned) {
+        // SAFETY: the caller vouches for the descriptor.
+        Ok(fd) => Ok(unsafe { T::from_raw_fd(fd as RawFd) }),
+        Err(errno) => Err(errno),
+    }
+}
+
 #[cfg(not(feature = "std"))]
 mod bare {
-    use crate::raw;
+    use crate::arch::{self, nr};
     use core::fmt;
     use core::marker::PhantomData;
     use core::mem;
@@ -45,12 +69,14 @@ mod bare {
     /// let epoll = Epoll::new()?;
     /// let number: RawFd = epoll.as_raw_fd();
     /// drop(epoll);
-    /// println!("{number} is nothing's now, and soon another file's");
+    /// println!("{number} is closed now, and may soon be another file's");
     /// # Ok::<(), barepoll::Errno>(())
     /// ```
     pub type RawFd = i32;
 
-    /// Something with a descriptor that can be lent. For the standard library's sockets and files, switch on feature `std`.
+    /// A type that lends its descriptor.
+    ///
+    /// The standard library's sockets and files implement it with feature `std`.
     ///
     /// ```
     /// use barepoll::fd::{AsFd, BorrowedFd};
@@ -75,61 +101,61 @@ mod bare {
         fn as_fd(&self) -> BorrowedFd<'_>;
     }
 
-    /// Something with a descriptor's number.
+    /// A type that has a descriptor's number.
     ///
     /// ```
     /// use barepoll::fd::AsRawFd;
     /// use barepoll::{Epoll, EventData, EventFd, EventFdFlags, EventFlags};
     ///
     /// let (epoll, eventfd) = (Epoll::new()?, EventFd::new(0, EventFdFlags::CLOEXEC)?);
-    /// // Its events will say which descriptor they are of.
+    /// // Its events carry the descriptor's number.
     /// epoll.add(&eventfd, EventData::new_fd(eventfd.as_raw_fd()), EventFlags::IN)?;
     /// # Ok::<(), barepoll::Errno>(())
     /// ```
     pub trait AsRawFd {
-        /// The number, for as long as the descriptor stays open.
+        /// The number. It is valid as long as the descriptor stays open.
         fn as_raw_fd(&self) -> RawFd;
     }
 
-    /// Something made from a descriptor's number.
+    /// A type made from a descriptor's number.
     ///
     /// ```
     /// use barepoll::fd::FromRawFd;
     /// use barepoll::{raw, EventFd};
     ///
     /// let fd = raw::eventfd2(3, raw::EFD_CLOEXEC)?;
-    /// // SAFETY: the call has just made it, and nobody else knows of it.
+    /// // SAFETY: the call has just made the descriptor, and nothing else owns it.
     /// let eventfd = unsafe { EventFd::from_raw_fd(fd) };
     /// assert_eq!(eventfd.read()?, 3);
     /// # Ok::<(), barepoll::Errno>(())
     /// ```
     pub trait FromRawFd {
-        /// Takes the descriptor over.
+        /// Takes ownership of the descriptor.
         ///
         /// # Safety
         ///
-        /// `fd` must be open and owned by nobody else: the result closes it.
+        /// `fd` must be open, and nothing else may own it: the result closes it.
         unsafe fn from_raw_fd(fd: RawFd) -> Self;
     }
 
-    /// Something that gives its descriptor up.
+    /// A type that gives up its descriptor.
     ///
     /// ```
     /// use barepoll::fd::IntoRawFd;
     /// use barepoll::{raw, Epoll};
     ///
-    /// let fd = Epoll::new()?.into_raw_fd(); // which stays open
-    /// // SAFETY: it is this program's own now.
+    /// let fd = Epoll::new()?.into_raw_fd(); // it stays open
+    /// // SAFETY: this program owns it now.
     /// unsafe { raw::close(fd)? };
     /// # Ok::<(), barepoll::Errno>(())
     /// ```
     pub trait IntoRawFd {
-        /// The number of a descriptor that is now the caller's to close.
+        /// Gives up the descriptor. The caller owns it.
         #[must_use = "without its number the descriptor is never closed"]
         fn into_raw_fd(self) -> RawFd;
     }
 
-    /// A descriptor that somebody else keeps open for `'fd`.
+    /// A descriptor that its owner keeps open for `'fd`.
     ///
     /// ```
     /// use barepoll::fd::{AsFd, BorrowedFd};
@@ -141,7 +167,7 @@ mod bare {
     ///
     /// let (epoll, eventfd) = (Epoll::new()?, EventFd::new(0, EventFdFlags::CLOEXEC)?);
     /// let lent = eventfd.as_fd();
-    /// watch(&epoll, lent)?; // a copy: nothing is closed
+    /// watch(&epoll, lent)?; // a copy: dropping it closes nothing
     /// assert_eq!(watch(&epoll, lent), Err(Errno::EEXIST));
     /// # Ok::<(), Errno>(())
     /// ```
@@ -170,7 +196,7 @@ mod bare {
         ///
         /// # Safety
         ///
-        /// `fd` must stay open for as long as the result is in use, and must not be −1.
+        /// `fd` must stay open while the result is in use, and must not be −1.
         #[inline]
         #[must_use]
         pub const unsafe fn borrow_raw(fd: RawFd) -> Self {
@@ -178,8 +204,9 @@ mod bare {
         }
     }
 
-    /// A descriptor that is closed when this is dropped. What the close says is ignored: on Linux the descriptor is gone all
-    /// the same.
+    /// A descriptor that is closed on drop.
+    ///
+    /// Dropping it ignores errors of the close: on Linux the descriptor is closed all the same.
     ///
     /// ```
     /// use barepoll::fd::OwnedFd;
@@ -201,14 +228,14 @@ mod bare {
         #[inline]
         fn drop(&mut self) {
             // SAFETY: this owns the descriptor, and nothing can use it after this.
-            let _ = unsafe { raw::close(self.fd) };
+            let _ = unsafe { arch::syscall1::<{ nr::CLOSE }>(self.fd as usize) };
         }
     }
 
     impl AsFd for OwnedFd {
         #[inline]
         fn as_fd(&self) -> BorrowedFd<'_> {
-            // SAFETY: it stays open as long as `self`, which the result borrows.
+            // SAFETY: the descriptor stays open as long as `self`, which the result borrows.
             unsafe { BorrowedFd::borrow_raw(self.fd) }
         }
     }
@@ -300,8 +327,8 @@ mod bare {
     }
 }
 
-/// What every owner of one descriptor in this crate implements, for a struct whose only field is an `OwnedFd`.
-macro_rules! owner {
+/// Implements the traits of descriptor owners for a struct whose only field is an `OwnedFd`.
+macro_rules! impl_owned_fd {
     ($owner:ident) => {
         impl $crate::fd::AsFd for $owner {
             #[inline]
@@ -320,7 +347,7 @@ macro_rules! owner {
         impl $crate::fd::FromRawFd for $owner {
             #[inline]
             unsafe fn from_raw_fd(fd: $crate::fd::RawFd) -> Self {
-                // SAFETY: the caller gives this descriptor away, as the trait asks.
+                // SAFETY: the caller gives up this descriptor, as the trait requires.
                 Self(unsafe { $crate::fd::FromRawFd::from_raw_fd(fd) })
             }
         }
@@ -354,4 +381,4 @@ macro_rules! owner {
         }
     };
 }
-pub(crate) use owner;
+pub(crate) use impl_owned_fd;

@@ -1,16 +1,18 @@
-//! Flags: of an event, of a new epoll, of a new eventfd.
+//! The flags of events, of new epolls and of new eventfds.
 
-use crate::raw;
+use crate::uapi;
 use bitflags::{iter, parser, Flag, Flags};
 use core::fmt;
 use core::ops::{BitAnd, BitAndAssign, BitOr, BitOrAssign, BitXor, BitXorAssign, Not, Sub, SubAssign};
 
-/// What `bitflags!` writes, for flags of which every bit is kept, and with every function inline.
+/// Implements what `bitflags!` does, for flags that keep every bit, with every function inline.
 ///
-/// Those of `bitflags!` that print are not inline. They would be in this crate's object file, which then needs `core`'s. The prebuilt
-/// `core` is one object file that needs `rust_eh_personality`, and only std has that. So a library without std and without LTO
-/// could not be loaded, even if it prints nothing. `cargo xtask symbols` checks that the crate's object file needs nothing of `core`.
-macro_rules! flags {
+/// The functions of `bitflags!` that print are not inline. They would be in this crate's object
+/// file, which would then need `core`'s. The prebuilt `core` is one object file that needs
+/// `rust_eh_personality`, which only std has. So a library without std and without LTO could not be
+/// loaded, even if it prints nothing. `cargo xtask symbols` checks that the crate's object file
+/// needs nothing of `core`.
+macro_rules! impl_flags {
     (impl $Flags:ident { $($(#[$meaning:meta])* const $NAME:ident = $bits:expr;)* }) => {
         impl $Flags {
             $($(#[$meaning])* pub const $NAME: Self = Self($bits);)*
@@ -22,7 +24,7 @@ macro_rules! flags {
                 Self(0)
             }
 
-            /// Every bit, those without a name too.
+            /// Every bit, with or without a name.
             #[inline]
             #[must_use]
             pub const fn all() -> Self {
@@ -36,14 +38,14 @@ macro_rules! flags {
                 self.0
             }
 
-            /// The flags with these bits. It is never `None`, because bits without a name are kept.
+            /// The flags with these bits. Never `None`: bits without a name stay.
             #[inline]
             #[must_use]
             pub const fn from_bits(bits: u32) -> Option<Self> {
                 Some(Self(bits))
             }
 
-            /// The flags with these bits. Nothing is cut off, because bits without a name are kept.
+            /// The flags with these bits. Truncates nothing: bits without a name stay.
             #[inline]
             #[must_use]
             pub const fn from_bits_truncate(bits: u32) -> Self {
@@ -74,7 +76,7 @@ macro_rules! flags {
                 self.0 == 0
             }
 
-            /// Whether every bit is set, those without a name too.
+            /// Whether every bit is set, with or without a name.
             #[inline]
             #[must_use]
             pub const fn is_all(&self) -> bool {
@@ -186,10 +188,10 @@ macro_rules! flags {
             }
         }
 
-        operators!($Flags: BitOr bitor union, BitOrAssign bitor_assign insert);
-        operators!($Flags: BitAnd bitand intersection);
-        operators!($Flags: BitXor bitxor symmetric_difference, BitXorAssign bitxor_assign toggle);
-        operators!($Flags: Sub sub difference, SubAssign sub_assign remove);
+        impl_operators!($Flags: BitOr bitor union, BitOrAssign bitor_assign insert);
+        impl_operators!($Flags: BitAnd bitand intersection);
+        impl_operators!($Flags: BitXor bitxor symmetric_difference, BitXorAssign bitxor_assign toggle);
+        impl_operators!($Flags: Sub sub difference, SubAssign sub_assign remove);
 
         impl BitAndAssign for $Flags {
             #[inline]
@@ -235,7 +237,7 @@ macro_rules! flags {
             }
         }
 
-        /// Names, as `IN | RDHUP`, and bits without a name, as `0x1000000`.
+        /// Prints names, such as `IN | RDHUP`, and bits without a name, such as `0x1000000`.
         impl fmt::Debug for $Flags {
             #[inline]
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -245,12 +247,12 @@ macro_rules! flags {
             }
         }
 
-        numbers!($Flags: Binary Octal LowerHex UpperHex);
+        impl_formats!($Flags: Binary Octal LowerHex UpperHex);
     };
 }
 
-/// An operator, and the like that assigns: each is a method.
-macro_rules! operators {
+/// Implements an operator, and its assigning form, by methods.
+macro_rules! impl_operators {
     ($Flags:ident: $Operator:ident $operator:ident $method:ident $(, $Assign:ident $assign:ident $change:ident)?) => {
         impl $Operator for $Flags {
             type Output = Self;
@@ -270,8 +272,8 @@ macro_rules! operators {
     };
 }
 
-/// The bits as a number, in each of these formats.
-macro_rules! numbers {
+/// Implements these formats, which print the bits as a number.
+macro_rules! impl_formats {
     ($Flags:ident: $($Format:ident)*) => {
         $(impl fmt::$Format for $Flags {
             #[inline]
@@ -282,10 +284,10 @@ macro_rules! numbers {
     };
 }
 
-/// What to watch a descriptor for, and what it was found ready for.
+/// The flags of an interest and of an event.
 ///
-/// [`ERR`](Self::ERR) and [`HUP`](Self::HUP) are reported whether asked for or not. Bits that this crate has no name for
-/// are kept, in both directions.
+/// The kernel always reports [`ERR`](Self::ERR) and [`HUP`](Self::HUP). The crate keeps bits that
+/// it has no name for, in both directions.
 ///
 /// ```
 /// use barepoll::EventFlags;
@@ -304,62 +306,70 @@ macro_rules! numbers {
 #[repr(transparent)]
 pub struct EventFlags(u32);
 
-flags! {
+impl_flags! {
     impl EventFlags {
-        /// `EPOLLIN`: a read will not block at this moment. End of input and a pending connection are readable too.
+        /// `EPOLLIN`: readable: a read does not block now. End of input and a pending connection
+        /// are readable too.
         #[doc(alias = "EPOLLIN")]
-        const IN = raw::EPOLLIN;
-        /// `EPOLLPRI`: something exceptional: out-of-band data, a change in a `/proc` or cgroup file.
+        const IN = uapi::EPOLLIN;
+        /// `EPOLLPRI`: an exceptional condition: out-of-band data, or a change in a `/proc` or
+        /// cgroup file.
         #[doc(alias = "EPOLLPRI")]
-        const PRI = raw::EPOLLPRI;
-        /// `EPOLLOUT`: there is room: a nonblocking write takes at least something. A blocking one of more than that blocks.
+        const PRI = uapi::EPOLLPRI;
+        /// `EPOLLOUT`: writable: a nonblocking write takes at least one byte. A blocking write of
+        /// more than fits blocks.
         #[doc(alias = "EPOLLOUT")]
-        const OUT = raw::EPOLLOUT;
-        /// `EPOLLERR`: an error is pending, or nobody reads the other end of a pipe. Always reported.
+        const OUT = uapi::EPOLLOUT;
+        /// `EPOLLERR`: an error is pending, or a pipe has no reader. Always reported.
         #[doc(alias = "EPOLLERR")]
-        const ERR = raw::EPOLLERR;
-        /// `EPOLLHUP`: hung up: the other end of a pipe is closed, both directions of a stream are shut. A stream socket that is neither
-        /// connected nor listening is `OUT | HUP`. Always reported.
+        const ERR = uapi::EPOLLERR;
+        /// `EPOLLHUP`: hung up: the other end of a pipe is closed, or both directions of a stream
+        /// are shut down. A stream socket that is neither connected nor listening is `OUT | HUP`.
+        /// Always reported.
         #[doc(alias = "EPOLLHUP")]
-        const HUP = raw::EPOLLHUP;
-        /// `EPOLLNVAL`: poll's word for a descriptor that is not open; epoll says `EBADF` instead.
+        const HUP = uapi::EPOLLHUP;
+        /// `EPOLLNVAL`: poll's flag for a descriptor that is not open. epoll returns `EBADF`
+        /// instead.
         #[doc(alias = "EPOLLNVAL")]
-        const NVAL = raw::EPOLLNVAL;
+        const NVAL = uapi::EPOLLNVAL;
         /// `EPOLLRDNORM`: as `IN`, for ordinary data.
         #[doc(alias = "EPOLLRDNORM")]
-        const RDNORM = raw::EPOLLRDNORM;
+        const RDNORM = uapi::EPOLLRDNORM;
         /// `EPOLLRDBAND`: priority data can be read.
         #[doc(alias = "EPOLLRDBAND")]
-        const RDBAND = raw::EPOLLRDBAND;
+        const RDBAND = uapi::EPOLLRDBAND;
         /// `EPOLLWRNORM`: as `OUT`, for ordinary data.
         #[doc(alias = "EPOLLWRNORM")]
-        const WRNORM = raw::EPOLLWRNORM;
+        const WRNORM = uapi::EPOLLWRNORM;
         /// `EPOLLWRBAND`: priority data can be written.
         #[doc(alias = "EPOLLWRBAND")]
-        const WRBAND = raw::EPOLLWRBAND;
+        const WRBAND = uapi::EPOLLWRBAND;
         /// `EPOLLMSG`: unused by the kernel.
         #[doc(alias = "EPOLLMSG")]
-        const MSG = raw::EPOLLMSG;
-        /// `EPOLLRDHUP`: the peer of a stream will send nothing more (it closed, or shut down its writing half).
+        const MSG = uapi::EPOLLMSG;
+        /// `EPOLLRDHUP`: the peer of a stream will send nothing more (it closed, or shut down its
+        /// writing half).
         #[doc(alias = "EPOLLRDHUP")]
-        const RDHUP = raw::EPOLLRDHUP;
-        /// `EPOLL_URING_WAKE`: the kernel's own mark on a wake-up from io_uring; do not set it.
+        const RDHUP = uapi::EPOLLRDHUP;
+        /// `EPOLL_URING_WAKE`: the kernel's mark on a wake-up from io_uring. Do not set it.
         #[doc(alias = "EPOLL_URING_WAKE")]
-        const URING_WAKE = raw::EPOLL_URING_WAKE;
-        /// `EPOLLEXCLUSIVE` (Linux 4.5): of several epolls that watch one descriptor, wake one or a few, not all. Only when
-        /// adding, and only together with `IN`, `OUT`, `ERR`, `HUP`, `WAKEUP` and `ET`.
+        const URING_WAKE = uapi::EPOLL_URING_WAKE;
+        /// `EPOLLEXCLUSIVE` (Linux 4.5): if several epolls watch a descriptor, wake one or a few,
+        /// not all. Allowed only when adding, and only with `IN`, `OUT`, `ERR`, `HUP`, `WAKEUP` and
+        /// `ET`.
         #[doc(alias = "EPOLLEXCLUSIVE")]
-        const EXCLUSIVE = raw::EPOLLEXCLUSIVE;
-        /// `EPOLLWAKEUP` (Linux 3.5): keep the machine from suspending while this event is handled. Silently dropped
-        /// without `CAP_BLOCK_SUSPEND`.
+        const EXCLUSIVE = uapi::EPOLLEXCLUSIVE;
+        /// `EPOLLWAKEUP` (Linux 3.5): prevent the machine from suspending while the program handles
+        /// this event. Without `CAP_BLOCK_SUSPEND` the kernel silently ignores it.
         #[doc(alias = "EPOLLWAKEUP")]
-        const WAKEUP = raw::EPOLLWAKEUP;
-        /// `EPOLLONESHOT`: after one report, stay silent until [`Epoll::modify`](crate::Epoll::modify) re-arms it.
+        const WAKEUP = uapi::EPOLLWAKEUP;
+        /// `EPOLLONESHOT`: report once, then not until [`Epoll::modify`](crate::Epoll::modify)
+        /// re-arms it.
         #[doc(alias = "EPOLLONESHOT")]
-        const ONESHOT = raw::EPOLLONESHOT;
-        /// `EPOLLET`: edge-triggered: report when something new arrives, not as long as something is there.
+        const ONESHOT = uapi::EPOLLONESHOT;
+        /// `EPOLLET`: edge-triggered: report a new arrival, not a lasting state.
         #[doc(alias = "EPOLLET")]
-        const ET = raw::EPOLLET;
+        const ET = uapi::EPOLLET;
     }
 }
 
@@ -377,11 +387,11 @@ flags! {
 #[repr(transparent)]
 pub struct CreateFlags(u32);
 
-flags! {
+impl_flags! {
     impl CreateFlags {
         /// `EPOLL_CLOEXEC`: close the descriptor when this process executes another program.
         #[doc(alias = "EPOLL_CLOEXEC")]
-        const CLOEXEC = raw::EPOLL_CLOEXEC;
+        const CLOEXEC = uapi::EPOLL_CLOEXEC;
     }
 }
 
@@ -399,16 +409,18 @@ flags! {
 #[repr(transparent)]
 pub struct EventFdFlags(u32);
 
-flags! {
+impl_flags! {
     impl EventFdFlags {
-        /// `EFD_SEMAPHORE`: a read takes 1 from the counter, not all of it (Linux 2.6.30; before it, `EINVAL`).
+        /// `EFD_SEMAPHORE` (Linux 2.6.30, `EINVAL` before): a read subtracts 1 instead of
+        /// everything.
         #[doc(alias = "EFD_SEMAPHORE")]
-        const SEMAPHORE = raw::EFD_SEMAPHORE;
-        /// `EFD_NONBLOCK`: a read or write that would block says [`EAGAIN`](crate::Errno::EAGAIN).
+        const SEMAPHORE = uapi::EFD_SEMAPHORE;
+        /// `EFD_NONBLOCK`: a read or write that would block fails with
+        /// [`EAGAIN`](crate::Errno::EAGAIN).
         #[doc(alias = "EFD_NONBLOCK")]
-        const NONBLOCK = raw::EFD_NONBLOCK;
+        const NONBLOCK = uapi::EFD_NONBLOCK;
         /// `EFD_CLOEXEC`: close the descriptor when this process executes another program.
         #[doc(alias = "EFD_CLOEXEC")]
-        const CLOEXEC = raw::EFD_CLOEXEC;
+        const CLOEXEC = uapi::EFD_CLOEXEC;
     }
 }

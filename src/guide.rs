@@ -1,4 +1,5 @@
-//! Guides, each read in minutes. Their code is compiled and run by the crate's tests, with feature `std`.
+//! Guides. Each takes a few minutes to read. The crate's tests compile and run their code, with
+//! feature `std`.
 
 #[doc = include_str!("../docs/epoll.md")]
 pub mod epoll {}

@@ -1,4 +1,4 @@
-//! What each descriptor wants, and what of it the kernel has been told.
+//! The interests of a loop's descriptors, applied to the kernel in batches.
 
 use crate::epoll::Epoll;
 use crate::errno::{Errno, Result};
@@ -10,22 +10,22 @@ use core::fmt;
 use core::mem;
 use core::ptr;
 
-/// What a loop's descriptors want, told to the kernel once, before the wait: the net change of each, and nothing of what did
-/// not change.
+/// Collects a loop's interests and applies their net changes to the kernel before a wait.
 ///
-/// [`set`](Self::set) and [`remove`](Self::remove) make no call; [`flush`](Self::flush) makes the least that brings the kernel's
-/// interest list to where one call each would have brought it:
+/// [`set`](Self::set) and [`remove`](Self::remove) make no system call. [`flush`](Self::flush)
+/// makes the fewest that give the kernel's interest list the state that one call each would have
+/// given it:
 ///
 /// | since the last flush | calls |
 /// |---|---|
 /// | set, and set again | one |
-/// | set where nothing was, and removed | none |
-/// | set to what it was | none; one where that re-arms: [`ET`](EventFlags::ET) and [`ONESHOT`](EventFlags::ONESHOT) |
-/// | removed, and set | one, even to what it was: it may be another descriptor by now |
+/// | set on an unregistered descriptor, and removed | none |
+/// | set to its registered interest | none; one with [`ET`](EventFlags::ET) or [`ONESHOT`](EventFlags::ONESHOT), which re-arms |
+/// | removed, and set | one, even to the same interest: the number may be another file's by now |
 /// | any change from or to [`EXCLUSIVE`](EventFlags::EXCLUSIVE) | two: the kernel does not modify such a registration |
 ///
-/// The storage is the caller's, one [`Slot`] for each descriptor's number from 0. A flush costs time for what changed, however
-/// much storage there is.
+/// The caller provides the storage, one [`Slot`] for each descriptor number from 0. The time of a
+/// flush depends on the number of changes, not on the size of the storage.
 ///
 /// ```
 /// use barepoll::{Epoll, EventData, EventFd, EventFdFlags, EventFlags, InterestSet, Slot};
@@ -40,29 +40,35 @@ use core::ptr;
 /// # Ok::<(), barepoll::Errno>(())
 /// ```
 ///
-/// # What it relies on
+/// # Rules
 ///
-/// One set serves one epoll, always the same, and all that is registered there by these numbers is registered through it. The
-/// kernel forgets a descriptor when its file is closed, and this set cannot see that:
+/// Use one set with one epoll, always the same. Make all registrations of these numbers in that
+/// epoll through the set. The kernel forgets a descriptor when its file is closed, and the set
+/// cannot see that:
 ///
-/// - Say [`closed`](Self::closed) for a descriptor that was closed and not removed before, at the latest before its number is in
-///   use again: the set would take what it was told of the old one for what the new one has.
-/// - Flush before something is registered with this epoll directly, a new [`Waker`](crate::Waker) too: it may have got the number of a
-///   descriptor that was removed and closed, and the flush would then change or end *its* registration.
-/// - A file that has duplicates (of this process, or of a fork's child) is *not* forgotten with one of them. Remove it and flush
-///   before you close it; afterwards nobody can name it.
+/// - Call [`forget`](Self::forget) for a descriptor that was closed without being removed, before
+///   its number is in use again. Otherwise the set takes the old file's registration for the new
+///   file's.
+/// - Flush before you register something with this epoll directly, a new [`Waker`](crate::Waker)
+///   too. Its descriptor may reuse the number of one that was removed and closed. The flush would
+///   then change or end *its* registration.
+/// - While a file has duplicates, in this process or in a fork's child, closing one of them does
+///   *not* make the kernel forget it. Remove the descriptor and flush before you close it. After
+///   the close, no call can remove it.
 ///
-/// Otherwise the wrong descriptor is watched, or none is; nothing worse.
+/// Breaking a rule can watch the wrong descriptor or none. It does nothing worse.
 pub struct InterestSet<'s> {
     slots: &'s mut [Slot],
-    /// The first that has something to tell, or `NONE`; each slot names the next.
+    /// The first descriptor with a pending change, or `NO_FD`. Each slot names the next.
     queue: RawFd,
 }
 
-/// No descriptor's number.
-const NONE: RawFd = -1;
+/// The number of no descriptor.
+const NO_FD: RawFd = -1;
 
-/// The storage that an [`InterestSet`] needs for one descriptor: 32 bytes where an event has 12, 40 elsewhere.
+/// An [`InterestSet`]'s storage for one descriptor.
+///
+/// 32 bytes where an event has 12, 40 elsewhere.
 ///
 /// ```
 /// use barepoll::{InterestSet, Slot};
@@ -72,50 +78,52 @@ const NONE: RawFd = -1;
 /// ```
 #[derive(Copy, Clone)]
 pub struct Slot {
-    /// What the kernel was told, as far as `is_registered`.
-    told: Event,
-    /// What it is to be told, as far as `is_wanted`.
-    wanted: Event,
-    /// The next in the queue, or `NONE`.
+    /// The event in the kernel's list, if `is_registered`.
+    registered: Event,
+    /// The event that the next flush puts there, if `is_desired`.
+    desired: Event,
+    /// The next descriptor in the queue, or `NO_FD`.
     next: RawFd,
     is_registered: bool,
-    is_wanted: bool,
-    /// It was removed, or a change of it was refused, so that what was told may be another file's.
-    is_doubtful: bool,
+    is_desired: bool,
+    /// The descriptor was removed or the kernel refused its last change, so `registered` may be
+    /// another file's.
+    may_be_stale: bool,
     is_queued: bool,
 }
 
 impl Slot {
-    /// A slot for a descriptor that nothing is known of.
+    /// A slot for a descriptor that the set does not know.
     pub const EMPTY: Self = {
         let nothing = Event::new(EventFlags::empty(), EventData::new_u64(0));
         Self {
-            told: nothing,
-            wanted: nothing,
-            next: NONE,
+            registered: nothing,
+            desired: nothing,
+            next: NO_FD,
             is_registered: false,
-            is_wanted: false,
-            is_doubtful: false,
+            is_desired: false,
+            may_be_stale: false,
             is_queued: false,
         }
     };
 
-    /// Whether to modify it would change nothing.
-    fn is_needless(&self) -> bool {
-        let is_same = self.told.flags() == self.wanted.flags() && self.told.data().u64() == self.wanted.data().u64();
-        is_same && !self.is_doubtful && !self.wanted.flags().intersects(EventFlags::ET.union(EventFlags::ONESHOT))
+    /// Whether modifying the registration would change nothing.
+    fn is_noop(&self) -> bool {
+        let is_same = self.registered.flags() == self.desired.flags()
+            && self.registered.data().u64() == self.desired.data().u64();
+        is_same && !self.may_be_stale && !self.desired.flags().intersects(EventFlags::ET.union(EventFlags::ONESHOT))
     }
 
-    /// Tells the kernel. What it knows then is what is wanted, so that a change that it refused is dropped.
-    fn tell(&mut self, epoll: &Epoll, fd: RawFd) -> Result<()> {
-        let answer = match (self.is_registered, self.is_wanted) {
+    /// Applies the pending change. If the kernel refuses it, drops it.
+    fn apply(&mut self, epoll: &Epoll, fd: RawFd) -> Result<()> {
+        let answer = match (self.is_registered, self.is_desired) {
             (false, false) => Ok(()),
             (false, true) => self.add(epoll, fd),
             (true, false) => self.delete(epoll, fd),
-            (true, true) if self.is_needless() => Ok(()),
+            (true, true) if self.is_noop() => Ok(()),
             (true, true) if self.has_exclusive() => self.replace(epoll, fd),
-            (true, true) => match self.control(epoll, raw::EPOLL_CTL_MOD, fd) {
-                // The old one was closed, and this is another with its number.
+            (true, true) => match self.ctl(epoll, raw::EPOLL_CTL_MOD, fd) {
+                // The old file was closed, and another has its number.
                 Err(Errno::ENOENT) => {
                     self.is_registered = false;
                     self.add(epoll, fd)
@@ -123,22 +131,22 @@ impl Slot {
                 answer => answer,
             },
         };
-        self.is_doubtful = answer.is_err();
-        if self.is_doubtful {
-            self.wanted = self.told;
-            self.is_wanted = self.is_registered;
+        self.may_be_stale = answer.is_err();
+        if self.may_be_stale {
+            self.desired = self.registered;
+            self.is_desired = self.is_registered;
         }
         answer
     }
 
     fn has_exclusive(&self) -> bool {
-        (self.told.flags() | self.wanted.flags()).contains(EventFlags::EXCLUSIVE)
+        (self.registered.flags() | self.desired.flags()).contains(EventFlags::EXCLUSIVE)
     }
 
     fn add(&mut self, epoll: &Epoll, fd: RawFd) -> Result<()> {
-        match self.control(epoll, raw::EPOLL_CTL_ADD, fd) {
-            Err(Errno::EEXIST) => match self.control(epoll, raw::EPOLL_CTL_MOD, fd) {
-                // One of the two is exclusive.
+        match self.ctl(epoll, raw::EPOLL_CTL_ADD, fd) {
+            Err(Errno::EEXIST) => match self.ctl(epoll, raw::EPOLL_CTL_MOD, fd) {
+                // The kernel's registration or the new one is exclusive.
                 Err(Errno::EINVAL) => self.replace(epoll, fd),
                 answer => answer,
             },
@@ -148,13 +156,14 @@ impl Slot {
 
     fn replace(&mut self, epoll: &Epoll, fd: RawFd) -> Result<()> {
         self.delete(epoll, fd)?;
-        self.control(epoll, raw::EPOLL_CTL_ADD, fd)
+        self.ctl(epoll, raw::EPOLL_CTL_ADD, fd)
     }
 
     fn delete(&mut self, epoll: &Epoll, fd: RawFd) -> Result<()> {
-        // SAFETY: a removal has no event.
+        // SAFETY: `EPOLL_CTL_DEL` reads no event.
         match unsafe { raw::epoll_ctl(epoll.as_raw_fd(), raw::EPOLL_CTL_DEL, fd, ptr::null_mut()) } {
-            // It was closed, and the number is nobody's, or a file's that cannot be registered, or one that is not.
+            // The file was closed. Its number is unused, or another file has it that cannot be
+            // registered or is not.
             Ok(()) | Err(Errno::EBADF | Errno::EPERM | Errno::EINVAL | Errno::ENOENT) => {
                 self.is_registered = false;
                 Ok(())
@@ -163,17 +172,17 @@ impl Slot {
         }
     }
 
-    fn control(&mut self, epoll: &Epoll, op: u32, fd: RawFd) -> Result<()> {
-        // SAFETY: the event is this slot's own.
-        unsafe { raw::epoll_ctl(epoll.as_raw_fd(), op, fd, &mut self.wanted)? };
-        self.told = self.wanted;
+    fn ctl(&mut self, epoll: &Epoll, op: u32, fd: RawFd) -> Result<()> {
+        // SAFETY: `self.desired` is valid for reads.
+        unsafe { raw::epoll_ctl(epoll.as_raw_fd(), op, fd, &mut self.desired)? };
+        self.registered = self.desired;
         self.is_registered = true;
         Ok(())
     }
 }
 
 impl<'s> InterestSet<'s> {
-    /// An empty set with this storage, whose slots it empties: room for the descriptors from 0 to `slots.len() - 1`.
+    /// Makes an empty set for the descriptors from 0 to `slots.len() - 1`. It clears the slots.
     ///
     /// ```
     /// use barepoll::{InterestSet, Slot};
@@ -183,10 +192,12 @@ impl<'s> InterestSet<'s> {
     /// ```
     pub fn new(slots: &'s mut [Slot]) -> Self {
         slots.fill(Slot::EMPTY);
-        Self { slots, queue: NONE }
+        Self { slots, queue: NO_FD }
     }
 
-    /// From the next flush on, watches a descriptor for this, whether it was watched before or not.
+    /// Watches a descriptor for `interest` from the next flush on.
+    ///
+    /// The descriptor may be in the set already or not.
     ///
     /// ```
     /// use barepoll::{Epoll, Errno, EventData, EventFlags, InterestSet, Slot};
@@ -203,19 +214,21 @@ impl<'s> InterestSet<'s> {
     ///
     /// # Errors
     ///
-    /// `EINVAL`: the descriptor's number is beyond the storage; nothing has changed.
+    /// `EINVAL`: the descriptor's number is beyond the storage. Nothing changes.
     #[doc(alias = "epoll_ctl")]
     #[doc(alias = "EPOLL_CTL_ADD")]
     #[doc(alias = "EPOLL_CTL_MOD")]
     #[inline]
     pub fn set(&mut self, source: impl AsFd, data: EventData, interest: EventFlags) -> Result<()> {
-        let slot = self.queued(source.as_fd().as_raw_fd())?;
-        slot.wanted = Event::new(interest, data);
-        slot.is_wanted = true;
+        let slot = self.enqueue(source.as_fd().as_raw_fd())?;
+        slot.desired = Event::new(interest, data);
+        slot.is_desired = true;
         Ok(())
     }
 
-    /// From the next flush on, watches a descriptor no longer. Of one that is not watched, nothing.
+    /// Stops watching a descriptor from the next flush on.
+    ///
+    /// If it is not in the set, this does nothing.
     ///
     /// ```
     /// use barepoll::{Epoll, EventData, EventFd, EventFdFlags, EventFlags, InterestSet, Slot};
@@ -229,8 +242,8 @@ impl<'s> InterestSet<'s> {
     /// # Ok::<(), barepoll::Errno>(())
     /// ```
     ///
-    /// A descriptor without duplicates may be closed before the flush; its number may be in use again by then, and be
-    /// [set](Self::set), but not be registered otherwise.
+    /// You may close a descriptor without duplicates before the flush. Another file may reuse its
+    /// number by then. You may [`set`](Self::set) that file, but not register it otherwise.
     ///
     /// # Errors
     ///
@@ -239,14 +252,15 @@ impl<'s> InterestSet<'s> {
     #[doc(alias = "EPOLL_CTL_DEL")]
     #[inline]
     pub fn remove(&mut self, source: impl AsFd) -> Result<()> {
-        let slot = self.queued(source.as_fd().as_raw_fd())?;
-        slot.is_wanted = false;
-        slot.is_doubtful = true;
+        let slot = self.enqueue(source.as_fd().as_raw_fd())?;
+        slot.is_desired = false;
+        slot.may_be_stale = true;
         Ok(())
     }
 
-    /// Takes note that a descriptor has been closed, and is no longer watched: nothing of it is told to the kernel, which has
-    /// forgotten it. A number beyond the storage was never in the set.
+    /// Forgets a descriptor that has been closed, without a system call.
+    ///
+    /// The kernel has forgotten it too. A number beyond the storage is no error.
     ///
     /// ```
     /// use barepoll::fd::AsRawFd;
@@ -260,20 +274,20 @@ impl<'s> InterestSet<'s> {
     ///
     /// let number = eventfd.as_raw_fd();
     /// drop(eventfd);
-    /// interests.closed(number);
+    /// interests.forget(number);
     /// # Ok::<(), barepoll::Errno>(())
     /// ```
     ///
     /// See [`close(2)`](https://man7.org/linux/man-pages/man2/close.2.html).
     #[doc(alias = "close")]
     #[inline]
-    pub fn closed(&mut self, fd: RawFd) {
+    pub fn forget(&mut self, fd: RawFd) {
         if let Some(slot) = slot(self.slots, fd) {
             *slot = Slot { next: slot.next, is_queued: slot.is_queued, ..Slot::EMPTY };
         }
     }
 
-    /// Tells the kernel what has changed since the last flush, in no promised order.
+    /// Applies all changes since the last flush to the kernel, in no promised order.
     ///
     /// ```
     /// use barepoll::{Epoll, Errno, EventData, EventFlags, InterestSet, Slot};
@@ -281,7 +295,7 @@ impl<'s> InterestSet<'s> {
     /// let epoll = Epoll::new()?;
     /// let mut slots = [Slot::EMPTY; 64];
     /// let mut interests = InterestSet::new(&mut slots);
-    /// interests.set(&epoll, EventData::new_u64(1), EventFlags::IN)?; // no epoll watches itself
+    /// interests.set(&epoll, EventData::new_u64(1), EventFlags::IN)?; // an epoll cannot watch itself
     ///
     /// while let Err(error) = interests.flush(&epoll) {
     ///     assert_eq!(error.errno, Errno::EINVAL);
@@ -292,12 +306,18 @@ impl<'s> InterestSet<'s> {
     ///
     /// # Errors
     ///
-    /// The first error stops it, with the descriptor. That change is dropped: the descriptor is watched as it was before; where
-    /// [`EXCLUSIVE`](EventFlags::EXCLUSIVE) came or went, or the registration was gone, it is no longer. All others stay: call it again.
+    /// The first error ends the flush and names its descriptor. The flush drops that change, and
+    /// the descriptor stays watched as before. If [`EXCLUSIVE`](EventFlags::EXCLUSIVE) was added or
+    /// removed, or the registration was gone, the descriptor is no longer watched. Other changes
+    /// stay pending: call `flush` again.
     ///
-    /// As [`Epoll::add`] and [`Epoll::modify`], and `EBADF`: the descriptor was closed after it was set. But that a descriptor is
-    /// registered already, or no longer, is no error: it is then modified, or added. Nor is it one to remove what is gone
-    /// (`EBADF`, `ENOENT`, and `EPERM` and `EINVAL` where the number is now a file's that no epoll, or not this one, can watch).
+    /// The errors of [`Epoll::add`] and [`Epoll::modify`], and `EBADF`: the descriptor was closed
+    /// after it was set. These are no errors:
+    ///
+    /// - A descriptor is already registered (`EEXIST`): the flush modifies it.
+    /// - A registration is gone (`ENOENT`): the flush adds it.
+    /// - A removed descriptor is gone (`EBADF`, `ENOENT`). `EPERM` and `EINVAL` mean that its
+    ///   number is now a file's that no epoll can watch, or not this one.
     ///
     /// See [`epoll_ctl(2)`](https://man7.org/linux/man-pages/man2/epoll_ctl.2.html).
     #[doc(alias = "epoll_ctl")]
@@ -305,14 +325,14 @@ impl<'s> InterestSet<'s> {
         while let Some(slot) = slot(self.slots, self.queue) {
             let fd = mem::replace(&mut self.queue, slot.next);
             slot.is_queued = false;
-            slot.tell(epoll, fd).map_err(|errno| FlushError { fd, errno })?;
+            slot.apply(epoll, fd).map_err(|errno| FlushError { fd, errno })?;
         }
         Ok(())
     }
 
-    /// The slot of a descriptor, which now has something to tell.
+    /// Queues a descriptor for the next flush, and returns its slot.
     #[inline]
-    fn queued(&mut self, fd: RawFd) -> Result<&mut Slot> {
+    fn enqueue(&mut self, fd: RawFd) -> Result<&mut Slot> {
         let slot = slot(self.slots, fd).ok_or(Errno::EINVAL)?;
         if !slot.is_queued {
             slot.is_queued = true;
@@ -322,44 +342,45 @@ impl<'s> InterestSet<'s> {
     }
 }
 
-/// None for `NONE` too: as an index, a negative number is beyond any storage.
+/// The slot of a descriptor. `None` for `NO_FD` too: as an index, it is beyond any storage.
 #[inline]
 fn slot(slots: &mut [Slot], fd: RawFd) -> Option<&mut Slot> {
     slots.get_mut(fd as usize)
 }
 
-/// As an entry of a map shows itself: core's `DebugMap` asserts that keys and values take turns, and a panic would stay.
-struct Watched {
+/// Prints as an entry of a map. core's `DebugMap` asserts that keys and values alternate, and the
+/// compiler would keep that panic.
+struct Entry {
     fd: usize,
-    wanted: Event,
+    desired: Event,
 }
 
-impl fmt::Debug for Watched {
+impl fmt::Debug for Entry {
     #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.fd.fmt(f)?;
         f.write_str(": ")?;
-        self.wanted.fmt(f)
+        self.desired.fmt(f)
     }
 }
 
 impl fmt::Debug for InterestSet<'_> {
     #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let watched = self.slots.iter().enumerate().filter(|(_, slot)| slot.is_wanted);
-        f.debug_set().entries(watched.map(|(fd, slot)| Watched { fd, wanted: slot.wanted })).finish()
+        let watched = self.slots.iter().enumerate().filter(|(_, slot)| slot.is_desired);
+        f.debug_set().entries(watched.map(|(fd, slot)| Entry { fd, desired: slot.desired })).finish()
     }
 }
 
 impl fmt::Debug for Slot {
     #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let wanted = if self.is_wanted { Some(self.wanted) } else { None };
-        f.debug_struct("Slot").field("wanted", &wanted).finish_non_exhaustive()
+        let desired = if self.is_desired { Some(self.desired) } else { None };
+        f.debug_struct("Slot").field("desired", &desired).finish_non_exhaustive()
     }
 }
 
-/// What stopped [`InterestSet::flush`].
+/// The error of [`InterestSet::flush`]: the kernel refused a descriptor's change.
 ///
 /// ```
 /// use barepoll::{Errno, FlushError};
@@ -372,7 +393,7 @@ impl fmt::Debug for Slot {
 pub struct FlushError {
     /// The descriptor whose change the kernel refused.
     pub fd: RawFd,
-    /// Why.
+    /// The kernel's reason.
     pub errno: Errno,
 }
 
@@ -383,10 +404,21 @@ impl fmt::Display for FlushError {
     }
 }
 
-/// For `?` where an [`Errno`] is enough: it forgets the descriptor.
+/// For `?` in functions that return an [`Errno`]. It drops the descriptor.
 impl From<FlushError> for Errno {
     #[inline]
     fn from(error: FlushError) -> Self {
         error.errno
+    }
+}
+
+#[cfg(feature = "std")]
+impl std::error::Error for FlushError {}
+
+/// As the conversion to [`Errno`].
+#[cfg(feature = "std")]
+impl From<FlushError> for std::io::Error {
+    fn from(error: FlushError) -> Self {
+        error.errno.into()
     }
 }

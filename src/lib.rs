@@ -1,9 +1,9 @@
-//! Linux's readiness interface, epoll and eventfd, by system calls of its own: no libc, no allocation, no panic.
+//! Linux's epoll and eventfd by the crate's own system calls: no libc, no allocation, no panic.
 //!
-//! An [`Epoll`] watches descriptors and says which are ready; an [`EventFd`] is the cheapest thing that wakes it. Each method is
-//! one system call, issued by the machine's own trap instruction, and compiles to what one would write by hand.
+//! An [`Epoll`] watches descriptors and reports which are ready. An [`EventFd`] is the cheapest way
+//! to wake it. Each method is one system call, and its code is as short as hand-written assembly.
 //!
-//! A loop over a socket of the standard library's, with feature `std`
+//! A loop over a socket of the standard library, with feature `std`
 //! (`barepoll = { version = "0.1", features = ["std"] }`):
 //!
 #![cfg_attr(feature = "std", doc = "```")]
@@ -32,7 +32,7 @@
 //! }
 //! ```
 //!
-//! The same calls without it, and without the standard library:
+//! The same calls without the feature, and without the standard library:
 //!
 //! ```
 //! use barepoll::{Epoll, Event, EventData, EventFd, EventFdFlags, EventFlags};
@@ -50,51 +50,62 @@
 //!
 //! # Promises
 //!
-//! - No libc, no allocation, no panic, nothing printed. Dependencies: `bitflags`, and `sc` on x86_64.
-//! - What a descriptor's owner drops is closed, once; nothing else is. No event is dropped.
-//! - Bits and error numbers that this crate does not know are kept.
-//! - Rust 1.63 (loongarch64: 1.72, s390x: 1.84, powerpc: 1.95, as `asm!` came there; nightly for mips, sparc, m68k, hexagon,
-//!   csky).
-//! - Any Linux since 2.6.27; what is newer says so, and what is missing is an error or a documented fallback.
-//! - LLVM's register allocation between functions (`-Cllvm-args=-enable-ipra`) is not supported on aarch64, MIPS and SPARC: their
-//!   kernels destroy registers that `asm!` cannot name.
+//! - No libc, no allocation, no panic, nothing printed. One exception: with feature `std`, std's
+//!   clock panics in `wait_uninterrupted` if a sandbox refuses `clock_gettime` and there is no
+//!   vDSO. Dependencies: `bitflags`, and `sc` on x86_64.
+//! - Dropping an owned descriptor closes it exactly once. The crate closes nothing else, and drops
+//!   no event that the kernel returned.
+//! - Unknown bits and error numbers are kept.
+//! - Rust 1.63, or the version that stabilized `asm!` (loongarch64: 1.72, s390x: 1.84,
+//!   powerpc: 1.95). mips, mips64, sparc, sparc64, m68k, hexagon and csky need nightly.
+//! - Linux 2.6.27 or later. Newer features say which kernel they need. On older kernels they return
+//!   an error or use a documented fallback.
+//! - LLVM's interprocedural register allocation (`-Cllvm-args=-enable-ipra`) is not supported on
+//!   aarch64, MIPS and SPARC: their kernels destroy registers that `asm!` cannot name.
 //!
 //! # Where things are
 //!
 //! | | |
 //! |---|---|
 //! | [`Epoll`], [`EventFd`] | the safe interface |
-//! | [`Event`], [`EventData`], [`EventFlags`], [`SigSet`], [`BusyPoll`] | what goes in and comes out, in the kernel's layout |
-//! | [`Waker`] | wakes a loop from another thread, in the fewest calls |
-//! | [`InterestSet`] | tells the kernel what changed, once, before the wait |
-//! | [`Errno`] | errors: the kernel's numbers, with names |
-//! | [`fd`] | owned and borrowed descriptors: the standard library's with feature `std`, their like without it |
+//! | [`Event`], [`EventData`], [`EventFlags`], [`SigSet`], [`BusyPoll`] | arguments and results, in the kernel's layout |
+//! | [`Waker`] | wakes a loop from another thread with the fewest system calls |
+//! | [`InterestSet`] | collects changes of interest and applies them before the wait |
+//! | [`Errno`] | the kernel's error numbers, by name |
+//! | [`fd`] | owned and borrowed descriptors: the standard library's with feature `std`, equivalents without it |
 //! | [`raw`] | the system calls themselves, one to one, and every constant of the kernel's headers |
 #![cfg_attr(
     doc,
-    doc = "| [`guide`] | epoll in ten minutes; migrating; runtimes; programs without libc; porting; testing |"
+    doc = "| [`guide`] | epoll in ten minutes, migrating, runtimes, programs without libc, porting, testing |"
 )]
 //!
 #![cfg_attr(doc, doc = include_str!("../docs/layers.svg"))]
 //!
 //! # Feature `std`
 //!
-//! Off by default. [`fd`] is then the standard library's own types, so that sockets and files can be watched
-//! directly; [`Errno`] becomes a `std::error::Error` and turns into a `std::io::Error`; [`Epoll::wait_uninterrupted`] reads std's clock,
-//! which makes no system call on most machines. A type that implements this crate's `AsFd` for
-//! programs without it must not implement std's too: with the feature they are one.
+//! It is off by default. With it:
+//!
+//! - [`fd`] exports the standard library's own types, so [`Epoll`] can watch sockets and files
+//!   directly.
+//! - [`Errno`] implements `std::error::Error` and converts into `std::io::Error`.
+//! - [`Epoll::wait_uninterrupted`] reads std's clock, which makes no system call on most machines.
+//!
+//! If a type implements this crate's `AsFd` for programs without the feature, it must not implement
+//! std's too. With the feature they are the same trait.
 //!
 //! # Versions
 //!
-//! Cargo's rules: before 1.0 a new minor version may break a program, a new patch version does not. What may change in a patch version:
-//! ports and constants that are added, names for error numbers that had none (and so what `Debug` and `Display` print), and how many
-//! instructions or bytes anything takes. A newer oldest Rust is a minor version. What `--cfg barepoll_internals` shows is nobody's to use.
+//! The crate follows Cargo's rules: before 1.0 a new minor version may break a program, a new patch
+//! version does not. A patch version may add ports and constants, name error numbers that had no
+//! name (which changes what `Debug` and `Display` print), and change the number of instructions or
+//! bytes of any function. Raising the minimum Rust version is a minor release. Items behind
+//! `--cfg barepoll_internals` are private and exempt from semver.
 #![no_std]
 #![cfg_attr(barepoll_unstable_asm, feature(asm_experimental_arch))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(missing_docs, unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
-// `build.rs` says so too, and better; some builds run no build script.
+// `build.rs` has a better message, but some builds run no build script.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 compile_error!("barepoll makes Linux's system calls, and this target is neither Linux nor Android");
 
@@ -103,7 +114,7 @@ extern crate std;
 
 #[cfg(not(barepoll_internals))]
 mod arch;
-/// The ports, for programs without libc that are tests of this crate.
+/// The ports, for this crate's tests that are programs without libc.
 #[cfg(barepoll_internals)]
 #[doc(hidden)]
 #[allow(missing_docs)]
@@ -124,6 +135,7 @@ mod interest;
 pub mod raw;
 mod signal;
 mod timeout;
+mod uapi;
 mod waker;
 #[cfg(feature = "std")]
 mod with_std;

@@ -1,103 +1,47 @@
-//! The system calls themselves: nothing checked, nothing hidden, one call one trap.
+//! The system calls themselves, one to one.
 //!
-//! Every function here is the kernel's call of the same name with its arguments in order. An error is the kernel's
-//! [`Errno`]; nothing is retried. [`Epoll`](crate::Epoll) and [`EventFd`](crate::EventFd) are the safe layer over them.
+//! Every function here makes the kernel's call of the same name with its arguments in order. It
+//! checks nothing and retries nothing. An error is the kernel's [`Errno`]. [`Epoll`](crate::Epoll)
+//! and [`EventFd`](crate::EventFd) are the safe layer above.
 //!
 //! ```
 //! use barepoll::{raw, Event, EventData, EventFlags};
 //!
 //! let (epoll, eventfd) = (raw::epoll_create1(raw::EPOLL_CLOEXEC)?, raw::eventfd2(1, raw::EFD_CLOEXEC)?);
 //! let mut event = Event::new(EventFlags::IN, EventData::new_fd(eventfd));
-//! // SAFETY: the event is this program's own, and there is room for one.
+//! // SAFETY: `event` is valid for reads, and for writes of one event.
 //! let ready = unsafe {
 //!     raw::epoll_ctl(epoll, raw::EPOLL_CTL_ADD, eventfd, &mut event)?;
 //!     raw::epoll_wait(epoll, &mut event, 1, -1)?
 //! };
 //! assert_eq!((ready, event.data().fd()), (1, eventfd));
 //! for fd in [epoll, eventfd] {
-//!     // SAFETY: both are this program's own.
+//!     // SAFETY: this program owns both.
 //!     unsafe { raw::close(fd)? };
 //! }
 //! # Ok::<(), barepoll::Errno>(())
 //! ```
 //!
-//! The constants are those of the kernel's `linux/eventpoll.h` and `linux/eventfd.h`, with this machine's values.
+//! The constants are those of the kernel's `linux/eventpoll.h` and `linux/eventfd.h`, with this
+//! machine's values.
 
-use crate::arch;
-use crate::arch::nr;
-use crate::errno::{Errno, Result};
+use crate::arch::{self, nr};
+use crate::errno::{is_errno, result, Errno, Result};
 use crate::event::Event;
-use crate::fd::{FromRawFd, RawFd};
+use crate::fd::{self, RawFd};
 use crate::signal::SigSet;
 use core::ffi::c_void;
-use core::mem::{size_of, MaybeUninit};
+use core::mem::size_of;
 use core::ptr;
 
 pub use crate::timeout::Timespec;
+pub use crate::uapi::*;
 
-macro_rules! constants {
-    ($($name:ident = $value:expr, $meaning:literal;)*) => {
-        $(#[doc = $meaning] pub const $name: u32 = $value;)*
-    };
-}
-
-constants! {
-    EPOLL_CLOEXEC = arch::O_CLOEXEC, "[`epoll_create1`]: close on exec.";
-
-    EPOLL_CTL_ADD = 1, "[`epoll_ctl`]: register a descriptor.";
-    EPOLL_CTL_DEL = 2, "[`epoll_ctl`]: forget a descriptor.";
-    EPOLL_CTL_MOD = 3, "[`epoll_ctl`]: change what a descriptor is watched for.";
-
-    EPOLLIN = 0x001, "Readable.";
-    EPOLLPRI = 0x002, "Something exceptional.";
-    EPOLLOUT = 0x004, "Writable.";
-    EPOLLERR = 0x008, "An error; always reported.";
-    EPOLLHUP = 0x010, "Hung up; always reported.";
-    EPOLLNVAL = 0x020, "Poll's invalid descriptor; epoll does not report it.";
-    EPOLLRDNORM = 0x040, "Readable, ordinary data.";
-    EPOLLRDBAND = 0x080, "Readable, priority data.";
-    EPOLLWRNORM = 0x100, "Writable, ordinary data.";
-    EPOLLWRBAND = 0x200, "Writable, priority data.";
-    EPOLLMSG = 0x400, "Unused.";
-    EPOLLRDHUP = 0x2000, "The peer will send nothing more.";
-    EPOLL_URING_WAKE = 1 << 27, "The kernel's mark on a wake-up from io_uring.";
-    EPOLLEXCLUSIVE = 1 << 28, "Wake one waiting epoll, not all.";
-    EPOLLWAKEUP = 1 << 29, "No suspend while the event is handled.";
-    EPOLLONESHOT = 1 << 30, "One report, then silence until re-armed.";
-    EPOLLET = 1 << 31, "Edge-triggered.";
-
-    EPOLL_IOC_TYPE = 0x8a, "The type of epoll's requests of [`ioctl`].";
-    EPIOCSPARAMS = arch::EPIOCSPARAMS, "[`ioctl`] on an epoll: set `struct epoll_params` (Linux 6.9).";
-    EPIOCGPARAMS = arch::EPIOCGPARAMS, "[`ioctl`] on an epoll: get `struct epoll_params` (Linux 6.9).";
-
-    EFD_SEMAPHORE = 1, "[`eventfd2`]: a read takes 1 (Linux 2.6.30).";
-    EFD_NONBLOCK = arch::O_NONBLOCK, "[`eventfd2`]: do not block.";
-    EFD_CLOEXEC = arch::O_CLOEXEC, "[`eventfd2`]: close on exec.";
-}
-
-/// The answer of a port as a `Result`. Only `ioctl`, which does not use this, gives a negative value when it succeeds.
-#[inline(always)]
-fn result(returned: isize) -> Result<usize> {
-    if returned >= 0 {
-        Ok(returned as usize)
-    } else {
-        Err(Errno::from_returned(returned))
-    }
-}
-
-/// The same of a call that makes a descriptor, at once as what is to own it: LLVM does not see through two `Result`s, one made of the
-/// other, where it optimises for size.
-#[inline(always)]
-fn descriptor<T: FromRawFd>(returned: isize) -> Result<T> {
-    match result(returned) {
-        // SAFETY: the kernel has just made this descriptor, and nobody else knows of it.
-        Ok(fd) => Ok(unsafe { T::from_raw_fd(fd as RawFd) }),
-        Err(errno) => Err(errno),
-    }
-}
-
-/// [`epoll_create(2)`](https://man7.org/linux/man-pages/man2/epoll_create.2.html): a new epoll without close-on-exec. `size`
-/// is a hint of 2002 that nobody uses; this asks [`epoll_create1`], which every machine has.
+/// [`epoll_create(2)`](https://man7.org/linux/man-pages/man2/epoll_create.2.html): makes an epoll
+/// without close-on-exec.
+///
+/// The kernel ignores `size`, a hint from 2002. This calls [`epoll_create1`], which every machine
+/// has.
 ///
 /// ```
 /// use barepoll::{raw, Errno};
@@ -111,7 +55,7 @@ fn descriptor<T: FromRawFd>(returned: isize) -> Result<T> {
 ///
 /// # Errors
 ///
-/// `EINVAL`: `size` is not positive (no call is made). The rest as [`epoll_create1`].
+/// `EINVAL`: `size` is not positive (no call is made). Otherwise as [`epoll_create1`].
 #[inline]
 pub fn epoll_create(size: i32) -> Result<RawFd> {
     if size <= 0 {
@@ -120,8 +64,9 @@ pub fn epoll_create(size: i32) -> Result<RawFd> {
     epoll_create1(0)
 }
 
-/// [`epoll_create1(2)`](https://man7.org/linux/man-pages/man2/epoll_create.2.html): a new epoll, whose descriptor is the
-/// caller's to close.
+/// [`epoll_create1(2)`](https://man7.org/linux/man-pages/man2/epoll_create.2.html): makes an epoll.
+///
+/// The caller owns its descriptor.
 ///
 /// ```
 /// use barepoll::raw;
@@ -139,17 +84,12 @@ pub fn epoll_create(size: i32) -> Result<RawFd> {
 /// - `ENOMEM`: the kernel has no memory for it.
 #[inline]
 pub fn epoll_create1(flags: u32) -> Result<RawFd> {
-    create_epoll(flags)
+    // SAFETY: the call takes no pointer, and a result that is no error is a new descriptor.
+    unsafe { fd::from_returned(arch::syscall1::<{ nr::EPOLL_CREATE1 }>(flags as usize)) }
 }
 
-/// As [`epoll_create1`], for what is to own the descriptor.
-#[inline(always)]
-pub(crate) fn create_epoll<T: FromRawFd>(flags: u32) -> Result<T> {
-    // SAFETY: the call takes no pointer.
-    descriptor(unsafe { arch::syscall1::<{ nr::EPOLL_CREATE1 }>(flags as usize) })
-}
-
-/// [`epoll_ctl(2)`](https://man7.org/linux/man-pages/man2/epoll_ctl.2.html): change the interest list.
+/// [`epoll_ctl(2)`](https://man7.org/linux/man-pages/man2/epoll_ctl.2.html): changes the interest
+/// list.
 ///
 /// ```
 /// use barepoll::fd::AsRawFd;
@@ -167,10 +107,11 @@ pub(crate) fn create_epoll<T: FromRawFd>(flags: u32) -> Result<T> {
 ///
 /// - `EBADF`: `epfd` or `fd` is not open.
 /// - `EEXIST`: add of a descriptor that is registered already.
-/// - `EINVAL`: `epfd` is no epoll, or is `fd`; an unknown `op`; a use of [`EPOLLEXCLUSIVE`] that is not allowed.
-/// - `ELOOP`: epolls would watch each other in a circle, or nest more than five deep.
+/// - `EINVAL`: `epfd` is no epoll, or is `fd`. `op` is unknown. The use of [`EPOLLEXCLUSIVE`] is
+///   not allowed.
+/// - `ELOOP`: epolls would watch each other in a cycle, or nest more than five deep.
 /// - `ENOENT`: change or removal of a descriptor that is not registered.
-/// - `ENOMEM`: the kernel has no memory for it. `ENOSPC`: this user watches as many as
+/// - `ENOMEM`: the kernel has no memory for it. `ENOSPC`: this user watches as many descriptors as
 ///   `/proc/sys/fs/epoll/max_user_watches` allows.
 /// - `EPERM`: `fd` is a file that is always ready (a regular file, a directory, `/dev/null`).
 /// - `EFAULT`: `event` is not readable.
@@ -186,10 +127,13 @@ pub unsafe fn epoll_ctl(epfd: RawFd, op: u32, fd: RawFd, event: *mut Event) -> R
     result(returned).map(drop)
 }
 
-/// [`epoll_wait(2)`](https://man7.org/linux/man-pages/man2/epoll_wait.2.html): wait for events, at most `timeout_ms`
-/// milliseconds; negative waits for ever, 0 not at all. Gives the number of events written.
+/// [`epoll_wait(2)`](https://man7.org/linux/man-pages/man2/epoll_wait.2.html): waits for events,
+/// and returns their number.
 ///
-/// Where the kernel has no such call, this is [`epoll_pwait`] without a mask. So it is on Android, whose sandbox kills for it on x86_64.
+/// It waits at most `timeout_ms` milliseconds. A negative timeout waits for ever, 0 does not wait.
+///
+/// On machines without the call, and on Android, this is [`epoll_pwait`] without a mask. On x86_64,
+/// Android's sandbox kills apps for `epoll_wait`.
 ///
 /// ```
 /// use barepoll::fd::AsRawFd;
@@ -208,8 +152,8 @@ pub unsafe fn epoll_ctl(epfd: RawFd, op: u32, fd: RawFd, event: *mut Event) -> R
 /// - `EBADF`: `epfd` is not open. `EINVAL`: it is no epoll, or `maxevents` is not between 1 and
 ///   `i32::MAX / size_of::<Event>()`.
 /// - `EFAULT`: `events` is not writable.
-/// - `EINTR`: a signal handler ran, even one that was installed with `SA_RESTART`; or the process was stopped and went on, without any
-///   handler.
+/// - `EINTR`: a signal handler ran, even one installed with `SA_RESTART`. Or the process was
+///   stopped and continued, without a handler.
 ///
 /// # Safety
 ///
@@ -232,8 +176,10 @@ pub unsafe fn epoll_wait(epfd: RawFd, events: *mut Event, maxevents: i32, timeou
     result(returned)
 }
 
-/// [`epoll_pwait(2)`](https://man7.org/linux/man-pages/man2/epoll_wait.2.html): as [`epoll_wait`], with `sigmask` as the
-/// thread's signal mask while it waits; null leaves the mask alone.
+/// [`epoll_pwait(2)`](https://man7.org/linux/man-pages/man2/epoll_wait.2.html): [`epoll_wait`] with
+/// a signal mask.
+///
+/// `sigmask` is the thread's signal mask during the wait. Null leaves the mask unchanged.
 ///
 /// ```
 /// use barepoll::fd::AsRawFd;
@@ -249,7 +195,8 @@ pub unsafe fn epoll_wait(epfd: RawFd, events: *mut Event, maxevents: i32, timeou
 ///
 /// # Errors
 ///
-/// As [`epoll_wait`]; `EFAULT` too where `sigmask` is not readable. `ENOSYS`: ARM before Linux 2.6.32.
+/// As [`epoll_wait`]. `EFAULT` also if `sigmask` is not readable. `ENOSYS`: ARM before Linux
+/// 2.6.32.
 ///
 /// # Safety
 ///
@@ -276,30 +223,10 @@ pub unsafe fn epoll_pwait(
     result(returned)
 }
 
-/// Waits whole milliseconds: by [`epoll_wait`], or with a mask by [`epoll_pwait`].
+/// [`epoll_pwait2(2)`](https://man7.org/linux/man-pages/man2/epoll_wait.2.html): [`epoll_pwait`]
+/// with a timeout in nanoseconds (Linux 5.11).
 ///
-/// # Safety
-///
-/// As [`epoll_wait`].
-#[inline(always)]
-pub(crate) unsafe fn wait(
-    epfd: RawFd,
-    events: *mut Event,
-    maxevents: i32,
-    timeout_ms: i32,
-    mask: Option<&SigSet>,
-) -> Result<usize> {
-    // SAFETY: the caller vouches for `events`, and a mask that is there can be read.
-    unsafe {
-        match mask {
-            Some(mask) => epoll_pwait(epfd, events, maxevents, timeout_ms, mask),
-            None => epoll_wait(epfd, events, maxevents, timeout_ms),
-        }
-    }
-}
-
-/// [`epoll_pwait2(2)`](https://man7.org/linux/man-pages/man2/epoll_wait.2.html) (Linux 5.11): as [`epoll_pwait`], with a
-/// timeout in nanoseconds; null waits for ever.
+/// A null `timeout` waits for ever.
 ///
 /// ```
 /// use barepoll::fd::AsRawFd;
@@ -318,15 +245,17 @@ pub(crate) unsafe fn wait(
 ///
 /// As [`epoll_pwait`], and:
 /// - `EINVAL`: a field of `timeout` is negative, or `tv_nsec` is above 999,999,999.
-/// - `ENOSYS`: the kernel is older than 5.11, or runs under an emulator that lacks the call. `EPERM`: an old container
-///   runtime refuses what it does not know; Hexagon's kernel, where it is older than 5.11.
+/// - `ENOSYS`: the kernel is older than 5.11, or an emulator lacks the call. `EPERM`: an old
+///   container runtime refuses calls that it does not know; or Hexagon's kernel is older than 5.11.
 ///
-/// csky's kernel answers a call that it does not know with the call's first argument. Before 5.11 this is `Ok(epfd as usize)`, and no
-/// event is written. Before Android 15, Android's sandbox kills apps for this call.
+/// csky's kernel returns the first argument for a call that it does not know. Before 5.11 that is
+/// `Ok(epfd as usize)`, and it writes no event. Before Android 15, Android's sandbox kills apps for
+/// this call.
 ///
 /// # Safety
 ///
-/// `events` must be valid for writes of `maxevents` [`Event`]s; `timeout` and `sigmask` valid for reads, or null.
+/// `events` must be valid for writes of `maxevents` [`Event`]s; `timeout` and `sigmask` valid for
+/// reads, or null.
 #[inline]
 pub unsafe fn epoll_pwait2(
     epfd: RawFd,
@@ -349,8 +278,9 @@ pub unsafe fn epoll_pwait2(
     result(returned)
 }
 
-/// [`eventfd2(2)`](https://man7.org/linux/man-pages/man2/eventfd.2.html): a new counter, whose descriptor is the caller's to
-/// close.
+/// [`eventfd2(2)`](https://man7.org/linux/man-pages/man2/eventfd.2.html): makes a counter.
+///
+/// The caller owns its descriptor.
 ///
 /// ```
 /// use barepoll::raw;
@@ -365,24 +295,21 @@ pub unsafe fn epoll_pwait2(
 ///
 /// - `EINVAL`: an unknown flag.
 /// - `EMFILE`: this process has no descriptor left. `ENFILE`: the system has no file left.
-/// - `ENODEV`: the kernel could not mount its anonymous inodes. `ENOMEM`: it has no memory for the counter.
+/// - `ENODEV`: the kernel could not mount its anonymous inodes. `ENOMEM`: it has no memory for the
+///   counter.
 #[inline]
 pub fn eventfd2(initval: u32, flags: u32) -> Result<RawFd> {
-    create_eventfd(initval, flags)
+    // SAFETY: the call takes no pointer, and a result that is no error is a new descriptor.
+    unsafe { fd::from_returned(arch::syscall2::<{ nr::EVENTFD2 }>(initval as usize, flags as usize)) }
 }
 
-/// As [`eventfd2`], for what is to own the descriptor.
-#[inline(always)]
-pub(crate) fn create_eventfd<T: FromRawFd>(initval: u32, flags: u32) -> Result<T> {
-    // SAFETY: the call takes no pointer.
-    descriptor(unsafe { arch::syscall2::<{ nr::EVENTFD2 }>(initval as usize, flags as usize) })
-}
-
-/// [`close(2)`](https://man7.org/linux/man-pages/man2/close.2.html): the descriptor is gone, whatever this says, unless it
-/// says `EBADF`. Never call it again for the same one.
+/// [`close(2)`](https://man7.org/linux/man-pages/man2/close.2.html): closes a descriptor.
 ///
-/// A call of another thread that is under way with it goes on, as the kernel keeps the file until then: a wait for an epoll ends with
-/// an event or its timeout as if nothing had been closed. Its number may be another file's meanwhile.
+/// The descriptor is closed after every result but `EBADF`. Never close it again.
+///
+/// If another thread's call is using the descriptor, that call continues, because the kernel keeps
+/// the file until then. A wait on an epoll ends with an event or its timeout, as without the close.
+/// Another file may get the number meanwhile.
 ///
 /// ```
 /// use barepoll::raw;
@@ -395,18 +322,21 @@ pub(crate) fn create_eventfd<T: FromRawFd>(initval: u32, flags: u32) -> Result<T
 ///
 /// # Errors
 ///
-/// `EBADF`: not open. `EINTR`, `EIO`, `ENOSPC`, `EDQUOT`: closed, and what was written before did not reach its place.
+/// `EBADF`: not open. `EINTR`, `EIO`, `ENOSPC`, `EDQUOT`: closed, but data written before was lost.
 ///
 /// # Safety
 ///
-/// The caller must own `fd`: whoever else uses the number afterwards may meet another file there.
+/// The caller must own `fd`. Any other use of the number may afterwards reach another file.
 #[inline]
 pub unsafe fn close(fd: RawFd) -> Result<()> {
     // SAFETY: the caller owns the descriptor.
     result(unsafe { arch::syscall1::<{ nr::CLOSE }>(fd as usize) }).map(drop)
 }
 
-/// [`read(2)`](https://man7.org/linux/man-pages/man2/read.2.html): at most `len` bytes; 0 is the end of input.
+/// [`read(2)`](https://man7.org/linux/man-pages/man2/read.2.html): reads at most `len` bytes, and
+/// returns their number.
+///
+/// 0 is the end of input.
 ///
 /// ```
 /// use barepoll::fd::AsRawFd;
@@ -424,11 +354,15 @@ pub unsafe fn close(fd: RawFd) -> Result<()> {
 ///
 /// - `EAGAIN`: nothing is there, and the descriptor is nonblocking.
 /// - `EBADF`: `fd` is not open, or not for reading. `EFAULT`: `buf` is not writable.
-/// - `EINTR`: a signal handler ran before anything was read. If it was installed with `SA_RESTART`, the kernel goes on instead, but for a
-///   socket with a timeout (`SO_RCVTIMEO`) and some drivers.
-/// - `EINVAL`: an eventfd with a `len` below eight, or a kind that cannot be read, as an epoll.
-/// - `EIO`: the device failed, or it is a terminal, and this process is in the background and ignores `SIGTTIN`.
-/// - What the descriptor's kind adds: a socket, that its peer has reset the connection.
+/// - `EINTR`: a signal handler ran before anything was read. After a handler installed with
+///   `SA_RESTART`, the kernel continues instead, except for a socket with a timeout (`SO_RCVTIMEO`)
+///   and some drivers.
+/// - `EINVAL`: an eventfd with a `len` below eight, or a kind of file that cannot be read, such as
+///   an epoll.
+/// - `EIO`: the device failed. Or it is a terminal, and this process is in the background and
+///   ignores `SIGTTIN`.
+/// - The errors of the descriptor's kind. For example, a socket reports that its peer has reset the
+///   connection.
 ///
 /// # Safety
 ///
@@ -439,34 +373,8 @@ pub unsafe fn read(fd: RawFd, buf: *mut u8, len: usize) -> Result<usize> {
     result(unsafe { arch::syscall3::<{ nr::READ }>(fd as usize, buf as usize, len) })
 }
 
-/// Whether an answer is −errno: from −4095 to −1.
-#[inline(always)]
-fn is_errno(returned: isize) -> bool {
-    returned < 0 && returned >= -(Errno::MAX as isize)
-}
-
-/// As [`read`], of a `u64`: one comparison finds both an error and a read that fell short, which is `EINVAL`.
-#[inline(always)]
-pub(crate) fn read_u64(fd: RawFd) -> Result<u64> {
-    const LEN: usize = size_of::<u64>();
-    let mut value = MaybeUninit::<u64>::uninit();
-    // SAFETY: `value` has that many bytes.
-    let returned = unsafe { arch::syscall3::<{ nr::READ }>(fd as usize, value.as_mut_ptr() as usize, LEN) };
-    if returned == LEN as isize {
-        // SAFETY: the kernel has written all of its bytes, and any eight are a u64.
-        return Ok(unsafe { value.assume_init() });
-    }
-    arch::unlikely();
-    // A made-up answer of less than −4095 is no value, and so `EINVAL` too.
-    if is_errno(returned) {
-        Err(Errno::from_returned(returned))
-    } else {
-        Err(Errno::EINVAL)
-    }
-}
-
-/// [`write(2)`](https://man7.org/linux/man-pages/man2/write.2.html): gives the number of bytes taken, which may be less than
-/// `len`.
+/// [`write(2)`](https://man7.org/linux/man-pages/man2/write.2.html): writes at most `len` bytes,
+/// and returns their number.
 ///
 /// ```
 /// use barepoll::fd::AsRawFd;
@@ -483,13 +391,17 @@ pub(crate) fn read_u64(fd: RawFd) -> Result<u64> {
 ///
 /// - `EAGAIN`: there is no room, and the descriptor is nonblocking.
 /// - `EBADF`: `fd` is not open, or not for writing. `EFAULT`: `buf` is not readable.
-/// - `EINTR`: a signal handler ran before anything was written. If it was installed with `SA_RESTART`, the kernel goes on instead, but for
-///   a socket with a timeout (`SO_SNDTIMEO`) and some drivers.
-/// - `EINVAL`: an eventfd with a `len` below eight (since Linux 6.9: other than eight) or the value `u64::MAX`; or a kind that cannot be
-///   written, as an epoll.
-/// - `EIO`: the device failed. `ENOSPC`: it is full. `EDQUOT`: this user's share of it is.
-/// - `EPIPE`: nobody reads the other end. `SIGPIPE` comes with it, and ends a program that does not ignore it.
-/// - What the descriptor's kind adds: a socket, that its peer has reset the connection.
+/// - `EINTR`: a signal handler ran before anything was written. After a handler installed with
+///   `SA_RESTART`, the kernel continues instead, except for a socket with a timeout (`SO_SNDTIMEO`)
+///   and some drivers.
+/// - `EINVAL`: an eventfd with a `len` below eight (since Linux 6.9: other than eight) or the value
+///   `u64::MAX`. Or a kind of file that cannot be written, such as an epoll.
+/// - `EIO`: the device failed. `ENOSPC`: the device is full. `EDQUOT`: this user's quota is used
+///   up.
+/// - `EPIPE`: the pipe or socket has no reader. `SIGPIPE` comes with it, and kills a program that
+///   does not ignore it.
+/// - The errors of the descriptor's kind. For example, a socket reports that its peer has reset the
+///   connection.
 ///
 /// # Safety
 ///
@@ -500,10 +412,11 @@ pub unsafe fn write(fd: RawFd, buf: *const u8, len: usize) -> Result<usize> {
     result(unsafe { arch::syscall3::<{ nr::WRITE }>(fd as usize, buf as usize, len) })
 }
 
-/// [`ioctl(2)`](https://man7.org/linux/man-pages/man2/ioctl.2.html): a request that the descriptor's kind defines.
+/// [`ioctl(2)`](https://man7.org/linux/man-pages/man2/ioctl.2.html): makes a request that the
+/// descriptor's kind defines.
 ///
-/// The descriptor's driver chooses the answer, and may give any 32 bits. An answer from −4095 to −1 is an [`Errno`]; every other one
-/// is the value, sign-extended: `answer as i32` is what the driver returned.
+/// The descriptor's driver may return any 32 bits. A result from −4095 to −1 is an [`Errno`]. Any
+/// other result is a value, sign-extended: `result as i32` is what the driver returned.
 ///
 /// ```
 /// use barepoll::fd::AsRawFd;
@@ -520,44 +433,24 @@ pub unsafe fn write(fd: RawFd, buf: *const u8, len: usize) -> Result<usize> {
 ///
 /// # Errors
 ///
-/// - `ENOTTY`: the descriptor's kind knows no such request. `EINVAL`: it is not valid with this `arg`; so says an epoll too of a request
-///   that it does not know.
-/// - `EBADF`: `fd` is not open. `EFAULT`: what `arg` points to is not readable or writable.
-/// - What the request adds; for an epoll's two, [`Epoll::set_busy_poll`](crate::Epoll::set_busy_poll) says what.
+/// - `ENOTTY`: the descriptor's kind does not know the request. `EINVAL`: the request is not valid
+///   with this `arg`, or an epoll does not know it.
+/// - `EBADF`: `fd` is not open. `EFAULT`: the memory behind `arg` is not readable or writable.
+/// - The errors of the request. [`Epoll::set_busy_poll`](crate::Epoll::set_busy_poll) lists those
+///   of an epoll's two requests.
 ///
 /// # Safety
 ///
-/// `arg` must be what `request` takes: a pointer that is valid for what it reads and writes, or a number.
+/// `arg` must be what `request` takes: a number, or a pointer that is valid for its reads and
+/// writes.
 #[inline]
 pub unsafe fn ioctl(fd: RawFd, request: u32, arg: *mut c_void) -> Result<usize> {
     // SAFETY: the caller vouches for `arg`.
     let returned = unsafe { arch::syscall3::<{ nr::IOCTL }>(fd as usize, request as usize, arg as usize) };
-    // A driver may answer with any 32 bits, as a FUSE server does. Only −4095 to −1 are errors.
+    // A driver, such as a FUSE server's, may return any 32 bits. Only −4095 to −1 are errors.
     if is_errno(returned) {
         Err(Errno::from_returned(returned))
     } else {
         Ok(returned as usize)
-    }
-}
-
-/// `CLOCK_MONOTONIC` by call `NR`: `clock_gettime(2)` or its like, whose timespec is a `T`.
-///
-/// # Errors
-///
-/// `ENOSYS`: the kernel is too old for it. `EPERM`: an old container runtime refuses what it does not know.
-///
-/// # Safety
-///
-/// The call writes a whole `T`, and nothing else.
-#[cfg(not(feature = "std"))]
-pub(crate) unsafe fn clock_gettime<const NR: usize, T: Default>() -> Result<T> {
-    const CLOCK_MONOTONIC: usize = 1;
-    let mut time = T::default();
-    // SAFETY: the caller says what the call writes, which is `time`.
-    match result(unsafe { arch::syscall2::<NR>(CLOCK_MONOTONIC, ptr::addr_of_mut!(time) as usize) }) {
-        Ok(0) => Ok(time),
-        // csky's kernel gives the first argument back for a call that it does not know.
-        Ok(_) => Err(Errno::ENOSYS),
-        Err(errno) => Err(errno),
     }
 }

@@ -5,15 +5,16 @@ use crate::errno::{Errno, Result};
 use core::fmt;
 use core::mem::size_of;
 
-/// Signals in the set: 64, 128 on MIPS.
+/// The number of signals: 64, 128 on MIPS.
 const SIGNALS: i32 = SIGSET_BYTES as i32 * 8;
-/// The kernel's set is an array of `unsigned long`, so on a 32-bit big-endian machine it is not one u64.
+/// The kernel's set is an array of `unsigned long`. On a 32-bit big-endian machine that is not a
+/// `u64`.
 const WORDS: usize = SIGSET_BYTES / size_of::<usize>();
 
-/// A set of signals: the kernel's `sigset_t`, not libc's, which is larger.
+/// A set of signals: the kernel's `sigset_t`.
 ///
-/// Signals are numbered from 1 to 64 (128 on MIPS). A libc keeps the first real-time ones for itself: glibc 32 and 33,
-/// musl 32 to 34.
+/// libc's `sigset_t` is larger. Signals have numbers from 1 to 64 (128 on MIPS). A libc reserves
+/// the first real-time signals: glibc 32 and 33, musl 32 to 34.
 ///
 /// ```
 /// use barepoll::SigSet;
@@ -24,15 +25,17 @@ const WORDS: usize = SIGSET_BYTES / size_of::<usize>();
 /// # Ok::<(), barepoll::Errno>(())
 /// ```
 ///
-/// See [`sigsetops(3)`](https://man7.org/linux/man-pages/man3/sigsetops.3.html), whose functions these are, and
-/// [`Epoll::wait_masked`](crate::Epoll::wait_masked), which takes it.
+/// [`Epoll::wait_masked`](crate::Epoll::wait_masked) takes it.
+///
+/// See [`sigsetops(3)`](https://man7.org/linux/man-pages/man3/sigsetops.3.html) for the same
+/// functions in C.
 #[doc(alias = "sigset_t")]
 #[derive(Copy, Clone, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct SigSet([usize; WORDS]);
 
 impl SigSet {
-    /// No signal.
+    /// The empty set.
     ///
     /// ```
     /// assert!(!barepoll::SigSet::empty().contains(15));
@@ -43,8 +46,11 @@ impl SigSet {
         Self([0; WORDS])
     }
 
-    /// Every signal. `SIGKILL` and `SIGSTOP` cannot be masked all the same. libc's own are among them: while a thread waits with this
-    /// mask, another's `setuid` waits for it, and a `pthread_cancel` takes effect only then.
+    /// The set of all signals.
+    ///
+    /// `SIGKILL` and `SIGSTOP` cannot be masked all the same. The set contains libc's own signals.
+    /// While a thread waits with this mask, another thread's `setuid` waits for it, and a
+    /// `pthread_cancel` takes effect only afterwards.
     ///
     /// ```
     /// assert!(barepoll::SigSet::full().contains(15));
@@ -55,7 +61,7 @@ impl SigSet {
         Self([!0; WORDS])
     }
 
-    /// Whether the signal is in the set; false for a number that is no signal's.
+    /// Whether the signal is in the set. False for a number that is no signal's.
     ///
     /// ```
     /// assert!(!barepoll::SigSet::full().contains(0));
@@ -64,14 +70,15 @@ impl SigSet {
     #[must_use]
     #[inline]
     pub const fn contains(&self, signal: i32) -> bool {
-        match place(signal) {
-            // A word there is; with little optimisation no compiler sees it, and would keep a panic.
+        match word_and_bit(signal) {
+            // Always true. With little optimisation the compiler does not see that, and keeps a
+            // panic.
             Some((word, bit)) if word < WORDS => self.0[word] & bit != 0,
             _ => false,
         }
     }
 
-    /// Puts a signal in.
+    /// Adds a signal.
     ///
     /// ```
     /// use barepoll::{Errno, SigSet};
@@ -88,12 +95,12 @@ impl SigSet {
     #[doc(alias = "sigaddset")]
     #[inline]
     pub fn insert(&mut self, signal: i32) -> Result<()> {
-        let (word, bit) = self.place_mut(signal).ok_or(Errno::EINVAL)?;
+        let (word, bit) = self.word_mut_and_bit(signal).ok_or(Errno::EINVAL)?;
         *word |= bit;
         Ok(())
     }
 
-    /// Takes a signal out.
+    /// Removes a signal.
     ///
     /// ```
     /// let mut mask = barepoll::SigSet::full();
@@ -106,11 +113,12 @@ impl SigSet {
     ///
     /// `EINVAL`: no signal has this number.
     #[doc(alias = "sigdelset")]
-    // Not `&= !bit`: of `!(1 << n)` LLVM 22 makes, for Hexagon, a rotation by a count that it forgets to take modulo 32
-    // (llvm/llvm-project#205489), and signal 34 takes 33 with it. Inlined into who knows the word, this would become the same.
+    // Not `&= !bit`: on Hexagon, LLVM 22 turns `!(1 << n)` into a rotation by a count that it does
+    // not reduce modulo 32 (llvm/llvm-project#205489). Removing signal 34 would remove 33 too. If
+    // LLVM inlined this function into a caller that knows the word, it would do the same.
     #[inline(never)]
     pub fn remove(&mut self, signal: i32) -> Result<()> {
-        let (word, bit) = self.place_mut(signal).ok_or(Errno::EINVAL)?;
+        let (word, bit) = self.word_mut_and_bit(signal).ok_or(Errno::EINVAL)?;
         if *word & bit != 0 {
             *word ^= bit;
         }
@@ -118,14 +126,14 @@ impl SigSet {
     }
 
     #[inline(always)]
-    fn place_mut(&mut self, signal: i32) -> Option<(&mut usize, usize)> {
-        let (word, bit) = place(signal)?;
+    fn word_mut_and_bit(&mut self, signal: i32) -> Option<(&mut usize, usize)> {
+        let (word, bit) = word_and_bit(signal)?;
         Some((self.0.get_mut(word)?, bit))
     }
 }
 
 /// The word that holds a signal, and its bit there.
-const fn place(signal: i32) -> Option<(usize, usize)> {
+const fn word_and_bit(signal: i32) -> Option<(usize, usize)> {
     if signal < 1 || signal > SIGNALS {
         return None;
     }

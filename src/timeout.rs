@@ -1,8 +1,10 @@
-//! From a `Duration` to what the kernel's waits take, rounding up.
+//! Converts a `Duration` to the timeouts of the kernel's waits, rounding up.
 
 use core::time::Duration;
 
-/// The kernel's `__kernel_timespec`: two 64-bit fields on every architecture, whatever `time_t` is in C.
+/// The kernel's `__kernel_timespec`.
+///
+/// It has two 64-bit fields on every architecture, whatever C's `time_t` is.
 ///
 /// ```
 /// use barepoll::raw::Timespec;
@@ -12,7 +14,7 @@ use core::time::Duration;
 /// assert_eq!((time.tv_sec, time.tv_nsec), (1, 500_000_000));
 /// ```
 ///
-/// See [`timespec(3type)`](https://man7.org/linux/man-pages/man3/timespec.3type.html), which is C's.
+/// See [`timespec(3type)`](https://man7.org/linux/man-pages/man3/timespec.3type.html) for C's.
 #[doc(alias = "__kernel_timespec")]
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(C)]
@@ -24,20 +26,22 @@ pub struct Timespec {
 }
 
 impl From<Duration> for Timespec {
-    /// Seconds are clamped to `i64::MAX`.
+    /// Clamps the seconds to `i64::MAX`.
     fn from(duration: Duration) -> Self {
-        // By comparison, for the reason that `Epoll::ask` gives.
+        // By comparison, for the reason in `Epoll::wait_once`.
         let seconds = duration.as_secs();
         let tv_sec = if seconds <= i64::MAX as u64 { seconds as i64 } else { i64::MAX };
         Self { tv_sec, tv_nsec: duration.subsec_nanos().into() }
     }
 }
 
-// `Duration` could do this, but at low optimisation the compiler does not see that its `new` cannot panic here.
+// `Duration` could do this, but with little optimisation the compiler does not see that
+// `Duration::new` cannot panic here.
 impl Timespec {
-    /// This without that much of it; nothing where that is more.
-    pub(crate) fn without(self, part: Self) -> Self {
-        // Wrapping, here and below: whatever answers for the kernel may give a time that is none, and nothing here panics.
+    /// This time minus `part`, or zero if `part` is longer.
+    pub(crate) fn saturating_sub(self, part: Self) -> Self {
+        // Wrapping, here and below: an emulator may return an invalid time, and nothing here
+        // panics.
         let (seconds, nanos) = (self.tv_sec.wrapping_sub(part.tv_sec), self.tv_nsec.wrapping_sub(part.tv_nsec));
         let left = if nanos >= 0 {
             Self { tv_sec: seconds, tv_nsec: nanos }
@@ -54,21 +58,21 @@ impl Timespec {
 
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
 const NANOS_PER_MS: u32 = 1_000_000;
-/// What undoes a multiplication by the odd part of [`NANOS_PER_MS`], in 32 bits.
+/// The inverse of the odd part of [`NANOS_PER_MS`] for multiplication in 32 bits.
 const INVERSE: u32 = 1_757_569_337;
 const _: () = assert!((NANOS_PER_MS >> NANOS_PER_MS.trailing_zeros()).wrapping_mul(INVERSE) == 1);
 
-/// How to ask the kernel for a wait.
+/// A wait's timeout, in the form that its system call takes.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Timeout {
-    /// In milliseconds, −1 for ever: `epoll_wait` can do it.
-    Whole(i32),
-    /// Finer than a millisecond, or longer than `i32::MAX` of them: only `epoll_pwait2` can.
-    Fine(Timespec),
+    /// Milliseconds, −1 for ever, for `epoll_wait`.
+    Millis(i32),
+    /// A time finer than a millisecond or longer than `i32::MAX` milliseconds, for `epoll_pwait2`.
+    Timespec(Timespec),
 }
 
 impl Timeout {
-    pub(crate) const FOREVER: Self = Self::Whole(-1);
+    pub(crate) const FOREVER: Self = Self::Millis(-1);
 
     #[inline]
     pub(crate) fn new(timeout: Option<Duration>) -> Self {
@@ -77,28 +81,29 @@ impl Timeout {
             Some(duration) => duration,
         };
         let (seconds, nanos) = (duration.as_secs(), duration.subsec_nanos());
-        // The quotient where there is no remainder, which is then below 1000; where there is one, more than that.
+        // The quotient, below 1000, if there is no remainder. If there is one, a larger number.
         let ms = nanos.wrapping_mul(INVERSE).rotate_right(NANOS_PER_MS.trailing_zeros());
-        // 32 bits hold the sum where the seconds alone would fit; whether it is above `i32::MAX` shows in its sign.
+        // If the seconds alone fit, 32 bits hold the sum. Its sign shows whether it exceeds
+        // `i32::MAX`.
         if ms < 1000 && seconds <= i32::MAX as u64 / 1000 {
             let whole = (seconds as u32 * 1000 + ms) as i32;
             if whole >= 0 {
-                return Self::Whole(whole);
+                return Self::Millis(whole);
             }
         }
-        Self::Fine(duration.into())
+        Self::Timespec(duration.into())
     }
 
-    /// What is left of this wait: asked for in the same way, a remainder of a whole-millisecond wait rounded up.
+    /// The remaining time in the same form. A remainder in milliseconds rounds up.
     pub(crate) fn with_remaining(self, remaining: Timespec) -> Self {
         match self {
-            Self::Whole(_) => Self::Whole(ceil_ms(remaining)),
-            Self::Fine(_) => Self::Fine(remaining),
+            Self::Millis(_) => Self::Millis(ceil_ms(remaining)),
+            Self::Timespec(_) => Self::Timespec(remaining),
         }
     }
 }
 
-/// Whole milliseconds, rounded up, at most `i32::MAX`. Never less than asked below that, and 0 only for 0.
+/// Milliseconds, rounded up, at most `i32::MAX`. Never below `time` if it fits, and 0 only for 0.
 pub(crate) fn ceil_ms(time: Timespec) -> i32 {
     match i32::try_from(time.tv_sec) {
         Ok(seconds) => {

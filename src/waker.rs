@@ -1,4 +1,4 @@
-//! Waking a wait from another thread, in as few calls as can be.
+//! Waking a wait from another thread, with the fewest system calls.
 
 mod pending;
 
@@ -12,13 +12,16 @@ use core::fmt;
 use core::sync::atomic::AtomicBool;
 use pending::Pending;
 
-/// Wakes a waiting [`Epoll`] from any thread: two calls a wake-up (a write here, a wait there), and none while one is on its
-/// way already.
+/// Wakes a waiting [`Epoll`] from any thread.
 ///
-/// It is an edge-triggered eventfd that nobody reads, and a flag. Whoever has work for the loop makes it visible, then calls
-/// [`wake`](Self::wake). The loop, when an event carries this waker's data, calls [`acknowledge`](Self::acknowledge) and *then*
-/// looks for work: all of it, for there is one event for many wake-ups. In this order no work is overlooked, however the
-/// threads meet.
+/// A wake-up costs two calls: a write here and a wait in the loop. While one is pending, another
+/// costs none.
+///
+/// A waker is an edge-triggered eventfd that is never read, and a flag. A thread with work for the
+/// loop makes the work visible, then calls [`wake`](Self::wake). When an event carries this waker's
+/// data, the loop calls [`acknowledge`](Self::acknowledge) and *then* looks for work. It must take
+/// all work, because many wake-ups can come as one event. In this order the loop misses no work,
+/// however the threads interleave.
 ///
 /// ```
 /// use barepoll::{Epoll, Event, EventData, Waker};
@@ -46,12 +49,14 @@ use pending::Pending;
 /// # ?; Ok::<(), barepoll::Errno>(())
 /// ```
 ///
-/// One waker serves one epoll. Several threads that wait for that epoll get one event among them. An event that is seen and not
-/// acknowledged silences the waker for good: every later `wake` takes it for one that is still on its way.
+/// One waker serves one epoll. If several threads wait for that epoll, one of them gets the event.
+/// If the loop does not acknowledge an event, the waker stays silent for good: every later `wake`
+/// assumes that one is pending.
 ///
-/// Dropping it closes the eventfd, and the epoll forgets it. It lends its descriptor, to be
-/// [deleted](Epoll::delete) before that, or watched by another epoll too, with [`ET`](EventFlags::ET): it stays readable, as nobody reads it.
-/// Who writes to it wakes the loop without the flag.
+/// Dropping it closes the eventfd, and the epoll forgets it. You may borrow its descriptor to
+/// [delete](Epoll::delete) it before that, or to watch it by another epoll too. Use
+/// [`ET`](EventFlags::ET) there: it stays readable, because nothing reads it. A direct write to it
+/// wakes the loop without the flag.
 #[doc(alias = "eventfd")]
 pub struct Waker {
     eventfd: EventFd,
@@ -59,7 +64,7 @@ pub struct Waker {
 }
 
 impl Waker {
-    /// A waker of this epoll, whose events will carry `data`.
+    /// Makes a waker for this epoll. Its events carry `data`.
     ///
     /// ```
     /// use barepoll::{Epoll, EventData, Waker};
@@ -71,7 +76,8 @@ impl Waker {
     ///
     /// # Errors
     ///
-    /// As [`EventFd::new`] (`EMFILE`, `ENFILE`, `ENODEV`, `ENOMEM`) and [`Epoll::add`] (`ENOSPC`, `ENOMEM`), which say what each means.
+    /// As [`EventFd::new`] (`EMFILE`, `ENFILE`, `ENODEV`, `ENOMEM`) and [`Epoll::add`] (`ENOSPC`,
+    /// `ENOMEM`).
     ///
     /// See [`eventfd(2)`](https://man7.org/linux/man-pages/man2/eventfd.2.html) and
     /// [`epoll_ctl(2)`](https://man7.org/linux/man-pages/man2/epoll_ctl.2.html).
@@ -81,8 +87,9 @@ impl Waker {
         Ok(Self { eventfd, pending: Pending::new() })
     }
 
-    /// Ends the epoll's wait, the present one or else the next. What this thread did before is visible to whoever
-    /// [acknowledges](Self::acknowledge).
+    /// Ends the epoll's current wait, or else its next.
+    ///
+    /// After the loop [acknowledges](Self::acknowledge), it sees all that this thread wrote before.
     ///
     /// ```
     /// use barepoll::{Epoll, Event, EventData, Waker};
@@ -90,43 +97,50 @@ impl Waker {
     /// let epoll = Epoll::new()?;
     /// let waker = Waker::new(&epoll, EventData::new_u64(1))?;
     /// waker.wake()?;
-    /// waker.wake()?; // no call: one is on its way
+    /// waker.wake()?; // no call: a wake-up is pending
     /// assert_eq!(epoll.wait(&mut Event::buffer::<8>(), None)?.len(), 1);
     /// # Ok::<(), barepoll::Errno>(())
     /// ```
     ///
-    /// A signal handler may call it: it takes no lock. If the handler interrupted a `wake` of the same waker in its own thread,
-    /// which had set the flag and not yet written, the wake-up is that one's, and goes out once the handler returns.
+    /// A signal handler may call it: it takes no lock. If a handler interrupts a `wake` that has
+    /// set the flag but not written, the handler's call does nothing. The interrupted call writes
+    /// when the handler returns.
     ///
     /// # Errors
     ///
-    /// Only where something forbids the write, as a seccomp filter (`EPERM`), or where unsafe code has closed the descriptor
-    /// (`EBADF`): elsewhere, whoever cannot return an error may `expect` none. Another call tries again then. A `wake` of another thread
-    /// that returned `Ok` because this one was under way is lost with it. A full counter is no error: it is emptied.
+    /// It fails if something forbids the write, such as a seccomp filter (`EPERM`), or if unsafe
+    /// code has closed the descriptor (`EBADF`). Otherwise it does not fail, so `expect` is fine.
+    /// After an error, another call tries again. If another thread's `wake` returned `Ok` because
+    /// this one was under way, that wake-up is lost too. A full counter is no error: this empties
+    /// it.
     ///
     /// See [`write(2)`](https://man7.org/linux/man-pages/man2/write.2.html).
     #[doc(alias = "eventfd_write")]
     #[inline]
     pub fn wake(&self) -> Result<()> {
         self.pending.wake(|| match self.eventfd.write(1) {
-            Err(Errno::EAGAIN) => self.write_to_full(),
+            Err(Errno::EAGAIN) => self.drain_and_write(),
             answer => answer,
         })
     }
 
-    /// After 2^64 wake-ups, or when somebody else wrote to the descriptor.
+    /// Empties a full counter and writes again. It is full after 2^64 wake-ups, or after other
+    /// writes to the descriptor.
     #[cold]
     #[inline(never)]
-    fn write_to_full(&self) -> Result<()> {
+    fn drain_and_write(&self) -> Result<()> {
         match self.eventfd.read() {
-            // Somebody has emptied it meanwhile.
+            // `EAGAIN`: something else has emptied it meanwhile.
             Ok(_) | Err(Errno::EAGAIN) => self.eventfd.write(1),
             Err(errno) => Err(errno),
         }
     }
 
-    /// Lets the next [`wake`](Self::wake) write again. The loop calls it when it sees an event with this waker's data, *before* it
-    /// looks for work. It makes no call, and what was done before the wake-ups so far is visible afterwards.
+    /// Lets the next [`wake`](Self::wake) write again.
+    ///
+    /// The loop calls it when it sees an event with this waker's data, *before* it looks for work.
+    /// It makes no system call. Afterwards the loop sees all that was written before the wake-ups
+    /// so far.
     ///
     /// ```
     /// use barepoll::{Epoll, Event, EventData, Waker};
@@ -138,8 +152,8 @@ impl Waker {
     /// for _ in 0..2 {
     ///     waker.wake()?;
     ///     for _ in epoll.wait(&mut buffer, Some(Duration::ZERO))? {
-    ///         waker.acknowledge(); // or the second wake would be none
-    ///         // ... and here it looks for work
+    ///         waker.acknowledge(); // otherwise the second wake does nothing
+    ///         // ... then it looks for work
     ///     }
     /// }
     /// assert!(epoll.wait(&mut buffer, Some(Duration::ZERO))?.is_empty());

@@ -1,19 +1,11 @@
-//! Feature `std`: errors that the standard library understands, and its clock. Its descriptors are in [`crate::fd`].
+//! Feature `std`: conversions to the standard library's errors, and its clock. Its descriptors are
+//! in [`crate::fd`].
 
 use crate::errno::{Errno, Result};
-use crate::interest::FlushError;
 use crate::timeout::Timespec;
 use std::time::Instant;
 
 impl std::error::Error for Errno {}
-
-impl std::error::Error for FlushError {}
-
-impl From<FlushError> for std::io::Error {
-    fn from(error: FlushError) -> Self {
-        error.errno.into()
-    }
-}
 
 impl From<Errno> for std::io::Error {
     fn from(errno: Errno) -> Self {
@@ -21,7 +13,7 @@ impl From<Errno> for std::io::Error {
     }
 }
 
-/// A moment of std's clock, which is `CLOCK_MONOTONIC`. Where the machine has a vDSO, std asks that, and makes no system call.
+/// A moment of std's clock, `CLOCK_MONOTONIC`. On a machine with a vDSO, std makes no system call.
 pub(crate) struct Moment(Instant);
 
 impl Moment {

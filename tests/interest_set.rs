@@ -213,7 +213,7 @@ fn take(step: &Step, files: &mut [Vec<OwnedFd>; FILES], set: &mut InterestSet<'_
                 }
                 files[file].clear();
                 if !is_removed {
-                    set.closed(number);
+                    set.forget(number);
                 }
                 naive.told.remove(&number);
             }

@@ -179,13 +179,13 @@ fn every_errno_of_the_headers_is_compared() {
 
 // This machine's build.
 
-macro_rules! libcs {
+macro_rules! libc_constants {
     (all { $($all:ident)+ } not_libc $_n:tt not_linux_raw_sys { $($other:ident)+ } neither $_nor:tt) => {
         vec![$((stringify!($all), libc::$all as u32),)+ $((stringify!($other), libc::$other as u32)),+]
     };
 }
 
-macro_rules! linux_raw_syss {
+macro_rules! linux_raw_sys_constants {
     (all { $($all:ident)+ } not_libc { $($other:ident)+ } not_linux_raw_sys $_n:tt neither $_nor:tt) => {{
         use linux_raw_sys::general;
         vec![$((stringify!($all), general::$all),)+ $((stringify!($other), general::$other)),+]
@@ -193,7 +193,7 @@ macro_rules! linux_raw_syss {
 }
 
 /// What `barepoll::raw` says of the names in another's list.
-fn ours_of(theirs: &[(&'static str, u32)]) -> Vec<(&'static str, u32)> {
+fn our_values_of(theirs: &[(&'static str, u32)]) -> Vec<(&'static str, u32)> {
     let ours = raw_constants();
     let of = |name| ours.iter().find(|(known, _)| *known == name);
     theirs.iter().map(|(name, _)| *of(*name).expect("in both")).collect()
@@ -213,7 +213,7 @@ fn raw_names_every_constant_of_the_kernels_headers() {
 
 #[test]
 fn raw_names_no_constant_that_is_not_compared() {
-    let text = include_str!("../src/raw.rs");
+    let text = include_str!("../src/uapi.rs");
     let names = text.lines().filter_map(|line| Some(line.trim_start().split_once(" = ")?.0));
     let names: Vec<_> = names.filter(|name| is_of_this_interface(name)).collect();
     assert_eq!(names.len(), raw_constants().len(), "{names:?}");
@@ -234,14 +234,14 @@ fn every_raw_constant_has_the_value_of_the_kernels_headers() {
 
 #[test]
 fn every_raw_constant_has_the_value_of_libc() {
-    let theirs = every_raw_constant!(libcs);
-    assert_eq!(ours_of(&theirs), theirs);
+    let theirs = every_raw_constant!(libc_constants);
+    assert_eq!(our_values_of(&theirs), theirs);
 }
 
 #[test]
 fn every_raw_constant_has_the_value_of_linux_raw_sys() {
-    let theirs = every_raw_constant!(linux_raw_syss);
-    assert_eq!(ours_of(&theirs), theirs);
+    let theirs = every_raw_constant!(linux_raw_sys_constants);
+    assert_eq!(our_values_of(&theirs), theirs);
 }
 
 // linux-raw-sys has no request to compare the direction with on these.

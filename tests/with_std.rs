@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 mod program {
-    include!("both_worlds/program.rs");
+    include!("with_and_without_std/program.rs");
 }
 
 #[test]

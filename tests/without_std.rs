@@ -2,7 +2,7 @@
 #![cfg(not(feature = "std"))]
 
 mod program {
-    include!("both_worlds/program.rs");
+    include!("with_and_without_std/program.rs");
 }
 
 #[test]

@@ -1,53 +1,30 @@
 //! 32-bit arm, both endiannesses, ARM and Thumb code: `svc 0` (EABI).
 //!
-//! The number goes in r7, arguments in r0–r5; the result comes back in r0, a failure as −errno. The kernel keeps everything
-//! else, flags included (`arch/arm/kernel/entry-common.S`).
+//! The number goes in r7, arguments in r0–r5; the result comes back in r0, an error as −errno. The
+//! kernel keeps everything else, flags included (`arch/arm/kernel/entry-common.S`).
 //!
-//! r7 is the frame pointer of Thumb code, and rustc refuses it as an operand there; whether this code is Thumb cannot be
-//! told from the target's name. So r7 is always saved through a scratch register, which is right in
-//! both. Thumb code of ARMv4T and ARMv5TE is not supported: its `mov` takes no two low registers, and
-//! the assembler refuses it. ARM code is what rustc makes for those machines.
+//! r7 is the frame pointer of Thumb code, and rustc refuses it as an operand there. The target's
+//! name does not tell whether this code is Thumb. So the template always saves r7 in a scratch
+//! register, which is right in both. Thumb code of ARMv4T and ARMv5TE is not supported: its `mov`
+//! takes no two low registers, and the assembler refuses it. rustc makes ARM code for those
+//! machines.
 
 pub use crate::arch::generic::*;
 
-trap! {
-    macro_rules! svc {
-        ($a:ident $(, $reg:tt = $arg:ident)*) => {{
-            let ret: usize;
-            // SAFETY: the caller vouches for the call; r7 is put back, and every other register that changes is named.
-            unsafe {
-                core::arch::asm!("mov {r7}, r7", "mov r7, {nr}", "svc 0", "mov r7, {r7}", nr = in(reg) NR, r7 = out(reg) _,
-                    inlateout("r0") $a => ret, $(in($reg) $arg,)* options(nostack, preserves_flags));
-            }
-            ret as isize
-        }};
-    }
-
-    #[inline(always)]
-    pub unsafe fn syscall1<const NR: usize>(a: usize) -> isize {
-        svc!(a)
-    }
-
-    #[inline(always)]
-    pub unsafe fn syscall2<const NR: usize>(a: usize, b: usize) -> isize {
-        svc!(a, "r1" = b)
-    }
-
-    #[inline(always)]
-    pub unsafe fn syscall3<const NR: usize>(a: usize, b: usize, c: usize) -> isize {
-        svc!(a, "r1" = b, "r2" = c)
-    }
-
-    #[inline(always)]
-    pub unsafe fn syscall4<const NR: usize>(a: usize, b: usize, c: usize, d: usize) -> isize {
-        svc!(a, "r1" = b, "r2" = c, "r3" = d)
-    }
-
-    #[inline(always)]
-    pub unsafe fn syscall6<const NR: usize>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> isize {
-        svc!(a, "r1" = b, "r2" = c, "r3" = d, "r4" = e, "r5" = f)
-    }
+macro_rules! svc {
+    ($_name:ident [$first:tt = $a:ident $(, $reg:tt = $arg:ident)*] $_unused:tt) => {{
+        let ret: usize;
+        // SAFETY: the caller keeps the contract of `syscallN`. The template restores r7, and the
+        // `asm!` names every other register that changes.
+        unsafe {
+            core::arch::asm!("mov {r7}, r7", "mov r7, {nr}", "svc 0", "mov r7, {r7}", nr = in(reg) NR, r7 = out(reg) _,
+                inlateout($first) $a => ret, $(in($reg) $arg,)* options(nostack, preserves_flags));
+        }
+        ret as isize
+    }};
 }
+
+syscalls! { #[inline(always)] fn by svc("r0" "r1" "r2" "r3" "r4" "r5") }
 
 pub mod nr {
     pub const READ: usize = 3;

@@ -1,10 +1,11 @@
-//! What most machines share (`include/uapi/asm-generic/`). A port takes all of it and shadows what is different there.
+//! What most machines share (`include/uapi/asm-generic/`). A port takes all of it and shadows what
+//! differs there.
 
-/// Bytes of `struct epoll_event`.
+/// Size of `struct epoll_event`, in bytes.
 pub const EVENT_SIZE: usize = 16;
-/// Where `data` stands in it.
+/// Offset of its field `data`.
 pub const EVENT_DATA: usize = 8;
-/// Bytes of the kernel's `sigset_t`, which every call with a mask is told.
+/// Size of the kernel's `sigset_t`, in bytes: an argument of every call with a signal mask.
 pub const SIGSET_BYTES: usize = 8;
 
 pub const O_CLOEXEC: u32 = 0x8_0000;
@@ -41,4 +42,24 @@ pub mod errno {
     pub const ETIMEDOUT: u16 = 110;
     pub const EDQUOT: u16 = 122;
     pub const ECANCELED: u16 = 125;
+}
+
+/// The numbers of the system calls (`asm-generic/unistd.h`), as a 64-bit machine has them.
+///
+/// A call that a machine may lack is an `Option`. The asm-generic table has no `EPOLL_WAIT`.
+/// Machines with a 64-bit `long`, and x32, have `CLOCK_GETTIME` alone; others have
+/// `CLOCK_GETTIME64`.
+pub mod nr {
+    pub const EVENTFD2: usize = 19;
+    pub const EPOLL_CREATE1: usize = 20;
+    pub const EPOLL_CTL: usize = 21;
+    pub const EPOLL_WAIT: Option<usize> = None;
+    pub const EPOLL_PWAIT: usize = 22;
+    pub const IOCTL: usize = 29;
+    pub const CLOSE: usize = 57;
+    pub const READ: usize = 63;
+    pub const WRITE: usize = 64;
+    pub const CLOCK_GETTIME: Option<usize> = Some(113);
+    pub const CLOCK_GETTIME64: Option<usize> = None;
+    pub const EPOLL_PWAIT2: usize = 441;
 }

@@ -1,49 +1,24 @@
 //! m68k: `trap #0`.
 //!
-//! The number goes in d0, arguments in d1–d5 and a0; the result comes back in d0, a failure as −errno. The kernel keeps
-//! everything else (`arch/m68k/kernel/entry.S`).
+//! The number goes in d0, arguments in d1–d5 and a0; the result comes back in d0, an error as
+//! −errno. The kernel keeps everything else (`arch/m68k/kernel/entry.S`).
 
 pub use crate::arch::generic::*;
 
-trap! {
-    macro_rules! trap0 {
-        ($a:ident $(, $reg:tt = $arg:ident)*) => {{
-            let ret: usize;
-            // SAFETY: the caller vouches for the call; nothing but d0 changes.
-            unsafe {
-                core::arch::asm!("trap #0", inlateout("d0") NR => ret, in("d1") $a, $(in($reg) $arg,)* options(nostack));
-            }
-            ret as isize
-        }};
-    }
-
-    #[inline(always)]
-    pub unsafe fn syscall1<const NR: usize>(a: usize) -> isize {
-        trap0!(a)
-    }
-
-    #[inline(always)]
-    pub unsafe fn syscall2<const NR: usize>(a: usize, b: usize) -> isize {
-        trap0!(a, "d2" = b)
-    }
-
-    #[inline(always)]
-    pub unsafe fn syscall3<const NR: usize>(a: usize, b: usize, c: usize) -> isize {
-        trap0!(a, "d2" = b, "d3" = c)
-    }
-
-    #[inline(always)]
-    pub unsafe fn syscall4<const NR: usize>(a: usize, b: usize, c: usize, d: usize) -> isize {
-        trap0!(a, "d2" = b, "d3" = c, "d4" = d)
-    }
-
-    #[inline(always)]
-    pub unsafe fn syscall6<const NR: usize>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> isize {
-        trap0!(a, "d2" = b, "d3" = c, "d4" = d, "d5" = e, "a0" = f)
-    }
+macro_rules! trap0 {
+    ($_name:ident [$($reg:tt = $arg:ident),*] $_unused:tt) => {{
+        let ret: usize;
+        // SAFETY: the caller keeps the contract of `syscallN`. Only d0 changes.
+        unsafe {
+            core::arch::asm!("trap #0", inlateout("d0") NR => ret, $(in($reg) $arg,)* options(nostack));
+        }
+        ret as isize
+    }};
 }
 
-/// u64 aligns to 2 in C and to 4 in rustc, which comes to the same here.
+syscalls! { #[inline(always)] fn by trap0("d1" "d2" "d3" "d4" "d5" "a0") }
+
+/// `u64` aligns to 2 in C and to 4 in rustc. Size and offsets are the same with both.
 pub const EVENT_SIZE: usize = 12;
 pub const EVENT_DATA: usize = 4;
 

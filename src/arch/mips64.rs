@@ -1,22 +1,18 @@
 //! mips64, ABI n64, both endiannesses, releases 2 to 6: `syscall`.
 //!
-//! As o32 (`mips.rs`, whose trap and constants these are), except that arguments 5 and 6 go in a4 and a5
-//! ($8, $9). musl and glibc take these two for kept (`arch/mips64/syscall_arch.h`,
-//! `sysdeps/unix/sysv/linux/mips/mips64/sysdep.h`), and the trap names them too.
+//! As o32 (`mips.rs`, whose macro and constants these are), except that the fifth and sixth
+//! argument go in a4 and a5 ($8, $9). musl and glibc treat these two as kept
+//! (`arch/mips64/syscall_arch.h`, `sysdeps/unix/sysv/linux/mips/mips64/sysdep.h`). The `asm!` names
+//! them too.
 
 #[path = "mips.rs"]
 #[macro_use]
-#[allow(dead_code)] // its numbers are not this port's, nor its call of six arguments
+#[allow(dead_code)] // its functions and numbers are not this port's
 mod mips;
 
 pub use mips::*;
 
-trap! {
-    #[inline(never)]
-    pub unsafe extern "C" fn syscall6<const NR: usize>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> isize {
-        syscall!([] [] ["$4" = a, "$5" = b, "$6" = c] d, inlateout("$8") e => _, inlateout("$9") f => _, options(nostack))
-    }
-}
+syscalls! { #[inline(never)] extern "C" fn by syscall("$4" "$5" "$6" "$7" "$8" "$9") [] [] [options(nostack)] }
 
 pub mod nr {
     pub const READ: usize = 5000;

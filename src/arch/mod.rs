@@ -1,19 +1,20 @@
-//! The seam: what a port provides, and which one this build uses.
+//! What a port provides, and which port this build uses.
 //!
-//! This is the only file where `cfg` chooses an architecture. A port is one file, and provides:
+//! This is the only file where `cfg` chooses an architecture. A port is one file. It provides:
 //!
-//! - `syscall1` … `syscall4` and `syscall6`, `unsafe fn syscallN<const NR: usize>(...) -> isize`: issue call `NR` with its
-//!   arguments and return what the kernel says, a failure as −errno *whatever the machine's own convention is*. They stand
-//!   inside `trap! { ... }`, so that the host's tests can include every port's file and compare all their constants at once.
-//!   The number is a parameter of the type, so a port may keep its trap out of line without passing it in a register.
-//! - `nr`: the call numbers. A call that the machine may lack is an `Option`: `EPOLL_WAIT` (absent from the asm-generic
-//!   table), `CLOCK_GETTIME` and `CLOCK_GETTIME64` (the first alone where `long` has 64 bits, and on x32).
-//! - everything that [`generic`] defines, taken from there with `pub use` and shadowed where this machine differs.
+//! - `syscall1` … `syscall4` and `syscall6`, `unsafe fn syscallN<const NR: usize>(...) -> isize`.
+//!   They issue system call `NR` and return the kernel's result, an error as −errno *whatever the
+//!   machine's own convention is*. `syscalls!` writes them. The number is a const parameter, so a
+//!   port may keep its instruction out of line without passing the number in a register.
+//! - Everything that [`generic`] defines, taken from there with `pub use` and shadowed where this
+//!   machine differs: the system call numbers (`nr`), error numbers (`errno`), flags and layout.
 //!
-//! The safety contract of every trap function: the arguments are right for the call `NR`, and pointers among them are valid
-//! for what the kernel does with them. A port owes in return that nothing but the result, memory that the kernel was
-//! given, and what its `asm!` declares is changed by the call. Where the trap is out of line, that
-//! is also what the ABI lets a call change.
+//! The safety contract of every `syscallN`: the arguments are right for the call `NR`, and pointers
+//! among them are valid for what the kernel does with them. In return, the port guarantees that the
+//! call changes only its result, memory that the kernel was given, and what the `asm!` declares.
+//! Where the instruction is out of line, the call may also change what the ABI lets any call
+//! change: the kernels of aarch64, MIPS and SPARC destroy registers that `asm!` cannot name. LLVM's
+//! `-enable-ipra` goes by what a function really changes, misses these, and is not supported there.
 //!
 //! A port returns whatever its kernel answers to a number that it does not know. That is not
 //! −ENOSYS on csky and hexagon: see their files, and `docs/porting.md`.
@@ -21,9 +22,55 @@
 #[allow(dead_code)] // what every port shadows
 pub mod generic;
 
-/// Marks a port's trap functions. Here it changes nothing; `tests/support/ports.rs` defines it empty.
-macro_rules! trap {
-    ($($item:item)*) => { $($item)* };
+/// Defines a port's five `syscallN` functions. The port names their attribute and ABI, the macro
+/// that issues its instruction, and the registers of the six arguments.
+///
+/// Each function expands that macro with its own name, its arguments and their registers, the
+/// registers left over, and any further tokens, which are the port's own:
+///
+/// ```text
+/// svc!(syscall2 ["r2" = a, "r3" = b] ["r4" "r5" "r6" "r7"])
+/// ```
+///
+/// The expansion is an expression of type `isize`; it may use `NR`. `tests/support/ports.rs`
+/// defines this macro empty, so that tests on one host can compare the constants of every port.
+macro_rules! syscalls {
+    (
+        #[$inline:meta] $(extern $abi:tt)? fn by
+        $issue:ident($r1:tt $r2:tt $r3:tt $r4:tt $r5:tt $r6:tt) $($own:tt)*
+    ) => {
+        #[$inline]
+        pub unsafe $(extern $abi)? fn syscall1<const NR: usize>(a: usize) -> isize {
+            $issue!(syscall1 [$r1 = a] [$r2 $r3 $r4 $r5 $r6] $($own)*)
+        }
+
+        #[$inline]
+        pub unsafe $(extern $abi)? fn syscall2<const NR: usize>(a: usize, b: usize) -> isize {
+            $issue!(syscall2 [$r1 = a, $r2 = b] [$r3 $r4 $r5 $r6] $($own)*)
+        }
+
+        #[$inline]
+        pub unsafe $(extern $abi)? fn syscall3<const NR: usize>(a: usize, b: usize, c: usize) -> isize {
+            $issue!(syscall3 [$r1 = a, $r2 = b, $r3 = c] [$r4 $r5 $r6] $($own)*)
+        }
+
+        #[$inline]
+        pub unsafe $(extern $abi)? fn syscall4<const NR: usize>(a: usize, b: usize, c: usize, d: usize) -> isize {
+            $issue!(syscall4 [$r1 = a, $r2 = b, $r3 = c, $r4 = d] [$r5 $r6] $($own)*)
+        }
+
+        #[$inline]
+        pub unsafe $(extern $abi)? fn syscall6<const NR: usize>(
+            a: usize,
+            b: usize,
+            c: usize,
+            d: usize,
+            e: usize,
+            f: usize,
+        ) -> isize {
+            $issue!(syscall6 [$r1 = a, $r2 = b, $r3 = c, $r4 = d, $r5 = e, $r6 = f] [] $($own)*)
+        }
+    };
 }
 
 #[cfg_attr(all(target_arch = "x86_64", target_pointer_width = "64"), path = "x86_64.rs")]
@@ -49,16 +96,16 @@ mod port;
 
 pub use port::*;
 
-/// Whether to make only calls that every Android's C library makes. Its sandbox for apps kills for
-/// others: `epoll_wait` on x86_64, `epoll_pwait2` before Android 15, and in older releases
-/// `clock_gettime64`. `--cfg barepoll_android` lets a test on a host choose so.
+/// Whether to make only system calls that every Android's C library makes. Android's sandbox kills
+/// apps for others: `epoll_wait` on x86_64, `epoll_pwait2` before Android 15, and `clock_gettime64`
+/// in older releases. `--cfg barepoll_android` lets a test on a host choose this.
 pub const ANDROID: bool = cfg!(any(target_os = "android", barepoll_android));
 
-/// Stands where a call failed. It is no instruction, but LLVM does not prepare what follows before it
-/// knows of the failure. `core::hint` has nothing of the kind on stable Rust, and a fence is a call on
+/// Marks the path of a failed call. It emits no instruction, but LLVM prepares nothing for that
+/// path before the branch. Stable Rust has no such hint in `core::hint`, and a fence is a call on
 /// csky.
 #[inline(always)]
 pub fn unlikely() {
-    // SAFETY: it does nothing.
+    // SAFETY: the template is empty.
     unsafe { core::arch::asm!("", options(nomem, nostack, preserves_flags)) }
 }

@@ -1,60 +1,35 @@
 //! 32-bit sparc (v8plus): `ta 0x10`.
 //!
-//! The number goes in g1, arguments in o0–o5; the result comes back in o0. A failure sets the carry
-//! bit and leaves a *positive* errno in o0, which is negated here.
+//! The number goes in g1, arguments in o0–o5; the result comes back in o0. On an error the kernel
+//! sets the carry bit and leaves a *positive* errno in o0, which the port negates.
 //!
-//! glibc takes g1, the condition codes and all f registers for destroyed (`__SYSCALL_CLOBBERS` in
-//! `sysdeps/unix/sysv/linux/sparc/sparc32/sysdep.h` and `sparc64/sysdep.h`). Linux 6.1 puts g1–g7
-//! and o1–o5 back (`arch/sparc/kernel/rtrap_64.S`; `arch/sparc/include/asm/winmacro.h`,
-//! `LOAD_PT_ALL`). To name them costs nothing in a function of their own, so the trap names o0–o5,
+//! glibc treats g1, the condition codes and all f registers as destroyed (`__SYSCALL_CLOBBERS` in
+//! `sysdeps/unix/sysv/linux/sparc/sparc32/sysdep.h` and `sparc64/sysdep.h`). Linux 6.1 restores
+//! g1–g7 and o1–o5 (`arch/sparc/kernel/rtrap_64.S`; `arch/sparc/include/asm/winmacro.h`,
+//! `LOAD_PT_ALL`). Naming them costs nothing in a function of their own, so the `asm!` names o0–o5,
 //! g2–g4 and, on 64 bits, g5. rustc refuses g1, g6, g7 and 32-bit g5, which LLVM never allocates.
 //!
-//! rustc refuses the f registers too. So the trap is out of line: by the ABI they are dead after a
-//! call. A compiler that goes by what the function really changes (LLVM's `-enable-ipra`) does not
-//! know that, and is not supported.
+//! rustc refuses the f registers too. So the instruction is out of line: by the ABI, any call may
+//! destroy them.
 
 pub use crate::arch::generic::*;
 
-trap! {
-    macro_rules! ta {
-        ($a:ident $(, $reg:tt = $arg:ident)*; $($free:tt)*) => {{
-            let ret: usize;
-            // SAFETY: the caller vouches for the call. Every register that it changes is named, or
-            // dead after a call of this function by the ABI.
-            unsafe {
-                core::arch::asm!("mov {nr}, %g1", "ta 0x10", "bcs,a 2f", "sub %g0, %o0, %o0", "2:", nr = in(reg) NR,
-                    inlateout("o0") $a => ret, $(inlateout($reg) $arg => _,)* $(lateout($free) _,)*
-                    lateout("g2") _, lateout("g3") _, lateout("g4") _, options(nostack));
-            }
-            ret as isize
-        }};
-    }
-
-    #[inline(never)]
-    pub unsafe extern "C" fn syscall1<const NR: usize>(a: usize) -> isize {
-        ta!(a; "o1" "o2" "o3" "o4" "o5")
-    }
-
-    #[inline(never)]
-    pub unsafe extern "C" fn syscall2<const NR: usize>(a: usize, b: usize) -> isize {
-        ta!(a, "o1" = b; "o2" "o3" "o4" "o5")
-    }
-
-    #[inline(never)]
-    pub unsafe extern "C" fn syscall3<const NR: usize>(a: usize, b: usize, c: usize) -> isize {
-        ta!(a, "o1" = b, "o2" = c; "o3" "o4" "o5")
-    }
-
-    #[inline(never)]
-    pub unsafe extern "C" fn syscall4<const NR: usize>(a: usize, b: usize, c: usize, d: usize) -> isize {
-        ta!(a, "o1" = b, "o2" = c, "o3" = d; "o4" "o5")
-    }
-
-    #[inline(never)]
-    pub unsafe extern "C" fn syscall6<const NR: usize>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> isize {
-        ta!(a, "o1" = b, "o2" = c, "o3" = d, "o4" = e, "o5" = f;)
-    }
+macro_rules! ta {
+    ($_name:ident [$first:tt = $a:ident $(, $reg:tt = $arg:ident)*] [$($unused:tt)*]
+        $trap:tt, $branch:tt $(, $clobber:tt)*) => {{
+        let ret: usize;
+        // SAFETY: the caller keeps the contract of `syscallN`. The `asm!` names every register that
+        // the kernel changes, or the ABI lets this function change it.
+        unsafe {
+            core::arch::asm!("mov {nr}, %g1", $trap, $branch, "sub %g0, %o0, %o0", "2:", nr = in(reg) NR,
+                inlateout($first) $a => ret, $(inlateout($reg) $arg => _,)* $(lateout($unused) _,)*
+                lateout("g2") _, lateout("g3") _, lateout("g4") _, $(lateout($clobber) _,)* options(nostack));
+        }
+        ret as isize
+    }};
 }
+
+syscalls! { #[inline(never)] extern "C" fn by ta("o0" "o1" "o2" "o3" "o4" "o5") "ta 0x10", "bcs,a 2f" }
 
 pub const O_CLOEXEC: u32 = 0x40_0000;
 pub const O_NONBLOCK: u32 = 0x4000;

@@ -1,48 +1,25 @@
 //! x32: x86_64's `syscall` with 32-bit pointers.
 //!
-//! Registers, result and clobbers are x86_64's; every number has bit 30 set. Arguments go in whole 64-bit registers, so they
-//! are extended with zeros. `sc` knows neither. The kernel runs such programs when booted with `syscall.x32=y`.
+//! Registers, result and clobbers are x86_64's. Every number has bit 30 set. Arguments go in whole
+//! 64-bit registers, so they are extended with zeros. `sc` does neither. The kernel runs such
+//! programs when booted with `syscall.x32=y`.
 
 pub use crate::arch::generic::*;
 
-trap! {
-    macro_rules! syscall {
-        ($a:ident $(, $reg:tt = $arg:ident)*) => {{
-            let ret: u64;
-            // SAFETY: the caller vouches for the call; every register that it changes is named.
-            unsafe {
-                core::arch::asm!("syscall", inlateout("rax") NR as u64 => ret, in("rdi") $a as u64,
-                    $(in($reg) $arg as u64,)* out("rcx") _, out("r11") _, options(nostack, preserves_flags));
-            }
-            ret as isize
-        }};
-    }
-
-    #[inline(always)]
-    pub unsafe fn syscall1<const NR: usize>(a: usize) -> isize {
-        syscall!(a)
-    }
-
-    #[inline(always)]
-    pub unsafe fn syscall2<const NR: usize>(a: usize, b: usize) -> isize {
-        syscall!(a, "rsi" = b)
-    }
-
-    #[inline(always)]
-    pub unsafe fn syscall3<const NR: usize>(a: usize, b: usize, c: usize) -> isize {
-        syscall!(a, "rsi" = b, "rdx" = c)
-    }
-
-    #[inline(always)]
-    pub unsafe fn syscall4<const NR: usize>(a: usize, b: usize, c: usize, d: usize) -> isize {
-        syscall!(a, "rsi" = b, "rdx" = c, "r10" = d)
-    }
-
-    #[inline(always)]
-    pub unsafe fn syscall6<const NR: usize>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> isize {
-        syscall!(a, "rsi" = b, "rdx" = c, "r10" = d, "r8" = e, "r9" = f)
-    }
+macro_rules! syscall {
+    ($_name:ident [$($reg:tt = $arg:ident),*] $_unused:tt) => {{
+        let ret: u64;
+        // SAFETY: the caller keeps the contract of `syscallN`. The `asm!` names every register that
+        // changes.
+        unsafe {
+            core::arch::asm!("syscall", inlateout("rax") NR as u64 => ret, $(in($reg) $arg as u64,)*
+                out("rcx") _, out("r11") _, options(nostack, preserves_flags));
+        }
+        ret as isize
+    }};
 }
+
+syscalls! { #[inline(always)] fn by syscall("rdi" "rsi" "rdx" "r10" "r8" "r9") }
 
 /// Packed, as x86_64's.
 pub const EVENT_SIZE: usize = 12;

@@ -1,54 +1,43 @@
 //! x86 (i386 … i686): `int 0x80`.
 //!
-//! The number goes in eax, arguments in ebx, ecx, edx, esi, edi, ebp; the result comes back in eax, a failure as −errno. The
-//! kernel keeps everything else (`arch/x86/entry/entry_32.S`, `entry_64_compat.S`). The vDSO's faster entry would need
-//! the auxiliary vector, which a library does not have.
+//! The number goes in eax, arguments in ebx, ecx, edx, esi, edi, ebp; the result comes back in eax,
+//! an error as −errno. The kernel keeps everything else (`arch/x86/entry/entry_32.S`,
+//! `entry_64_compat.S`). The vDSO's faster entry would need the auxiliary vector, which a library
+//! does not have.
 //!
-//! LLVM keeps esi for itself and ebp may be the frame pointer: rustc refuses both as operands. The fourth argument is
-//! exchanged into esi and back; for six, eax points at what has no register left, and esi and ebp are saved on the stack.
+//! LLVM reserves esi, and ebp may be the frame pointer: rustc refuses both as operands. With four
+//! arguments, the template exchanges edi and esi, and exchanges them back. With six, no register is
+//! left for three values: eax points at them, and the template saves esi and ebp on the stack.
 
 pub use crate::arch::generic::*;
 
-trap! {
-    macro_rules! int80 {
-        ($($text:literal),*; $($operand:tt)*) => {{
-            let ret: usize;
-            // SAFETY: the caller vouches for the call; esi and ebp are put back, and no other register but eax changes.
-            unsafe { core::arch::asm!($($text),*, lateout("eax") ret, $($operand)*) }
-            ret as isize
-        }};
-    }
-
-    #[inline(always)]
-    pub unsafe fn syscall1<const NR: usize>(a: usize) -> isize {
-        int80!("int 0x80"; in("eax") NR, in("ebx") a, options(nostack, preserves_flags))
-    }
-
-    #[inline(always)]
-    pub unsafe fn syscall2<const NR: usize>(a: usize, b: usize) -> isize {
-        int80!("int 0x80"; in("eax") NR, in("ebx") a, in("ecx") b, options(nostack, preserves_flags))
-    }
-
-    #[inline(always)]
-    pub unsafe fn syscall3<const NR: usize>(a: usize, b: usize, c: usize) -> isize {
-        int80!("int 0x80"; in("eax") NR, in("ebx") a, in("ecx") b, in("edx") c, options(nostack, preserves_flags))
-    }
-
-    #[inline(always)]
-    pub unsafe fn syscall4<const NR: usize>(a: usize, b: usize, c: usize, d: usize) -> isize {
-        int80!("xchg esi, edi", "int 0x80", "xchg esi, edi";
-            in("eax") NR, in("ebx") a, in("ecx") b, in("edx") c, in("edi") d, options(nostack, preserves_flags))
-    }
-
-    #[inline(always)]
-    pub unsafe fn syscall6<const NR: usize>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> isize {
-        let rest = [d, f, NR];
-        int80!("push esi", "push ebp", "mov esi, [eax]", "mov ebp, [eax + 4]", "mov eax, [eax + 8]", "int 0x80", "pop ebp",
-            "pop esi"; in("eax") &rest, in("ebx") a, in("ecx") b, in("edx") c, in("edi") e, options(preserves_flags))
-    }
+macro_rules! int80 {
+    (syscall6 ["ebx" = $a:ident, "ecx" = $b:ident, "edx" = $c:ident,
+        "esi" = $d:ident, "edi" = $e:ident, "ebp" = $f:ident] []) => {{
+        let rest = [$d, $f, NR];
+        int80!(["push esi", "push ebp", "mov esi, [eax]", "mov ebp, [eax + 4]", "mov eax, [eax + 8]",
+            "int 0x80", "pop ebp", "pop esi"] in("eax") &rest, in("ebx") $a, in("ecx") $b, in("edx") $c, in("edi") $e,
+            options(preserves_flags))
+    }};
+    (syscall4 ["ebx" = $a:ident, "ecx" = $b:ident, "edx" = $c:ident, "esi" = $d:ident] $_unused:tt) => {
+        int80!(["xchg esi, edi", "int 0x80", "xchg esi, edi"]
+            in("eax") NR, in("ebx") $a, in("ecx") $b, in("edx") $c, in("edi") $d, options(nostack, preserves_flags))
+    };
+    ($_fewer:ident [$($reg:tt = $arg:ident),*] $_unused:tt) => {
+        int80!(["int 0x80"] in("eax") NR, $(in($reg) $arg,)* options(nostack, preserves_flags))
+    };
+    ([$($text:literal),*] $($operand:tt)*) => {{
+        let ret: usize;
+        // SAFETY: the caller keeps the contract of `syscallN`. The template restores esi and ebp,
+        // and no other register but eax changes.
+        unsafe { core::arch::asm!($($text),*, lateout("eax") ret, $($operand)*) }
+        ret as isize
+    }};
 }
 
-/// u64 aligns to 4 here, which gives what x86_64 packs.
+syscalls! { #[inline(always)] fn by int80("ebx" "ecx" "edx" "esi" "edi" "ebp") }
+
+/// `u64` aligns to 4 here, so the layout is the one that x86_64 packs.
 pub const EVENT_SIZE: usize = 12;
 pub const EVENT_DATA: usize = 4;
 

@@ -1,45 +1,22 @@
 //! x86_64: `syscall`.
 //!
-//! The number goes in rax, arguments in rdi, rsi, rdx, r10, r8, r9; the result comes back in rax, a failure as −errno. The
-//! instruction itself destroys rcx (the return address) and r11 (the flags); the kernel keeps everything else, vector
-//! state included. `sc` declares exactly that, so the traps are its own: see `arch/x86/entry/entry_64.S` and the System V
-//! psABI, A.2.1.
+//! The number goes in rax, arguments in rdi, rsi, rdx, r10, r8, r9; the result comes back in rax,
+//! an error as −errno. The instruction itself destroys rcx (the return address) and r11 (the
+//! flags). The kernel keeps everything else, vector state included. `sc` declares exactly that, so
+//! this port calls `sc`: see `arch/x86/entry/entry_64.S` and the System V psABI, A.2.1.
 
 pub use crate::arch::generic::*;
 
-trap! {
-    #[inline(always)]
-    pub unsafe fn syscall1<const NR: usize>(a: usize) -> isize {
-        // SAFETY: the caller keeps the seam's contract, which is `sc`'s too. So for each below.
-        unsafe { sc::syscall1(NR, a) as isize }
-    }
-
-    #[inline(always)]
-    pub unsafe fn syscall2<const NR: usize>(a: usize, b: usize) -> isize {
-        // SAFETY: as above.
-        unsafe { sc::syscall2(NR, a, b) as isize }
-    }
-
-    #[inline(always)]
-    pub unsafe fn syscall3<const NR: usize>(a: usize, b: usize, c: usize) -> isize {
-        // SAFETY: as above.
-        unsafe { sc::syscall3(NR, a, b, c) as isize }
-    }
-
-    #[inline(always)]
-    pub unsafe fn syscall4<const NR: usize>(a: usize, b: usize, c: usize, d: usize) -> isize {
-        // SAFETY: as above.
-        unsafe { sc::syscall4(NR, a, b, c, d) as isize }
-    }
-
-    #[inline(always)]
-    pub unsafe fn syscall6<const NR: usize>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> isize {
-        // SAFETY: as above.
-        unsafe { sc::syscall6(NR, a, b, c, d, e, f) as isize }
-    }
+macro_rules! sc {
+    ($name:ident [$($_reg:tt = $arg:ident),*] $_unused:tt) => {
+        // SAFETY: the caller keeps the contract of `syscallN`, which is `sc`'s too.
+        unsafe { sc::$name(NR, $($arg),*) as isize }
+    };
 }
 
-/// The x86_64 `epoll_event` is packed, so that 32-bit programs could share it.
+syscalls! { #[inline(always)] fn by sc("rdi" "rsi" "rdx" "r10" "r8" "r9") }
+
+/// The x86_64 `epoll_event` is packed, so that 32-bit programs can share it.
 pub const EVENT_SIZE: usize = 12;
 pub const EVENT_DATA: usize = 4;
 

@@ -1,14 +1,15 @@
-//! Whether a wake-up is on its way: what of a waker is threads and no kernel. `tests/model` runs this file on a model of the
-//! machine's memory, with an `AtomicBool` of its own.
+//! The flag of a waker: the part that concerns threads and not the kernel. `tests/model` runs this
+//! file on a model of the machine's memory, with an `AtomicBool` of its own.
 
 use super::AtomicBool;
 use core::sync::atomic::Ordering::AcqRel;
 
 /// Set from a wake-up to its acknowledgement.
 ///
-/// Both sides swap. Each swap reads the other side's latest, so that either the waker sees the flag cleared and writes, or the
-/// loop sees what was done before the flag was set. A plain load or store on either side may be passed by what stands around
-/// it, and both can miss each other.
+/// Both sides swap. Each swap reads the other side's latest write. So either the waker sees the
+/// flag cleared and writes, or the loop sees all that was written before the flag was set. A plain
+/// load or store on either side may be reordered with the operations around it, and both sides can
+/// miss each other.
 pub(crate) struct Pending(AtomicBool);
 
 impl Pending {
@@ -16,7 +17,7 @@ impl Pending {
         Self(AtomicBool::new(false))
     }
 
-    /// Writes, unless a wake-up is on its way. One that could not be written is not.
+    /// Calls `write`, unless a wake-up is pending. If `write` fails, no wake-up is pending.
     #[inline]
     pub(crate) fn wake<E>(&self, write: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
         if self.0.swap(true, AcqRel) {

@@ -196,7 +196,7 @@ checks! {
         flush(&mut set, &epoll)?;
         let fd = eventfd.as_raw_fd();
         drop(eventfd);
-        set.closed(fd);
+        set.forget(fd);
         let another = counter(1)?;
         ensure_eq!(another.as_raw_fd(), fd);
         set.set(&another, ONE, IN)?;
@@ -204,7 +204,7 @@ checks! {
         ensure_eq!(ready(&epoll)?, [(1, IN)]);
     }
 
-    fn closed_drops_what_was_to_be_told(host) {
+    fn forget_drops_pending_changes(host) {
         let mut slots = [Slot::EMPTY; ROOM];
         let (epoll, mut set) = (Epoll::new()?, InterestSet::new(&mut slots));
         let (first, second) = (counter(1)?, counter(1)?);
@@ -212,7 +212,7 @@ checks! {
         set.set(&second, TWO, IN)?;
         let fd = first.as_raw_fd();
         drop(first);
-        set.closed(fd); // EBADF, were it told
+        set.forget(fd); // EBADF, were it told
         ensure_eq!(set.flush(&epoll), Ok(()));
         ensure_eq!(ready(&epoll)?, [(2, IN)]);
         // Between two others it leaves them to be told, and so does another file of its number.
@@ -223,14 +223,14 @@ checks! {
         set.set(&another, THREE, IN)?;
         set.set(&third, TWO, IN)?;
         drop(another);
-        set.closed(fd);
+        set.forget(fd);
         let last = counter(1)?;
         set.set(&last, THREE, IN)?;
         ensure_eq!(set.flush(&epoll), Ok(()));
         ensure_eq!(ready(&epoll)?, [(1, IN), (2, IN), (3, IN)]);
         drop((second, third, last));
-        set.closed(-1);
-        set.closed(RawFd::MAX);
+        set.forget(-1);
+        set.forget(RawFd::MAX);
         ensure_eq!(set.flush(&epoll), Ok(()));
     }
 
@@ -284,7 +284,7 @@ checks! {
         let (epoll, mut set) = (Epoll::new()?, InterestSet::new(&mut slots[..room]));
         ensure_eq!(set.set(&eventfd, ONE, IN), Err(Errno::EINVAL));
         ensure_eq!(set.remove(&eventfd), Err(Errno::EINVAL));
-        set.closed(eventfd.as_raw_fd());
+        set.forget(eventfd.as_raw_fd());
         ensure_eq!(set.flush(&epoll), Ok(()));
         ensure_eq!(ready(&epoll)?, NOTHING);
         let mut set = InterestSet::new(&mut slots[..room + 1]);

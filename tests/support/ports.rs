@@ -5,9 +5,10 @@
 
 use barepoll::raw;
 
-/// Another machine's trap does not assemble on this one, and only constants matter here.
-macro_rules! trap {
-    ($($anything:tt)*) => {};
+/// Defines no functions: another machine's instruction does not assemble on this one, and only
+/// constants matter here.
+macro_rules! syscalls {
+    ($($port:tt)*) => {};
 }
 
 /// The cross-test table. One line a port: its file, and the ABIs in `data/uapi.json` that it serves.
@@ -38,10 +39,10 @@ macro_rules! every_port {
 #[allow(unused_imports)] // xtask asks for all ports at once
 pub(crate) use every_port;
 
-macro_rules! table {
+macro_rules! define_ports {
     ($($port:ident: $($abi:literal)+;)+) => {
-        // Two ports take their trap from another's file; x32 writes each number as `BIT_30 +` x86_64's, 0 too.
-        #[allow(clippy::duplicate_mod, clippy::identity_op)]
+        // Some ports include another's file. x32 writes each number as `BIT_30 +` x86_64's, 0 too. Nothing expands a port's macro.
+        #[allow(clippy::duplicate_mod, clippy::identity_op, unused_macros)]
         #[path = "../../src/arch"]
         pub mod arch {
             #[allow(dead_code)] // what every port shadows
@@ -122,7 +123,7 @@ macro_rules! facts {
         }),+),+]
     };
 }
-every_port!(table);
+every_port!(define_ports);
 
 /// One constant of a port.
 pub struct Fact {
@@ -211,7 +212,7 @@ macro_rules! every_raw_constant {
     };
 }
 
-macro_rules! ours {
+macro_rules! names_and_values {
     ($($group:ident { $($name:ident)+ })+) => { vec![$($((stringify!($name), raw::$name)),+),+] };
 }
 #[allow(unused_imports)] // xtask asks for our values only
@@ -219,5 +220,5 @@ pub(crate) use every_raw_constant;
 
 /// Every constant of `barepoll::raw`.
 pub fn raw_constants() -> Vec<(&'static str, u32)> {
-    every_raw_constant!(ours)
+    every_raw_constant!(names_and_values)
 }

@@ -338,6 +338,7 @@ pub static STEPS: &[Step] = &[
     },
     Step {
         evidence: &[TestedBy("workspace")], // which runs xtask's unit tests
+        needs: &[&NIGHTLY],
         ..command(
             "new-port",
             "Write the file of a new port, its lines and its row, and print the steps that remain",

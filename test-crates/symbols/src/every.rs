@@ -125,7 +125,7 @@ fn safe_layer() -> Result<(), Errno> {
     let mut interests = InterestSet::new(slots.get_mut(..any(8)).unwrap_or(&mut []));
     black_box(interests.set(&eventfd, data, interest)?);
     black_box(interests.remove(&eventfd)?);
-    interests.closed(any(3));
+    interests.forget(any(3));
     show(&interests);
     let flushed: Result<(), FlushError> = interests.flush(&epoll);
     black_box(flushed?);

@@ -9,19 +9,22 @@
 //! - hexagon and csky are not in the package. Their kernels include `asm-generic/` for all that is asked here, so a folder that
 //!   does the same stands in for theirs.
 
+use super::facts;
 use crate::all_ports::{self, Port};
 use crate::debian::{self, Cache, Suite};
 use crate::kit::progress::Progress;
 use crate::kit::report;
 use crate::kit::shell::{both, capture};
 use crate::machines::targets::{Target, TARGETS};
+use crate::step::{Run, World};
 use barepoll::raw::Timespec;
+use clap::Args;
+use rayon::iter::Either;
+use rayon::prelude::*;
 use std::fs;
 use std::mem::{offset_of, size_of};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::thread;
 
 const INCLUDES: [&str; 11] = [
     "linux/eventpoll.h",
@@ -42,7 +45,7 @@ const FCNTL: &str = "#ifndef __NR_fcntl\n#define __NR_fcntl __NR_fcntl64\n#endif
 
 /// Constants that are the same everywhere, where the source says them.
 const PLAIN: [(&str, &str, &str); 6] = [
-    ("src/raw.rs", include_str!("../../../src/raw.rs"), "CLOCK_MONOTONIC"),
+    ("src/uapi.rs", include_str!("../../../src/uapi.rs"), "CLOCK_MONOTONIC"),
     ("test-crates/bare/src/system.rs", SYSTEM, "AT_FDCWD"),
     ("test-crates/bare/src/system.rs", SYSTEM, "F_GETFD"),
     ("test-crates/bare/src/system.rs", SYSTEM, "FD_CLOEXEC"),
@@ -72,11 +75,19 @@ struct Row {
 }
 
 /// `cargo xtask headers`
-#[derive(clap::Args)]
-pub struct Options {}
+#[derive(Args)]
+pub struct Options {
+    /// Write tests/data/uapi.json, the facts of every ABI, from the headers
+    #[arg(long)]
+    write: bool,
+}
 
-impl crate::step::Run for Options {
-    fn run(&self, world: &crate::step::World) -> Result<(), String> {
+impl Run for Options {
+    fn run(&self, world: &World) -> Result<(), String> {
+        if self.write {
+            let is_new = facts::write(&Tools::get(world.cache()?)?)?;
+            println!("tests/data/uapi.json {}", if is_new { "is new" } else { "was right" });
+        }
         compare(&world.progress, world.cache()?)
     }
 }
@@ -106,48 +117,35 @@ fn check(progress: &Progress, cache: &Cache) -> Result<Vec<Row>, String> {
     job.at("getting headers and compilers");
     let answer = Tools::get(cache).and_then(|tools| {
         job.at("compiling");
+        facts::check(&tools)?;
         each_target(|target| tools.check(target))
     });
     job.done(&answer.as_ref().map_or("FAILED".into(), |rows| format!("{} targets", rows.len())));
     answer
 }
 
-/// Does `work` for every target, on all processors; the errors of all are the error.
+/// Does `work` for every target, on all processors. The error is the errors of all.
 fn each_target(work: impl Fn(&'static Target) -> Result<Row, String> + Sync) -> Result<Vec<Row>, String> {
-    let next = AtomicUsize::new(0);
-    let worker = || {
-        let mut done = Vec::new();
-        while let Some((place, target)) = Some(next.fetch_add(1, Relaxed)).and_then(|at| Some((at, TARGETS.get(at)?))) {
-            done.push((place, work(target)));
-        }
-        done
-    };
-    let mut answers = Vec::new();
-    thread::scope(|scope| {
-        let workers = thread::available_parallelism().map_or(1, usize::from);
-        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(worker)).collect();
-        answers.extend(workers.into_iter().flat_map(|worker| worker.join().unwrap_or_default()));
+    let (rows, failures): (Vec<Row>, Vec<String>) = TARGETS.par_iter().partition_map(|target| match work(target) {
+        Ok(row) => Either::Left(row),
+        Err(why) => Either::Right(why),
     });
-    if answers.len() != TARGETS.len() {
-        return Err("a thread that compiled headers panicked".into());
-    }
-    answers.sort_by_key(|(place, _)| *place);
-    let (rows, failures): (Vec<_>, Vec<_>) = answers.into_iter().map(|(_, answer)| answer).partition(Result::is_ok);
     if failures.is_empty() {
-        Ok(rows.into_iter().flatten().collect())
+        Ok(rows)
     } else {
-        Err(failures.into_iter().filter_map(Result::err).collect::<Vec<_>>().join("\n"))
+        Err(failures.join("\n"))
     }
 }
 
-struct Tools {
-    clang: PathBuf,
+/// The compilers and the headers.
+pub struct Tools {
+    pub clang: PathBuf,
     /// The compiler proper, without the driver, the assembler and the linker that the driver would bring.
-    gcc_m68k: PathBuf,
+    pub gcc_m68k: PathBuf,
     /// `/usr` of linux-libc-dev.
-    headers: PathBuf,
-    /// What is written: the folder that stands in for an `asm/` of hexagon and csky, and the C files.
-    scratch: tempfile::TempDir,
+    pub headers: PathBuf,
+    /// For the C files, and the folder that stands in for an `asm/` of hexagon and csky.
+    pub scratch: tempfile::TempDir,
 }
 
 impl Tools {
@@ -165,6 +163,11 @@ impl Tools {
         })
     }
 
+    /// The folder that has the `asm/` of an architecture.
+    pub fn asm(&self, folder: Option<&str>) -> PathBuf {
+        folder.map_or(self.scratch.path().into(), |folder| self.headers.join("lib/linux/uapi").join(folder))
+    }
+
     /// Compiles one target's facts.
     fn check(&self, target: &'static Target) -> Result<Row, String> {
         let port = target.port();
@@ -174,7 +177,6 @@ impl Tools {
         let file = self.scratch.path().join(format!("{}.c", target.name));
         fs::write(&file, &facts.code).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
 
-        let asm = folder.map_or(self.scratch.path().into(), |folder| self.headers.join("lib/linux/uapi").join(folder));
         let (name, mut compiler) = if port.file == "m68k" {
             let mut cc1 = Command::new(&self.gcc_m68k);
             cc1.arg("-quiet");
@@ -184,7 +186,7 @@ impl Tools {
             clang.arg(format!("--target={}", triple(&target.triple())));
             ("clang 19", clang)
         };
-        compiler.args(["-fsyntax-only", "-std=gnu11", "-w", "-nostdinc", "-I"]).arg(asm);
+        compiler.args(["-fsyntax-only", "-std=gnu11", "-w", "-nostdinc", "-I"]).arg(self.asm(folder));
         compiler.arg("-I").arg(self.headers.join("include")).arg(&file);
         let text = both(&capture(&mut compiler)?);
         match disagreements(&text).as_slice() {
@@ -347,7 +349,7 @@ impl Facts {
     fn everywhere(&mut self, port: &Port) {
         let of_the_port = |name| port.facts.iter().any(|fact| fact.names.contains(&name));
         for (name, value) in all_ports::raw_constants().into_iter().filter(|(name, _)| !of_the_port(name)) {
-            self.equal("src/raw.rs", name, name, value.into());
+            self.equal("src/uapi.rs", name, name, value.into());
         }
         let event = "((struct epoll_event *)0)";
         self.equal("src/event.rs", "the size of events", &format!("sizeof({event}->events)"), 4);
@@ -393,6 +395,8 @@ impl Facts {
 /// The value of `const NAME: usize = …;`, a number that may be negative.
 fn plain(text: &str, name: &str) -> Option<u64> {
     let start = format!("const {name}: usize = ");
-    let value = text.lines().find_map(|line| line.trim_start().strip_prefix(&start)?.strip_suffix(';'))?;
+    let value = text
+        .lines()
+        .find_map(|line| line.trim_start().trim_start_matches("pub(crate) ").strip_prefix(&start)?.strip_suffix(';'))?;
     value.trim_end_matches("_isize as usize").parse().ok().map(|value: i64| value as u64)
 }

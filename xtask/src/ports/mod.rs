@@ -2,6 +2,7 @@ pub mod asm;
 pub mod broken;
 pub mod clobbers;
 pub mod conformance;
+pub mod facts;
 pub mod headers;
 pub mod linux;
 pub mod new_port;

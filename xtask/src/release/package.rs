@@ -50,7 +50,7 @@ const FOLDERS: [&str; 5] = ["", "src/", "src/arch/", "docs/", "docs/bare-cat/"];
 /// A document says this after the name of a file that the package lacks.
 const IN_REPOSITORY: &str = " of the repository";
 /// A document that names many such files says this once.
-const ALL_IN_REPOSITORY: &str = "The files that are named here are the repository's.";
+const ALL_IN_REPOSITORY: &str = "The files named here are in the repository.";
 
 /// The program that docs/no-libc.md starts with. In the repository, its files are links.
 const TEMPLATE: &str = "docs/bare-cat";

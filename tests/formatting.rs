@@ -35,13 +35,13 @@ fn a_set_shows_what_is_wanted() {
     let eventfd = EventFd::new(0, EventFdFlags::CLOEXEC).unwrap();
     let fd = eventfd.as_raw_fd();
     let mut slots = [Slot::EMPTY; 64];
-    assert_eq!(format!("{:?}", slots[0]), "Slot { wanted: None, .. }");
+    assert_eq!(format!("{:?}", slots[0]), "Slot { desired: None, .. }");
     let mut set = InterestSet::new(&mut slots);
     assert_eq!(format!("{set:?}"), "{}");
     set.set(&eventfd, EventData::new_u64(1), EventFlags::IN).unwrap();
     let wanted = "Event { flags: EventFlags(IN), data: EventData(0x1) }";
     assert_eq!(format!("{set:?}"), format!("{{{fd}: {wanted}}}"));
-    assert_eq!(format!("{:?}", slots[fd as usize]), format!("Slot {{ wanted: Some({wanted}), .. }}"));
+    assert_eq!(format!("{:?}", slots[fd as usize]), format!("Slot {{ desired: Some({wanted}), .. }}"));
 }
 
 #[test]

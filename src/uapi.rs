@@ -1,0 +1,48 @@
+//! The constants of the kernel's `linux/eventpoll.h`, `linux/eventfd.h` and `linux/time.h`, with
+//! this machine's values. [`raw`](crate::raw) exports those that its callers need.
+
+use crate::arch;
+
+macro_rules! define_constants {
+    ($($name:ident = $value:expr, $meaning:literal;)*) => {
+        $(#[doc = $meaning] pub const $name: u32 = $value;)*
+    };
+}
+
+define_constants! {
+    EPOLL_CLOEXEC = arch::O_CLOEXEC, "[`epoll_create1`](crate::raw::epoll_create1): close on exec.";
+
+    EPOLL_CTL_ADD = 1, "[`epoll_ctl`](crate::raw::epoll_ctl): register a descriptor.";
+    EPOLL_CTL_DEL = 2, "[`epoll_ctl`](crate::raw::epoll_ctl): remove a descriptor.";
+    EPOLL_CTL_MOD = 3, "[`epoll_ctl`](crate::raw::epoll_ctl): change a descriptor's interest and data.";
+
+    EPOLLIN = 0x001, "Readable.";
+    EPOLLPRI = 0x002, "An exceptional condition.";
+    EPOLLOUT = 0x004, "Writable.";
+    EPOLLERR = 0x008, "An error; always reported.";
+    EPOLLHUP = 0x010, "Hung up; always reported.";
+    EPOLLNVAL = 0x020, "Poll's flag for an invalid descriptor. epoll does not report it.";
+    EPOLLRDNORM = 0x040, "Readable, ordinary data.";
+    EPOLLRDBAND = 0x080, "Readable, priority data.";
+    EPOLLWRNORM = 0x100, "Writable, ordinary data.";
+    EPOLLWRBAND = 0x200, "Writable, priority data.";
+    EPOLLMSG = 0x400, "Unused.";
+    EPOLLRDHUP = 0x2000, "The peer will send nothing more.";
+    EPOLL_URING_WAKE = 1 << 27, "The kernel's mark on a wake-up from io_uring.";
+    EPOLLEXCLUSIVE = 1 << 28, "Wake one or a few waiting epolls, not all.";
+    EPOLLWAKEUP = 1 << 29, "No suspend while the event is handled.";
+    EPOLLONESHOT = 1 << 30, "One report, then none until re-armed.";
+    EPOLLET = 1 << 31, "Edge-triggered.";
+
+    EPOLL_IOC_TYPE = 0x8a, "[`ioctl`](crate::raw::ioctl): the type of epoll's requests.";
+    EPIOCSPARAMS = arch::EPIOCSPARAMS, "[`ioctl`](crate::raw::ioctl) on an epoll: set `struct epoll_params` (Linux 6.9).";
+    EPIOCGPARAMS = arch::EPIOCGPARAMS, "[`ioctl`](crate::raw::ioctl) on an epoll: get `struct epoll_params` (Linux 6.9).";
+
+    EFD_SEMAPHORE = 1, "[`eventfd2`](crate::raw::eventfd2): a read subtracts 1 (Linux 2.6.30).";
+    EFD_NONBLOCK = arch::O_NONBLOCK, "[`eventfd2`](crate::raw::eventfd2): do not block.";
+    EFD_CLOEXEC = arch::O_CLOEXEC, "[`eventfd2`](crate::raw::eventfd2): close on exec.";
+}
+
+/// The clock that nothing can set.
+#[cfg(not(feature = "std"))]
+pub(crate) const CLOCK_MONOTONIC: usize = 1;
