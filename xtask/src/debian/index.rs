@@ -1,10 +1,10 @@
-//! What a suite has for an architecture: its index, and the closures of dependencies.
+//! What a suite has for an architecture: its index, and the closures that apt resolved from it.
 
-use super::apt::{apt, keyring, mirrors, write_apt_conf, HELPER};
-use super::system::{put, read, run, write};
-use super::version::{matches, order, rank};
+use super::apt::{mirrors, Apt};
+use super::system::{put, read, write};
+use super::version::{matches, rank};
 use super::{Cache, Result, Suite};
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -16,6 +16,7 @@ const RETRY: Duration = Duration::from_secs(3600);
 pub struct Index {
     pub key: String,
     pub arch: String,
+    folder: PathBuf,
     /// The mirror, then a line a package.
     text: String,
 }
@@ -26,12 +27,7 @@ pub struct Entry<'a> {
     pub version: &'a str,
     pub file: &'a str,
     pub sha256: &'a str,
-    depends: &'a str,
-    provides: &'a str,
 }
-
-/// What the index keeps of a package's paragraph, in this order.
-const FIELDS: [&str; 7] = ["Package", "Version", "Filename", "SHA256", "Pre-Depends", "Depends", "Provides"];
 
 impl Cache {
     /// Does `get`, and if that fails, once more with a renewed index.
@@ -47,85 +43,77 @@ impl Cache {
 
     fn index(&self, suite: Suite, arch: &str, max_age: Duration) -> Result<Index> {
         let key = key(suite, arch);
-        // Both become part of a path and of apt's configuration.
-        if !key.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-') {
-            return Err(format!("{} and {arch} are no names of a suite and an architecture", suite.0));
+        let folder = self.root().join("suites").join(&key);
+        let file = folder.join("index");
+        let _lock = self.lock(&folder)?;
+        if !younger(&file, max_age) {
+            self.renew(suite, arch, &folder).or_else(|error| keep(&file).ok_or(error))?;
         }
-        let path = self.root().join("index").join(&key);
-        if !younger(&path, max_age) {
-            let _lock = self.lock(&path)?;
-            if !younger(&path, max_age.max(Duration::from_secs(1))) {
-                self.refresh(suite, arch, &path)?;
-            }
-        }
-        let text = read(&path)?;
-        Ok(Index { key, arch: arch.into(), text })
+        Ok(Index { key, arch: arch.into(), text: read(&file)?, folder })
     }
 
-    /// Replaces the kept index by the mirror's; without a network an old one stays in use.
-    fn refresh(&self, suite: Suite, arch: &str, path: &Path) -> Result<()> {
-        let fetched = self.fetch_index(suite, arch, path);
-        let Err(error) = fetched else { return Ok(()) };
-        let file = File::options().append(true).open(path).map_err(|_| error)?;
-        let _ = file.set_modified(SystemTime::now() - DAY + RETRY);
-        Ok(())
-    }
-
-    fn fetch_index(&self, suite: Suite, arch: &str, path: &Path) -> Result<()> {
-        let mut why = "it has no source at all".to_owned();
+    /// Replaces the index by that of the first mirror that has the suite.
+    fn renew(&self, suite: Suite, arch: &str, folder: &Path) -> Result<()> {
+        let mut renewed = Err("it has no source".to_owned());
         for mirror in mirrors()? {
-            match self.fetch_index_from(&mirror, suite, arch, path) {
-                Ok(()) => return Ok(()),
-                Err(error) => why = error,
-            }
+            renewed = renewed.or_else(|_| self.renew_from(&mirror, suite, arch, folder));
         }
-        let Suite(suite) = suite;
-        Err(format!("this machine's apt sources reach no Debian mirror with {suite} for {arch} ({why})"))
+        renewed
+            .map_err(|why| format!("this machine's apt reaches no Debian mirror with {} for {arch} ({why})", suite.0))
     }
 
-    fn fetch_index_from(&self, mirror: &str, suite: Suite, arch: &str, path: &Path) -> Result<()> {
-        let tmp = self.fresh(path)?;
-        let conf = write_apt_conf(&tmp, arch)?;
-        let source = format!("deb [signed-by={}] {mirror} {} main\n", keyring()?, suite.0);
-        write(&tmp.join("sources.list"), &source)?;
-        run(apt("apt-get", &conf).args(["-q", "update"]))?;
-        let lists =
-            run(apt("apt-get", &conf).args(["indextargets", "--format", "$(FILENAME)", "Created-By: Packages"]))?;
-        let mut text = format!("{mirror}\n");
-        for list in lists.lines() {
-            let packages = fs::read(list).map_err(|e| format!("apt left no index {list}: {e}"))?;
-            distill(&String::from_utf8_lossy(&packages), &mut text);
-        }
-        // To apt an architecture that the suite does not hold is no error.
-        if text.lines().nth(1).is_none() {
+    fn renew_from(&self, mirror: &str, suite: Suite, arch: &str, folder: &Path) -> Result<()> {
+        let tmp = self.fresh(folder)?;
+        let new = tmp.join("root");
+        let apt = Apt::new(&tmp, &new.join("apt"), arch, &[])?;
+        apt.update(mirror, suite)?;
+        let lines: String = apt.available()?.split("\n\n").filter_map(line).collect();
+        // apt reports no error where the suite lacks the architecture.
+        if lines.is_empty() {
             return Err(format!("{} holds nothing for {arch}", suite.0));
         }
-        let new = tmp.join("index");
-        write(&new, &text)?;
-        put(&new, path)?;
+        write(&new.join("index"), &format!("{mirror}\n{lines}"))?;
+        if folder.exists() {
+            put(folder, &tmp.join("old"))?;
+        }
+        put(&new, folder)?;
         let _ = fs::remove_dir_all(&tmp);
         Ok(())
+    }
+
+    /// The packages `roots` and everything they depend on, by apt and without recommended packages.
+    ///
+    /// It leaves out the packages in `without`, and what only they need.
+    pub(super) fn resolved<'i>(&self, index: &'i Index, roots: &[&str], without: &[&str]) -> Result<Vec<Entry<'i>>> {
+        let words = roots.iter().map(|&name| name.to_owned()).chain(without.iter().map(|name| format!("-{name}")));
+        let file = index.folder.join("closures").join(words.collect::<Vec<_>>().join(","));
+        let resolve = || {
+            let tmp = self.fresh(&file)?;
+            let names = Apt::new(&tmp, &index.folder.join("apt"), &index.arch, without)?.closure(roots)?;
+            write(&tmp.join("names"), &names)?;
+            put(&tmp.join("names"), &file)?;
+            let _ = fs::remove_dir_all(&tmp);
+            Ok::<_, String>(names)
+        };
+        let names = read(&file).or_else(|_| {
+            let _lock = self.lock(&index.folder)?;
+            read(&file).or_else(|_| resolve())
+        })?;
+        // apt reads a name that no package has as a pattern. Here it is an error.
+        index.all(names.lines().chain(roots.iter().copied()).collect())
     }
 
     /// Fetches the packages' files into `tmp`.
     pub(super) fn download(&self, index: &Index, tmp: &Path, entries: &[Entry]) -> Result<Vec<PathBuf>> {
         let debs: Vec<_> = entries.iter().map(|entry| tmp.join(format!("{}.deb", entry.name))).collect();
-        let mut helper = apt(HELPER, &write_apt_conf(tmp, &index.arch)?);
-        helper.arg("download-file");
-        for (entry, deb) in entries.iter().zip(&debs) {
-            helper.arg(format!("{}{}", index.mirror(), entry.file)).arg(deb).arg(format!("SHA256:{}", entry.sha256));
-        }
-        run(&mut helper)?;
+        let mirror = index.text.lines().next().unwrap_or_default();
+        Apt::new(tmp, tmp, &index.arch, &[])?.download(mirror, entries.iter().zip(&debs))?;
         self.record(entries.iter().zip(&debs))?;
         Ok(debs)
     }
 }
 
 impl Index {
-    fn mirror(&self) -> &str {
-        self.text.lines().next().unwrap_or_default()
-    }
-
     fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
         self.text.lines().skip(1).filter_map(Entry::parse)
     }
@@ -136,53 +124,20 @@ impl Index {
         newest.ok_or_else(|| format!("no package {pattern} in {}", self.key))
     }
 
-    pub fn closure(&self, roots: &[&str], without: &[&str]) -> Result<Vec<Entry<'_>>> {
-        let mut by_name = HashMap::<&str, Entry>::new();
-        let mut providers = HashMap::<&str, Entry>::new();
-        for entry in self.entries() {
-            let kept = by_name.entry(entry.name).or_insert(entry);
-            if order(kept.version) < order(entry.version) {
-                *kept = entry;
-            }
-            for name in entry.provides.split(", ") {
-                providers.entry(first_word(name)).or_insert(entry);
-            }
+    fn all(&self, mut names: HashSet<&str>) -> Result<Vec<Entry<'_>>> {
+        let found = self.entries().filter(|entry| names.remove(entry.name)).collect();
+        match names.into_iter().next() {
+            None => Ok(found),
+            Some(name) => Err(format!("no package {name} in {}", self.key)),
         }
-        let mut queue = VecDeque::new();
-        for root in roots {
-            queue.push_back(self.newest(root)?);
-        }
-        let mut seen: HashSet<&str> = queue.iter().map(|entry| entry.name).collect();
-        let mut found = Vec::new();
-        while let Some(entry) = queue.pop_front() {
-            found.push(entry);
-            for alternatives in entry.depends.split(", ").filter(|text| !text.is_empty()) {
-                let names = || alternatives.split(" | ").map(first_word);
-                // One that is here already will do, as it does for apt.
-                if names().any(|name| seen.contains(name) || without.contains(&name)) {
-                    continue;
-                }
-                let real = names().find_map(|name| by_name.get(name));
-                let chosen = real.or_else(|| names().find_map(|name| providers.get(name)));
-                let Some(chosen) = chosen else {
-                    return Err(format!("{} needs {alternatives}, which {} has not", entry.name, self.key));
-                };
-                if seen.insert(chosen.name) {
-                    queue.push_back(*chosen);
-                }
-            }
-        }
-        Ok(found)
     }
 }
 
 impl<'a> Entry<'a> {
     fn parse(line: &'a str) -> Option<Self> {
         let mut fields = line.split('\t');
-        let mut next = || fields.next();
-        let (name, version, file, sha256) = (next()?, next()?, next()?, next()?);
-        let (depends, provides) = (next()?, next()?);
-        Some(Self { name, version, file, sha256, depends, provides })
+        let [name, version, file, sha256] = [(); 4].map(|()| fields.next());
+        Some(Self { name: name?, version: version?, file: file?, sha256: sha256? })
     }
 }
 
@@ -190,29 +145,18 @@ pub fn key(Suite(suite): Suite, arch: &str) -> String {
     format!("{suite}-{arch}")
 }
 
-/// Appends a line for each paragraph of a `Packages` file.
-fn distill(packages: &str, out: &mut String) {
-    for paragraph in packages.split("\n\n") {
-        let mut values = [""; FIELDS.len()];
-        for line in paragraph.lines() {
-            // A line that continues a field starts with a blank. No field here has such lines.
-            let Some((field, value)) = line.split_once(": ") else { continue };
-            if let Some(at) = FIELDS.iter().position(|name| *name == field) {
-                values[at] = value;
-            }
-        }
-        let [name, version, file, sha256, pre, depends, provides] = values;
-        if !name.is_empty() && sha256.len() == 64 {
-            let comma = if pre.is_empty() || depends.is_empty() { "" } else { ", " };
-            out.push_str(&[name, version, file, sha256, pre].join("\t"));
-            out.push_str(&format!("{comma}{depends}\t{provides}\n"));
-        }
-    }
+/// What the index keeps of a package's paragraph in a `Packages` file.
+fn line(paragraph: &str) -> Option<String> {
+    let field = |name| paragraph.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+    let [name, version, file, sha256] = ["Package", "Version", "Filename", "SHA256"].map(field);
+    Some(format!("{}\t{}\t{}\t{}\n", name?, version?, file?, sha256?))
 }
 
-/// `libc6` of `libc6:any (>= 2.36)`.
-fn first_word(dependency: &str) -> &str {
-    dependency.trim().split([' ', ':', '(']).next().unwrap_or_default()
+/// Keeps an old index in use for a while, if there is one.
+fn keep(index: &Path) -> Option<()> {
+    let file = File::options().append(true).open(index).ok()?;
+    let _ = file.set_modified(SystemTime::now() - DAY + RETRY);
+    Some(())
 }
 
 fn younger(path: &Path, age: Duration) -> bool {
@@ -224,13 +168,31 @@ fn younger(path: &Path, age: Duration) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::debian::system::create_dir;
 
     #[test]
     fn a_paragraph_becomes_a_line() {
-        let text = "Package: a\nVersion: 1\nPre-Depends: p\nDepends: d (>= 2) | e\nFilename: pool/a.deb\nSize: 5\n";
-        let sum = "0".repeat(64);
-        let mut out = "mirror\n".to_owned();
-        distill(&format!("{text}SHA256: {sum}\n\nPackage: broken\n"), &mut out);
-        assert_eq!(out, format!("mirror\na\t1\tpool/a.deb\t{sum}\tp, d (>= 2) | e\t\n"));
+        let text = "Package: a\nVersion: 1\nTag: x,\n y: z\nFilename: pool/a.deb\nSize: 5\nSHA256: 0f\n";
+        assert_eq!(line(text).unwrap(), "a\t1\tpool/a.deb\t0f\n");
+        assert_eq!(line("Package: broken\nVersion: 1"), None);
+    }
+
+    #[test]
+    fn a_resolved_closure_is_kept_beside_its_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at(folder.path().to_path_buf());
+        let suite = folder.path().join("suites/bookworm-amd64");
+        create_dir(&suite.join("closures")).unwrap();
+        write(&suite.join("index"), "mirror/\na\t1\ta.deb\t0a\nb\t2\tb.deb\t0b\nc\t1\tc.deb\t0c\n").unwrap();
+        write(&suite.join("closures/c,a,-b"), "a\nc\n").unwrap();
+        write(&suite.join("closures/c"), "c\ngone\n").unwrap();
+        let names = |roots: &[&str], without: &[&str]| {
+            cache.with_index(Suite("bookworm"), "amd64", |index| {
+                let entries = cache.resolved(index, roots, without)?;
+                Ok(entries.iter().map(|entry| entry.name).collect::<String>())
+            })
+        };
+        assert_eq!(names(&["c", "a"], &["b"]).unwrap(), "ac");
+        assert_eq!(names(&["c"], &[]).unwrap_err(), "no package gone in bookworm-amd64");
     }
 }

@@ -2,19 +2,22 @@
 //! cross linkers, headers.
 //!
 //! This installs nothing, needs no root, and neither reads nor writes the machine's own apt state.
-//! apt runs with a state folder of its own. It fetches a suite's lists and checks their signature
-//! with Debian's keyring. The cache keeps what they say in one file (name, version, path, SHA-256,
-//! dependencies): a warm or an offline run starts no program. apt's helper fetches each package and
-//! refuses a wrong SHA-256.
+//! apt runs with a state folder of its own. It fetches a suite's lists, checks their signature with
+//! Debian's keyring, and resolves dependencies. The cache keeps the answers: a warm or an offline
+//! run starts no program. apt's helper fetches each package and refuses a wrong SHA-256.
 //!
 //! The mirror is the one that the machine's apt uses.
 //!
 //! ```text
-//! <cache>/index/<suite>-<arch>                  the kept index; its age decides when to renew
+//! <cache>/suites/<suite>-<arch>/index           a line a package; its age decides when to renew
+//! <cache>/suites/<suite>-<arch>/apt/            the lists that apt resolves dependencies from
+//! <cache>/suites/<suite>-<arch>/closures/       a file a closure: what apt resolved it to
 //! <cache>/packages/<suite>-<arch>/<name>_<version>[,<files>]/
 //! <cache>/closures/<suite>-<arch>/<name>-<hash>/
 //! <cache>/locks/  <cache>/tmp/                  no later run uses anything below tmp
 //! ```
+//!
+//! Renewing an index replaces its folder, so that no closure outlives the lists it came from.
 
 mod apt;
 mod cache;

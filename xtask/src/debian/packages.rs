@@ -7,6 +7,7 @@ use super::version::{matches, rank};
 use super::wrap::wrap_programs;
 use super::{host, Cache, Package, Result, Suite};
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -52,8 +53,8 @@ impl Cache {
     /// own `ld.so` and libraries. The packages in `without`, and what only they need, are left out.
     pub fn closure(&self, suite: Suite, arch: &str, roots: &[&str], without: &[&str]) -> Result<PathBuf> {
         self.with_index(suite, arch, |index| {
-            let entries = index.closure(roots, without)?;
-            let dir = self.root().join("closures").join(&index.key).join(closure_name(&entries));
+            let entries = self.resolved(index, roots, without)?;
+            let dir = self.root().join("closures").join(&index.key).join(closure_name(roots, &entries));
             self.once(&dir, |tmp| {
                 let root = tmp.join("root");
                 merge_usr(&root)?;
@@ -118,10 +119,11 @@ fn folder_suffix(wanted: &str) -> String {
     }
 }
 
-/// The first package's name and a hash of them all (FNV-1a).
-fn closure_name(entries: &[Entry]) -> String {
-    let bytes = entries.iter().flat_map(|entry| entry.sha256.bytes());
-    let hash =
-        bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    format!("{}-{hash:016x}", entries.first().map_or("none", |entry| entry.name))
+/// The first root's name and a hash of the packages.
+///
+/// If a later std hashes differently, the closures are unpacked again.
+fn closure_name(roots: &[&str], entries: &[Entry]) -> String {
+    let mut hash = DefaultHasher::new();
+    entries.iter().for_each(|entry| entry.sha256.hash(&mut hash));
+    format!("{}-{:016x}", roots.first().unwrap_or(&"none"), hash.finish())
 }

@@ -18,7 +18,7 @@ pub fn rank(name: &str, version: &str) -> impl Ord {
 }
 
 /// Compares as Debian orders versions (deb-version(7)): epoch, upstream version, revision.
-pub fn order(version: &str) -> (u64, Vec<i64>, Vec<i64>) {
+fn order(version: &str) -> (u64, Vec<i64>, Vec<i64>) {
     let (epoch, rest) = version.split_once(':').unwrap_or(("0", version));
     let (upstream, revision) = rest.rsplit_once('-').unwrap_or((rest, "0"));
     (epoch.parse().unwrap_or(0), part(upstream), part(revision))
