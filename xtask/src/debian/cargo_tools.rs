@@ -1,4 +1,4 @@
-//! Cargo's subcommands that come as crates: built once, into the cache.
+//! Cargo's subcommands that come as crates, built once into the cache.
 
 use crate::debian::Cache;
 use crate::kit::shell::{cargo, run};
@@ -19,7 +19,8 @@ impl CargoTool {
         if !programs.join(self.name).exists() {
             let exact = format!("={}", self.version);
             let mut install = cargo();
-            // By one compiler: a crate's own `rust-toolchain.toml` would bring another, and what both compile does not link.
+            // A crate's own `rust-toolchain.toml` would bring a second compiler. What two compilers
+            // make does not link.
             install.envs(env::var_os("RUSTUP_TOOLCHAIN").map(|toolchain| ("RUSTUP_TOOLCHAIN", toolchain)));
             run(install.args(["install", "--locked", "--quiet", self.name, "--version", &exact, "--root"]).arg(&root))?;
         }
