@@ -67,6 +67,13 @@ impl Results {
         self.runs.extend(runs.iter().cloned());
     }
 
+    /// Ends the failures since `before` with the command that repeats them.
+    fn say_how_to_repeat(&mut self, before: usize, option: &str, name: &str) {
+        if let Some(last) = self.failures[before..].last_mut() {
+            *last += &format!("\nTo repeat: `cargo xtask test {option} {name}`");
+        }
+    }
+
     /// Adds the runs of targets under emulators, and prints a table of them.
     pub fn add_emulated(&mut self, emulators: &[Emulator], answers: Vec<(&'static Target, TargetResult)>) {
         let mut rows = Vec::new();
@@ -77,6 +84,7 @@ impl Results {
                 Vec::new()
             });
             self.add(&runs);
+            self.say_how_to_repeat(before, "--target", target.name);
             let first = runs.first().cloned().unwrap_or_default();
             let without = if self.failures.len() > before { "FAILED" } else { "compiles" };
             let seconds = runs.iter().map(|run| run.seconds).fold(0.0, f32::max);
@@ -96,6 +104,7 @@ impl Results {
     pub fn add_booted(&mut self, answers: Vec<(String, Result<Run, String>)>) {
         let mut rows = Vec::new();
         for (name, answer) in answers {
+            let before = self.failures.len();
             let run = answer.unwrap_or_else(|why| {
                 self.failures.push(why);
                 Run::default()
@@ -103,6 +112,7 @@ impl Results {
             if !run.checks.is_empty() {
                 self.add(std::slice::from_ref(&run));
             }
+            self.say_how_to_repeat(before, "--kernel", name.split(' ').next().unwrap_or_default());
             let result = if run.checks.is_empty() { "FAILED".into() } else { run.summary() };
             let seconds = format!("{:.1}", run.seconds);
             rows.push(vec![name, run.machine, run.kernel, run.pages, run.processors, result, seconds]);
