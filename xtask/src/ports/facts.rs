@@ -1,4 +1,4 @@
-//! `tests/data/uapi.json`: what the kernel's headers say for every ABI, as `cargo xtask headers --write` writes it.
+//! Writes `tests/data/uapi.json`, the facts of every ABI from the kernel's headers.
 
 use super::headers::Tools;
 use crate::kit::shell::{capture, root};
@@ -7,7 +7,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// The system calls whose numbers the file has. To add one, add its name here and run `cargo xtask headers --write`.
+/// The system calls of the file. To add one, add its name here and run
+/// `cargo xtask headers --write`.
 const CALLS: &[&str] = &[
     "clock_gettime",
     "clock_gettime64",
@@ -143,15 +144,14 @@ const INCLUDES: [&str; 11] = [
     "asm/unistd.h",
 ];
 
-/// An ABI of the kernel's.
 struct Abi {
     /// Its name in the file.
     name: &'static str,
     /// LLVM's target.
     target: &'static str,
-    /// Its folder in the headers, `None` where `asm-generic` stands in for it.
+    /// Its folder in the headers; `None` if `asm-generic` replaces it.
     folder: Option<&'static str>,
-    /// The bytes of a signal set, where the headers' `sigset_t` is the one of libc 5 and not the kernel's.
+    /// The size of the kernel's signal set, if the headers' `sigset_t` is libc 5's.
     sigset_bytes: Option<u64>,
 }
 
@@ -199,7 +199,7 @@ fn path() -> PathBuf {
     root().join(FILE)
 }
 
-/// Writes the file; true if it was another before.
+/// Writes the file, and returns whether it changed.
 pub fn write(tools: &Tools) -> Result<bool, String> {
     let text = text(tools)?;
     let before = fs::read_to_string(path()).unwrap_or_default();
@@ -207,10 +207,10 @@ pub fn write(tools: &Tools) -> Result<bool, String> {
     Ok(text != before)
 }
 
-/// An error where the file says something else than the headers do.
+/// Fails if the file differs from the headers.
 pub fn check(tools: &Tools) -> Result<(), String> {
     let kept = fs::read_to_string(path()).map_err(|error| format!("cannot read {FILE}: {error}"))?;
-    // Newer headers may say the same.
+    // Newer headers may have the same facts.
     let facts = |text: &str| {
         let mut all: Map<String, Value> =
             serde_json::from_str(text).map_err(|error| format!("{FILE} does not read: {error}"))?;
@@ -220,7 +220,7 @@ pub fn check(tools: &Tools) -> Result<(), String> {
     if facts(&kept)? == facts(&text(tools)?)? {
         return Ok(());
     }
-    Err(format!("{FILE} does not say what the kernel's headers say; `cargo xtask headers --write` writes it"))
+    Err(format!("{FILE} differs from the kernel's headers; `cargo xtask headers --write` writes it"))
 }
 
 fn text(tools: &Tools) -> Result<String, String> {
@@ -231,7 +231,7 @@ fn text(tools: &Tools) -> Result<String, String> {
     serde_json::to_string_pretty(&all).map(|text| text + "\n").map_err(|error| format!("cannot write JSON: {error}"))
 }
 
-/// Stands for a call that the ABI lacks.
+/// The value of a call that the ABI lacks.
 const ABSENT: u64 = 0xffff_ffff;
 
 impl Abi {
@@ -256,7 +256,7 @@ impl Abi {
         Ok(facts.into())
     }
 
-    /// The values of expressions in C, by a compiler that writes them as an array.
+    /// The values of C expressions. A compiler writes them as an array.
     fn values<'e>(
         &self,
         tools: &Tools,
@@ -275,7 +275,7 @@ impl Abi {
         }
         let file = tools.scratch.path().join(format!("{}.facts.c", self.name));
         fs::write(&file, code + "};\n").map_err(|error| format!("cannot write {}: {error}", file.display()))?;
-        // clang aligns a u64 of m68k to 8, and the kernel is built with gcc.
+        // clang aligns m68k's `u64` to 8 bytes. The kernel is built with gcc.
         let mut compiler = if self.name == "m68k" {
             let mut cc1 = Command::new(&tools.gcc_m68k);
             cc1.arg("-quiet");

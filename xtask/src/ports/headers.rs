@@ -1,13 +1,14 @@
-//! What the kernel's own headers say to a C compiler, for every target of the table: one assertion a fact of its port.
+//! `cargo xtask headers`: compares every port with the kernel's own headers, by a C compiler.
 //!
-//! The headers are Debian's `linux-libc-dev`, which holds those of every architecture that Debian builds for. clang compiles for
-//! all targets at once; only the syntax is checked, so none needs a code generator or a C library. Two exceptions:
+//! Each fact of a port becomes a `_Static_assert` in a C file. The headers are Debian's
+//! `linux-libc-dev`, which has those of every architecture in Debian. clang checks only the syntax,
+//! so it needs no code generator and no C library for a target. Two exceptions:
 //!
-//! - m68k: clang aligns a u64 to 8, which makes `struct epoll_event` 16 bytes. The kernel is built with gcc, which aligns it to
-//!   2, so gcc is asked. rustc aligns it to 4: size and offsets come to the same as gcc's, which `src/event.rs` asserts when it
-//!   is compiled for m68k. The alignments differ, and no one minds: the kernel copies bytes.
-//! - hexagon and csky are not in the package. Their kernels include `asm-generic/` for all that is asked here, so a folder that
-//!   does the same stands in for theirs.
+//! - m68k: clang aligns a `u64` to 8 bytes, so `struct epoll_event` has 16. The kernel is built with
+//!   gcc, which aligns it to 2, so gcc compiles these facts. rustc aligns it to 4. Size and offsets
+//!   are gcc's, as `src/event.rs` asserts. The alignment may differ: the kernel copies bytes.
+//! - hexagon and csky: the package lacks them. Their kernels include `asm-generic/` for everything
+//!   that is compared here, so a folder of such includes replaces theirs.
 
 use super::facts;
 use crate::all_ports::{self, Port};
@@ -40,10 +41,10 @@ const INCLUDES: [&str; 11] = [
     "asm/unistd.h",
 ];
 
-/// 32-bit machines of the asm-generic table have the one of two calls, under the other's name.
+/// 32-bit machines with the asm-generic table have only `fcntl64`.
 const FCNTL: &str = "#ifndef __NR_fcntl\n#define __NR_fcntl __NR_fcntl64\n#endif\n";
 
-/// Constants that are the same everywhere, where the source says them.
+/// Constants that are the same on every machine: file, its text, name.
 const PLAIN: [(&str, &str, &str); 6] = [
     ("src/uapi.rs", include_str!("../../../src/uapi.rs"), "CLOCK_MONOTONIC"),
     ("test-crates/bare/src/system.rs", SYSTEM, "AT_FDCWD"),
@@ -54,17 +55,17 @@ const PLAIN: [(&str, &str, &str); 6] = [
 ];
 const SYSTEM: &str = include_str!("../../../test-crates/bare/src/system.rs");
 
-/// What the kernel does not export to programs, so that no header can be asked. A wrong one fails the conformance list on a real
-/// kernel: each socket pair, and each call with a mask.
+/// Values that the kernel does not export to programs. A wrong one fails the conformance list on a
+/// real kernel: in each socket pair, and in each call with a mask.
 const SOCKET_TYPES: &str = "SOCK_STREAM";
 const SIGSET: &str = "sigset_t";
-/// Folders whose `sigset_t` is the one word of Linux 1.0, kept for libc 5, and not the set that the calls take.
+/// Folders whose `sigset_t` is libc 5's word of 32 signals, not the set of the system calls.
 const OLD_SIGSET: [&str; 4] = ["arm", "m68k", "s390", "x86"];
 
-/// The last assertion of every file is false. Only a compiler that reached it, and complained of nothing else, agrees.
+/// The last assertion of every file fails. The facts agree if the compiler reports only this one.
 const END: &str = "the end of the facts";
 
-/// What a target came to.
+/// The result of a target.
 struct Row {
     target: &'static str,
     compiler: String,
@@ -107,7 +108,7 @@ fn compare(progress: &Progress, cache: &Cache) -> Result<(), String> {
     Ok(())
 }
 
-/// Checks every target, and gives how many facts agree.
+/// Checks every target and returns the number of facts that agree.
 pub fn run_checks(progress: &Progress, cache: &Cache) -> Result<usize, String> {
     Ok(check(progress, cache)?.iter().map(|row| row.facts).sum())
 }
@@ -124,7 +125,7 @@ fn check(progress: &Progress, cache: &Cache) -> Result<Vec<Row>, String> {
     answer
 }
 
-/// Does `work` for every target, on all processors. The error is the errors of all.
+/// Does `work` for every target, on all processors. The error has the errors of all.
 fn each_target(work: impl Fn(&'static Target) -> Result<Row, String> + Sync) -> Result<Vec<Row>, String> {
     let (rows, failures): (Vec<Row>, Vec<String>) = TARGETS.par_iter().partition_map(|target| match work(target) {
         Ok(row) => Either::Left(row),
@@ -140,11 +141,11 @@ fn each_target(work: impl Fn(&'static Target) -> Result<Row, String> + Sync) -> 
 /// The compilers and the headers.
 pub struct Tools {
     pub clang: PathBuf,
-    /// The compiler proper, without the driver, the assembler and the linker that the driver would bring.
+    /// `cc1`: the driver would need an assembler and a linker.
     pub gcc_m68k: PathBuf,
-    /// `/usr` of linux-libc-dev.
+    /// `/usr` of `linux-libc-dev`.
     pub headers: PathBuf,
-    /// For the C files, and the folder that stands in for an `asm/` of hexagon and csky.
+    /// The C files, and the `asm/` that replaces hexagon's and csky's.
     pub scratch: tempfile::TempDir,
 }
 
@@ -154,7 +155,7 @@ impl Tools {
         let headers = cache.package(Suite("testing"), debian::host(), "linux-libc-dev")?.dir.join("usr");
         let scratch = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
         generic_asm(&headers.join("include"), &scratch.path().join("asm"))
-            .map_err(|error| format!("cannot stand in for hexagon's headers: {error}"))?;
+            .map_err(|error| format!("cannot write a replacement of hexagon's headers: {error}"))?;
         Ok(Self {
             clang: closure("clang-19")?.join("usr/bin/clang-19"),
             gcc_m68k: closure("cpp-14-m68k-linux-gnu")?.join("usr/libexec/gcc-cross/m68k-linux-gnu/14/cc1"),
@@ -163,7 +164,7 @@ impl Tools {
         })
     }
 
-    /// The folder that has the `asm/` of an architecture.
+    /// The folder with the `asm/` of an architecture.
     pub fn asm(&self, folder: Option<&str>) -> PathBuf {
         folder.map_or(self.scratch.path().into(), |folder| self.headers.join("lib/linux/uapi").join(folder))
     }
@@ -200,16 +201,13 @@ impl Tools {
             }),
             [first, more @ ..] => {
                 let more = if more.is_empty() { String::new() } else { format!(" (and {} more)", more.len()) };
-                Err(format!(
-                    "{}: {name} and the kernel's headers do not agree with the crate: {first}{more}",
-                    target.name
-                ))
+                Err(format!("{}: {name} and the kernel's headers differ from the crate: {first}{more}", target.name))
             }
         }
     }
 }
 
-/// The compiler's errors, except the one that proves that it read to the end; its absence is one too.
+/// The compiler's errors, without the one at the end. If that one is missing, it is an error.
 fn disagreements(text: &str) -> Vec<String> {
     let errors = text.lines().filter_map(|line| Some(line.split_once("error: ")?.1.to_string()));
     let (ends, mut errors): (Vec<_>, Vec<_>) = errors.partition(|line| line.contains(END));
@@ -220,8 +218,9 @@ fn disagreements(text: &str) -> Vec<String> {
     errors
 }
 
-/// An `asm/` whose every file includes the generic one, as the build system of the kernel (Kbuild) makes it. Of the numbers, these
-/// machines want what `arch/hexagon/kernel/Makefile.syscalls` and `arch/csky/kernel/Makefile.syscalls` both name.
+/// Writes an `asm/` whose files include the generic ones, as the kernel's build system (Kbuild)
+/// does. `arch/hexagon/kernel/Makefile.syscalls` and `arch/csky/kernel/Makefile.syscalls` name the
+/// same groups of system calls.
 fn generic_asm(include: &Path, asm: &Path) -> std::io::Result<()> {
     fs::create_dir(asm)?;
     for entry in fs::read_dir(include.join("asm-generic"))? {
@@ -236,7 +235,7 @@ fn generic_asm(include: &Path, asm: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// The kernel's name for a port's architecture, where the package has it.
+/// The kernel's name of a port's architecture; `None` if the package lacks it.
 fn uapi_folder(port: &str) -> Option<&str> {
     match port {
         "hexagon" | "csky" => None,
@@ -248,13 +247,13 @@ fn uapi_folder(port: &str) -> Option<&str> {
     }
 }
 
-/// LLVM's name for a target of rustc.
+/// LLVM's name of a rustc target.
 fn triple(target: &str) -> String {
     let renamed = [("riscv64gc", "riscv64"), ("riscv32gc", "riscv32"), ("thumbv7neon", "thumbv7"), ("gnuabiv2", "gnu")];
     renamed.iter().fold(target.into(), |triple: String, (rustc, llvm)| triple.replace(rustc, llvm))
 }
 
-/// A C file in the making.
+/// A C file, while it is written.
 struct Facts {
     code: String,
     count: usize,
@@ -278,13 +277,13 @@ impl Facts {
         Ok(facts)
     }
 
-    /// `who` says that `name`, in C `expression`, has this value.
+    /// Asserts that the C `expression` for `name` has the value that `who` gives it.
     fn equal(&mut self, who: &str, name: &str, expression: &str, value: u64) {
         self.code += &format!("_Static_assert(({expression}) == {value}ULL, \"{who}: {name} is {value}\");\n");
         self.count += 1;
     }
 
-    /// A call, or its absence.
+    /// Asserts the number of a call, or that the machine lacks the call.
     fn call(&mut self, who: &str, call: &str, number: Option<u64>) {
         match number {
             Some(number) => self.equal(who, call, &format!("__NR_{call}"), number),
@@ -295,7 +294,7 @@ impl Facts {
         }
     }
 
-    /// That both compilers mean the same machine, by rustc's word.
+    /// Asserts that clang's target is rustc's: byte order and widths.
     fn machine(&mut self, target: &Target) -> Result<(), String> {
         let mut rustc = Command::new("rustup");
         let output = capture(rustc.args(["run", "nightly", "rustc", "--print", "cfg", "--target", &target.triple()]))?;
@@ -313,7 +312,7 @@ impl Facts {
         Ok(())
     }
 
-    /// All that the port says.
+    /// Asserts every fact of the port.
     fn port(&mut self, port: &Port, folder: Option<&str>) {
         let who = &format!("src/arch/{}.rs", port.file);
         for fact in &port.facts {
@@ -345,7 +344,7 @@ impl Facts {
         }
     }
 
-    /// What is the same on every machine: constants, and structs whose fields are as wide as they are aligned at most.
+    /// Asserts the constants and the layouts that are the same on every machine.
     fn everywhere(&mut self, port: &Port) {
         let of_the_port = |name| port.facts.iter().any(|fact| fact.names.contains(&name));
         for (name, value) in all_ports::raw_constants().into_iter().filter(|(name, _)| !of_the_port(name)) {
@@ -376,7 +375,7 @@ impl Facts {
         }
     }
 
-    /// The port's column of what the program without libc needs.
+    /// Asserts the port's column of `test-crates/bare/numbers.txt`.
     fn numbers(&mut self, port: &Port) -> Result<(), String> {
         for (name, number) in all_ports::numbers(port.file)? {
             match number {

@@ -1,7 +1,7 @@
-//! `cargo xtask new-port ARCH`: what of a new port can be written without knowing the machine.
+//! `cargo xtask new-port ARCH`: writes the parts of a port that need no knowledge of the machine.
 //!
-//! Numbers and constants are the kernel headers' own, as `tests/data/uapi.json` has them. The trap is left to the one who reads the
-//! kernel's entry code, and the port does not compile before.
+//! Numbers and constants come from the kernel headers in `tests/data/uapi.json`. The author reads the
+//! kernel's entry code and writes the system call instruction. Until then the port does not compile.
 
 use crate::all_ports::{self, Fact};
 use crate::kit::shell::{both, capture, root};
@@ -74,7 +74,7 @@ fn known_archs() -> Result<BTreeSet<String>, String> {
     Ok(specs.filter_map(|(_, spec)| Some(spec["arch"].as_str()?.to_string())).collect())
 }
 
-/// Writes the port's file and its lines, or none of them. False if the headers' facts lack the machine.
+/// Writes the port's file and its lines, or nothing. Returns whether the facts have the machine.
 fn write(root: &Path, arch: &str, abi: Option<&str>, known: &BTreeSet<String>) -> Result<bool, String> {
     let file = root.join(format!("src/arch/{arch}.rs"));
     if !known.contains(arch) {
@@ -107,7 +107,7 @@ fn write(root: &Path, arch: &str, abi: Option<&str>, known: &BTreeSet<String>) -
     Ok(facts.is_some())
 }
 
-/// What the headers say of an ABI; `None` if nothing, and no ABI was asked for by name.
+/// The facts of an ABI. `None` if there are none, and the user named no ABI.
 fn facts_of(root: &Path, arch: &str, abi: Option<&str>) -> Result<Option<Value>, String> {
     let name = "tests/data/uapi.json";
     let text = fs::read_to_string(root.join(name)).map_err(|error| format!("cannot read {name}: {error}"))?;
@@ -122,7 +122,7 @@ fn facts_of(root: &Path, arch: &str, abi: Option<&str>) -> Result<Option<Value>,
     }
 }
 
-/// The file of the port. Without facts it takes the numbers of most machines, and does not compile.
+/// The port's file. Without facts, it has asm-generic's numbers and does not compile.
 fn skeleton(arch: &str, facts: Option<&Value>) -> Result<String, String> {
     let generic = all_ports::port(GENERIC).ok_or("there is no port that takes everything as most machines have it")?;
     let value = |fact: &Fact| match facts {
