@@ -86,6 +86,7 @@ const COMMANDS: &[(&str, Check)] = &[
     ("cargo +nightly test -Zbuild-std --target mips64el-unknown-linux-gnuabi64", Check::TestedBy("with-std")),
     ("cargo test", Check::TestedBy("native")),
     ("cargo test --test native wakeups", Check::TestedBy("native")),
+    ("cargo test --test oracles", Check::TestedBy("native")),
     ("cargo test --features std", Check::TestedBy("native-std")),
     ("cargo build --release -p barepoll-c", Check::TestedBy("c")),
     // `.ci/run` runs these, and a full test runs the last.
