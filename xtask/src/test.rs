@@ -4,6 +4,7 @@ use crate::debian;
 use crate::kit::document::{CONTRIBUTING, README};
 use crate::kit::report;
 use crate::kit::shell::root;
+use crate::kit::tool::Tool;
 use crate::machines::conformance::Run as Checked;
 use crate::machines::emulated::Stress;
 use crate::machines::targets::TARGETS;
@@ -13,6 +14,7 @@ use crate::step::{self, Run, Step, Test, Tier, World};
 use crate::table;
 use clap::Args;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -128,21 +130,16 @@ pub fn needed_tools(step: &Step) -> String {
 /// CONTRIBUTING.md, and the tools.
 fn announce(steps: &[(&Step, &Test)]) -> Result<(), String> {
     let last = CONTRIBUTING.table(table::STEPS)?;
-    let total = |column: &str| last.get("all").and_then(|row| row.get(column)).cloned().unwrap_or_default();
-    let mut tools: Vec<&str> = steps.iter().flat_map(|(step, _)| step.needs).map(|tool| tool.name).collect();
-    tools.sort_unstable();
-    tools.dedup();
-    let missing: Vec<&str> = steps
-        .iter()
-        .flat_map(|(step, _)| step.needs)
-        .filter(|tool| tools.contains(&tool.name) && tool.version().is_none())
-        .map(|tool| tool.name)
-        .collect();
+    let total = |column: &str| last.get("all").and_then(|row| row.get(column)).map_or("not recorded", String::as_str);
+    let tools: BTreeMap<&str, &Tool> =
+        steps.iter().flat_map(|(step, _)| step.needs).map(|tool| (tool.name, *tool)).collect();
+    let names = |tools: Vec<&&str>| tools.into_iter().copied().collect::<Vec<_>>().join(", ");
     println!("{} steps. The last full run took {} s on {}.", steps.len(), total("seconds"), total("needs"));
     println!("Downloads: {}, once, into {}.", total("step"), debian::Cache::open()?.root().display());
-    println!("Needs: {}. `cargo xtask doctor` lists how to install each.", tools.join(", "));
+    println!("Needs: {}. `cargo xtask doctor` lists how to install each.", names(tools.keys().collect()));
+    let missing = tools.iter().filter(|(_, tool)| tool.version().is_none()).map(|(name, _)| name).collect::<Vec<_>>();
     if !missing.is_empty() {
-        println!("Missing: {}. As root on Debian, xtask installs them now.", missing.join(", "));
+        println!("Missing: {}. As root on Debian, xtask installs them now.", names(missing));
     }
     Ok(())
 }
