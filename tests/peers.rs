@@ -30,7 +30,7 @@ use proptest::test_runner::{TestCaseResult, TestRunner};
 use std::cell::RefCell;
 use std::sync::Mutex;
 use std::thread;
-use world::{Answer, Layout, Sort, World, BLANK};
+use world::{Answer, FileType, Layout, World, BLANK};
 
 /// The most calls of a history.
 const MOST: usize = 120;
@@ -111,7 +111,7 @@ impl Worlds {
         let count = if kind == Kind::Directory { 1 } else { 2 };
         if let Some(slots) = free.get(..count) {
             self.peers.iter().chain([&self.libc]).for_each(|world| world.open(kind, slots));
-            slots.iter().for_each(|slot| self.layout.slots[*slot] = Some(Sort::Other));
+            slots.iter().for_each(|slot| self.layout.slots[*slot] = Some(FileType::Other));
         }
     }
 
@@ -122,8 +122,8 @@ impl Worlds {
             return;
         }
         let sort = match *call {
-            Call::Create { .. } | Call::Create1 { .. } => Sort::Other,
-            Call::Eventfd { .. } => Sort::Counter,
+            Call::Create { .. } | Call::Create1 { .. } => FileType::Other,
+            Call::Eventfd { .. } => FileType::Counter,
             Call::Duplicate { from, to } => return slots[to] = slots[from],
             Call::Close(Fd::Slot(slot)) => return slots[slot] = None,
             _ => return,
