@@ -1,30 +1,31 @@
-//! An interest list that one thread changes while others wait. What comes of such calls one at a time is in
-//! `conformance/sharing.rs`; here they meet as they will.
+//! One thread changes an interest list while others wait on it. `conformance/sharing.rs` makes such
+//! calls one at a time; here they overlap at random.
 
 use barepoll::{Epoll, Event, EventData, EventFd, EventFdFlags, EventFlags};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use std::{array, thread};
 
-/// At least so long; and longer until each of those who look has seen something.
+/// The least duration. It goes on until each waiting thread has seen an event.
 const TIME: Duration = Duration::from_secs(1);
-/// What is not seen for so long was overlooked.
+/// An event that takes longer than this is lost.
 const OVERLOOKED: Duration = Duration::from_secs(60);
 const SOURCES: usize = 8;
 const IN: EventFlags = EventFlags::IN;
 const INTERESTS: [EventFlags; 3] = [IN, IN.union(EventFlags::ET), IN.union(EventFlags::ONESHOT)];
 
-/// What is known of a source's generations. A generation is what one call registered; its number is the data, and tells the
-/// source too.
+/// The state of a source's generations. Each registering call starts a generation. Its number is
+/// the event's data, and identifies the source.
 #[derive(Default)]
 struct Source {
-    /// The last that the kernel was told to forget, or to replace.
+    /// The last generation that was deleted or replaced.
     ended: AtomicUsize,
-    /// The last that an event came of.
+    /// The last generation whose event was seen.
     seen: AtomicUsize,
 }
 
-/// Adds, modifies and deletes what is always ready. Some generations are left until they are seen, and others ended at once.
+/// Adds, modifies and deletes counters that are always ready. Waits for some generations' events,
+/// and ends others at once.
 fn change(epoll: &Epoll, sources: &[Source; SOURCES], has_enough: impl Fn() -> bool) {
     let eventfds = [(); SOURCES].map(|()| EventFd::new(1, EventFdFlags::CLOEXEC).expect("an eventfd"));
     let (start, mut registered) = (Instant::now(), [None; SOURCES]);
@@ -50,13 +51,13 @@ fn change(epoll: &Epoll, sources: &[Source; SOURCES], has_enough: impl Fn() -> b
         }
         let until = Instant::now() + OVERLOOKED;
         while registered[place].is_some() && generation % 5 < 2 && seen.load(Ordering::Acquire) < generation {
-            assert!(Instant::now() < until, "{interest:?} of {generation} came to nobody");
+            assert!(Instant::now() < until, "no thread got the event of {generation}, {interest:?}");
             thread::yield_now();
         }
     }
 }
 
-/// Waits as long as somebody changes what is watched, and counts the events that come.
+/// Waits while another thread changes the list, and counts the events.
 fn look(epoll: &Epoll, sources: &[Source; SOURCES], events: &AtomicUsize, is_over: impl Fn() -> bool) {
     let mut buffer = Event::buffer::<2>();
     while !is_over() {
@@ -68,7 +69,7 @@ fn look(epoll: &Epoll, sources: &[Source; SOURCES], events: &AtomicUsize, is_ove
             sources[place].seen.fetch_max(generation, Ordering::Release);
             events.fetch_add(1, Ordering::Relaxed);
         }
-        thread::yield_now(); // two that never pause keep the kernel's lock from the one that changes
+        thread::yield_now(); // two threads that never pause would keep the kernel's lock from the changing thread
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the documents say twice, they say alike; and what they name is there.
+//! Facts that two documents state must agree, and everything that documents name must exist.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ const DOCUMENTS: [&str; 13] = [
     "docs/testing.md",
 ];
 
-/// Those of them that commands fill with figures; the others are guides.
+/// The documents that commands fill with figures. The others are guides.
 const FIGURES: [&str; 3] = ["docs/machine-code.md", "docs/performance.md", "docs/proof.md"];
 
 fn read(path: &str) -> String {
@@ -28,7 +28,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The crate's documentation as Markdown: its comments, and the fence that feature `std` chooses.
+/// The crate's documentation as Markdown: its comments, with the code fence of feature `std`.
 fn crate_documentation() -> String {
     let mut text = String::new();
     for line in read("src/lib.rs").lines() {
@@ -42,7 +42,7 @@ fn crate_documentation() -> String {
     text
 }
 
-/// What stands between the first of one and the next of the other.
+/// The text between the first `start` and the next `end`.
 fn between<'t>(text: &'t str, start: &str, end: &str) -> &'t str {
     let (_, rest) = text.split_once(start).unwrap_or_else(|| panic!("there is no {start:?}"));
     rest.split_once(end).unwrap_or_else(|| panic!("there is no {end:?} after {start:?}")).0.trim()
@@ -60,14 +60,14 @@ fn readme_and_crate_promise_the_same() {
     assert_eq!(promises(&read("README.md")), promises(&crate_documentation()));
 }
 
-/// What a document links to in the repository.
+/// The targets of the document's links within the repository.
 fn relative_links(document: &str) -> Vec<String> {
     let text = read(document);
     let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
     links.filter(|link| !link.contains("://")).map(String::from).collect()
 }
 
-/// What a link calls a heading by.
+/// The anchor that a link uses for a heading.
 fn anchor(heading: &str) -> String {
     let words = heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
     words.chars().filter(|c| c.is_alphanumeric() || *c == '-').collect()
@@ -95,10 +95,10 @@ fn every_file_that_a_document_names_is_there() {
         folders.iter().any(|folder| Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(name).exists())
     };
     for document in DOCUMENTS {
-        // Every second piece is between backticks.
+        // Every second piece is in backticks.
         for name in read(document).split('`').skip(1).step_by(2) {
             let is_path = |end: &str| name.ends_with(end) && !name.contains([' ', '<', '*', '\n']);
-            // The kernel's and C libraries' files are not ours.
+            // These files belong to the kernel and C libraries.
             let is_foreign = name.starts_with("arch/") || name.starts_with("sysdeps/");
             if [".rs", ".md", ".svg"].into_iter().any(is_path) && !is_foreign {
                 assert!(exists(name), "{document} names {name}, which is not there");
@@ -107,12 +107,13 @@ fn every_file_that_a_document_names_is_there() {
     }
 }
 
-/// Its build script chooses libc for big-endian MIPS, and elsewhere on MIPS its trap declares neither hi, lo nor at.
+/// rustix's build script chooses libc for big-endian MIPS. Elsewhere on MIPS, its assembly declares
+/// neither hi, lo nor at.
 #[test]
 fn what_readme_says_of_rustix_is_so_in_its_source() {
     let metadata = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version=1", "--offline", "--locked", "--filter-platform"])
-        .arg(format!("{}-unknown-linux-gnu", std::env::consts::ARCH)) // others' packages may never have been fetched
+        .arg(format!("{}-unknown-linux-gnu", std::env::consts::ARCH)) // other targets' packages may never have been fetched
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("cargo runs");
@@ -122,7 +123,7 @@ fn what_readme_says_of_rustix_is_so_in_its_source() {
     let version = rustix["version"].as_str().expect("a version");
     assert!(
         read("README.md").contains(&format!("| rustix {version} |")),
-        "README compares with another than {version}"
+        "README's comparison does not name rustix {version}"
     );
 
     let folder = Path::new(rustix["manifest_path"].as_str().expect("a path")).parent().expect("a folder");
@@ -135,7 +136,7 @@ fn what_readme_says_of_rustix_is_so_in_its_source() {
         r#"|| os != "linux""#,
         "|| is_unsupported_abi",
     ] {
-        assert!(build.contains(line), "rustix's build.rs has no {line:?} any more: see README's table of peers");
+        assert!(build.contains(line), "rustix's build.rs no longer has {line:?}; update README's table of peers");
     }
     let trap = source("src/backend/linux_raw/arch/mips.rs");
     for register in ["$1", "hi", "lo"] {
@@ -153,7 +154,7 @@ fn the_diagram_names_files_of_src() {
         assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(name).exists(), "{name} is not there");
         count += 1;
     }
-    assert!(count >= 10, "it names {count} files");
+    assert!(count >= 10, "the diagram names only {count} files");
 }
 
 #[test]
@@ -161,19 +162,19 @@ fn the_guide_includes_every_guide() {
     let guide = read("src/guide.rs");
     let is_guide = |document: &&&str| document.starts_with("docs/") && !FIGURES.contains(*document);
     for document in DOCUMENTS.iter().filter(is_guide) {
-        assert!(guide.contains(&format!("include_str!(\"../{document}\")")), "{document} is not in it");
-        // Where the crate's documentation is, there is no file of the repository.
+        assert!(guide.contains(&format!("include_str!(\"../{document}\")")), "the guide does not include {document}");
+        // The crate's documentation is published without the repository's files.
         assert_eq!(relative_links(document), Vec::<String>::new(), "{document} links to a file");
     }
     let files = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")).expect("there is a docs folder");
     for file in files.map(|file| file.expect("it can be read").file_name()) {
         let name = format!("docs/{}", file.to_string_lossy());
         let is_else = name.ends_with(".svg") || ["docs/bench", "docs/bare-cat"].contains(&&*name);
-        assert!(is_else || DOCUMENTS.contains(&&*name), "no test knows {name}");
+        assert!(is_else || DOCUMENTS.contains(&&*name), "no list in this test names {name}");
     }
 }
 
-/// The files of the crate's modules, but for what they keep in folders, which is not public.
+/// The files of the crate's public modules. Folders hold private ones.
 fn sources() -> Vec<PathBuf> {
     let files = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).expect("there is a src folder");
     files.map(|file| file.expect("it can be read").path()).filter(|path| path.is_file()).collect()
@@ -189,7 +190,8 @@ fn the_proof_that_nothing_panics_uses_every_public_function() {
                 continue;
             };
             let name = rest.split(['(', '<']).next().unwrap_or_default();
-            // A method, or a type's own; of `raw`, whose names others have too, by that.
+            // Methods and associated functions follow `.` or `::`; functions of `raw`, whose names
+            // other modules share, follow `raw::`.
             let before: &[&str] = if path.ends_with("raw.rs") { &["raw::"] } else { &[".", "::"] };
             let is_used = before
                 .iter()
@@ -198,7 +200,7 @@ fn the_proof_that_nothing_panics_uses_every_public_function() {
             count += 1;
         }
     }
-    assert!(count > 40, "there are {count} public functions");
+    assert!(count > 40, "found only {count} public functions");
 }
 
 #[test]
@@ -210,7 +212,8 @@ fn every_public_function_type_and_trait_has_an_example() {
             if line.starts_with("///") {
                 has_example |= line.starts_with("/// ```");
             } else if !line.starts_with("#[") && !line.starts_with("//") {
-                // Those of flags are what bitflags gives every type of flags; each type has one example of them.
+                // bitflags generates the functions of flag types; each type has one example of
+                // them.
                 let is_function =
                     line.split('(').next().is_some_and(|start| start.contains(" fn ")) && !path.ends_with("flags.rs");
                 let kind = line.split(' ').nth(1).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The echo example against clients that are many, fast, slow, rude or gone.
+//! The echo example, with clients that are many, fast, slow, rude or gone.
 
 #[path = "support/idle.rs"]
 mod idle;
@@ -21,7 +21,7 @@ use support::example;
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
-/// Far longer than anything here takes: only what hangs meets it.
+/// Far longer than any step takes. Only a hang lasts this long.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 struct Server {
@@ -38,7 +38,8 @@ impl Server {
         Self::spawn(command)
     }
 
-    /// By a shell that does something before: `script` has the program and its argument in `"$@"`.
+    /// Starts the server through a shell script, which finds the program and its argument in
+    /// `"$@"`.
     fn start_by(script: &str) -> Self {
         let mut command = Command::new("sh");
         command.args(["-c", script, "sh"]).arg(example("echo")).arg("127.0.0.1:0").stdin(Stdio::piped());
@@ -71,7 +72,7 @@ impl Server {
         self.child.try_wait().expect("it is our child").is_none()
     }
 
-    /// What it prints when it ends, and it must end well.
+    /// Waits for the server to exit successfully, and returns its remaining output.
     fn last_words(mut self) -> String {
         eventually("the server ends", || !self.is_running());
         let mut words = String::new();
@@ -93,7 +94,8 @@ impl Server {
         fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("the server runs").count()
     }
 
-    /// Whether it has this one open: a few may be inherited, so counting does not tell which number comes next.
+    /// Whether the server has this descriptor open. It may inherit some, so their count does not
+    /// tell the next number.
     fn has(&self, descriptor: u64) -> bool {
         fs::symlink_metadata(format!("/proc/{}/fd/{descriptor}", self.child.id())).is_ok()
     }
@@ -104,7 +106,7 @@ impl Server {
         line.split_whitespace().nth(1).expect("a number").parse::<usize>().expect("a number") * KIB
     }
 
-    /// Waits until it has nothing to do for so long.
+    /// Waits until the server has been idle for this long.
     fn becomes_idle(&self, pause: Duration) {
         eventually("it is idle", || is_idle(self.child.id(), pause));
     }
@@ -117,7 +119,7 @@ impl Drop for Server {
     }
 }
 
-/// Random bytes, made once: 64 KiB of them from another place are other bytes.
+/// Random bytes, generated once. Each window of 64 KiB differs.
 fn random() -> &'static [u8] {
     static RANDOM: Mutex<&[u8]> = Mutex::new(&[]);
     let mut random = RANDOM.lock().expect("nothing here panics");
@@ -128,7 +130,7 @@ fn random() -> &'static [u8] {
     *random
 }
 
-/// The `i`th 64 KiB of a stream that does not repeat for 100 GiB.
+/// The `i`th 64 KiB of a stream that first repeats after 100 GiB.
 fn piece(i: usize) -> &'static [u8] {
     let start = i * 4099 % (2 * MIB - 64 * KIB);
     &random()[start..start + 64 * KIB]
@@ -152,12 +154,12 @@ impl Random {
 fn eventually(what: &str, mut happens: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !happens() {
-        assert!(Instant::now() < deadline, "still waiting until {what}");
+        assert!(Instant::now() < deadline, "timed out waiting until {what}");
         sleep(Duration::from_millis(5));
     }
 }
 
-/// Sends while it reads, and compares every byte.
+/// Sends and reads at the same time, and compares every byte.
 fn echo_pieces(stream: &TcpStream, pieces: usize) {
     let mut stream = stream;
     thread::scope(|scope| {
@@ -170,7 +172,7 @@ fn expect_pieces(stream: &mut impl Read, pieces: usize) {
     let mut back = vec![0; 64 * KIB];
     for i in 0..pieces {
         stream.read_exact(&mut back).expect("the server sends back");
-        assert!(back == piece(i), "piece {i} is not what was sent");
+        assert!(back == piece(i), "piece {i} came back changed");
     }
 }
 
@@ -178,7 +180,8 @@ fn is_served(server: &Server) {
     echo_pieces(&server.connect(), 1);
 }
 
-/// A call with a timeout is interrupted when this process is stopped or frozen for a moment, though no handler runs.
+/// Retries a call with a timeout. Stopping or freezing this process interrupts such a call even
+/// without a handler.
 fn uninterrupted(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     loop {
         match call() {
@@ -188,16 +191,16 @@ fn uninterrupted(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usiz
     }
 }
 
-/// Makes room for the clients of all tests here.
+/// Raises the descriptor limit for the clients.
 fn need_descriptors(needed: u64) {
     let limit = rlimit::increase_nofile_limit(needed).expect("a limit below the hard one can be set");
     assert!(
         limit >= needed,
-        "this test needs {needed} descriptors, and the hard limit is {limit}: raise it (ulimit -Hn)"
+        "this test needs {needed} descriptors but the hard limit is {limit}; raise it (ulimit -Hn)"
     );
 }
 
-/// Closing resets the connection, whatever is on its way.
+/// Makes the close reset the connection, even with data in transit.
 fn close_by_reset(stream: TcpStream) {
     set_option(&stream, libc::SOL_SOCKET, libc::SO_LINGER, &libc::linger { l_onoff: 1, l_linger: 0 });
 }
@@ -216,11 +219,11 @@ fn messages_of_64_kib_and_100_mib_come_back_byte_for_byte() {
 fn ten_thousand_connections_are_served_at_once() {
     const CLIENTS: usize = 10_000;
     need_descriptors(CLIENTS as u64 + 5_000);
-    // It must raise its soft limit itself.
+    // The server must raise its soft limit itself.
     let server = Server::start_by(r#"ulimit -Sn 256; exec "$@""#);
     let (before, resident) = (server.descriptors(), server.resident());
     let mut clients = Vec::new();
-    // Each hundred is accepted before the next one comes, so that it fits the listener's queue however slow the
+    // Waits for each hundred to be accepted, so that they fit the listener's queue even on a slow
     // machine.
     while clients.len() < CLIENTS {
         let more: Vec<_> = (0..100).map(|_| server.connect()).collect();
@@ -229,13 +232,13 @@ fn ten_thousand_connections_are_served_at_once() {
     }
     assert_eq!(server.descriptors(), before + CLIENTS);
     exchange(&clients, 1 << 32);
-    println!("10,000 connections: {} KiB more", (server.resident() - resident) / KIB);
+    println!("10,000 connections add {} KiB", (server.resident() - resident) / KIB);
     drop(clients);
     eventually("all are closed", || server.descriptors() == before);
     assert_eq!(server.quit(), format!("served {CLIENTS} connections, {} bytes\n", 16 * CLIENTS));
 }
 
-/// Everybody sends a number of their own; then everybody gets it back.
+/// Each client sends a number of its own, then each reads it back.
 fn exchange(mut clients: &[TcpStream], first: usize) {
     for (number, client) in clients.iter().enumerate() {
         (&*client).write_all(&((first + number) as u64).to_le_bytes()).expect("the server reads");
@@ -274,7 +277,7 @@ struct Pausing {
 }
 
 impl Pausing {
-    /// A bit of both directions; `false` when all is back.
+    /// Sends and reads a little. Returns `false` once everything is back.
     fn turn(&mut self, random: &mut Random, chunk: &mut [u8]) -> bool {
         if let Some(got) = unless_blocked(self.stream.read(chunk)) {
             assert_ne!(got, 0, "the server closed early");
@@ -301,7 +304,7 @@ fn unless_blocked(answer: io::Result<usize>) -> Option<usize> {
     }
 }
 
-/// Lets the clients work until they have everything; after some turns one sleeps for a while.
+/// Runs the clients until each has its message back. Now and then a client sleeps for a while.
 fn drive(clients: &mut [Option<Pausing>]) {
     let epoll = Epoll::new().expect("an epoll");
     for (number, client) in clients.iter().enumerate() {
@@ -332,12 +335,12 @@ fn drive(clients: &mut [Option<Pausing>]) {
             awake.push(number);
         }
         for number in awake {
-            let client = clients[number].as_ref().expect("only the living sleep");
+            let client = clients[number].as_ref().expect("only active clients sleep");
             epoll
                 .modify(&client.stream, EventData::new_u64(number as u64), client.interest())
                 .expect("it is registered");
         }
-        assert!(last_event.elapsed() < PATIENCE, "{left} clients wait in vain");
+        assert!(last_event.elapsed() < PATIENCE, "{left} clients got no answer");
     }
 }
 
@@ -356,11 +359,11 @@ fn clients_that_never_read_cost_bounded_memory_and_nobody_else_anything() {
     });
     is_served(&server);
     let more = server.resident().saturating_sub(resident);
-    println!("8 clients that never read: {} KiB more", more / KIB);
-    assert!(more < 10 * MIB, "{more} bytes more");
+    println!("8 clients that never read add {} KiB", more / KIB);
+    assert!(more < 10 * MIB, "memory grew by {more} bytes");
     server.becomes_idle(Duration::from_millis(500));
 
-    // Should one read at last, nothing is lost.
+    // A client that reads at last loses nothing.
     let (mut late, sent) = stuck.pop().expect("there are eight");
     assert!(sent > 64 * KIB);
     late.shutdown(Shutdown::Write).expect("it is open");
@@ -373,7 +376,7 @@ fn clients_that_never_read_cost_bounded_memory_and_nobody_else_anything() {
     eventually("all are closed", || server.descriptors() == descriptors);
 }
 
-/// How many bytes of the stream went out until nothing had moved for a while.
+/// Sends the stream until nothing has moved for a while, and returns the number of bytes sent.
 fn send_until_stuck(stream: &mut TcpStream) -> usize {
     stream.set_write_timeout(Some(Duration::from_millis(700))).expect("a timeout");
     let mut sent = 0;
@@ -408,26 +411,27 @@ fn sends_all_before_it_reads(stream: &TcpStream, pieces: usize) {
             (0..pieces).for_each(|i| (&*stream).write_all(piece(i)).expect("the server reads"));
             stream.shutdown(Shutdown::Write).expect("it is open");
         });
-        // Mostly long enough for the server to have the end of input behind what it could not send yet. Where it is not, it has less to do.
+        // Usually the server then sees the end of input while it still has data to send. If not,
+        // the test is easier.
         sleep(Duration::from_millis(300));
         expect_pieces(&mut stream, pieces);
     });
     assert_eq!(uninterrupted(|| stream.read(&mut [0])).expect("an end, not a reset"), 0);
 }
 
-/// Sets the send buffer that the server's sockets inherit from its listener. The kernel gives those of the loopback so much
-/// that a whole backlog always leaves in one write.
+/// Shrinks the send buffer that the server's sockets inherit from its listener. On loopback, the
+/// kernel's default lets a whole backlog leave in one write.
 fn shrink_send_buffers(server: &Server) {
     // SAFETY: the call takes no pointer.
     let process = unsafe { libc::syscall(libc::SYS_pidfd_open, server.child.id(), 0) };
     assert!(process >= 0, "this test needs pidfd_open (Linux 5.3): {}", io::Error::last_os_error());
-    // SAFETY: the kernel has just made this descriptor, and nobody else knows of it.
+    // SAFETY: the kernel has just made this descriptor, and it has no other owner.
     let process = unsafe { OwnedFd::from_raw_fd(process as i32) };
     let mut candidates = (0..32).filter(|&number| server.has(number)).map(|number| {
         // SAFETY: the call takes no pointer.
         let copy = unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), number as i32, 0) };
         let error = io::Error::last_os_error();
-        assert!(copy >= 0, "this test needs pidfd_getfd (Linux 5.6) on its child, which a sandbox may forbid: {error}");
+        assert!(copy >= 0, "this test needs pidfd_getfd (Linux 5.6) on its child; a sandbox may forbid it: {error}");
         // SAFETY: as above.
         unsafe { TcpListener::from_raw_fd(copy as i32) }
     });
@@ -436,11 +440,11 @@ fn shrink_send_buffers(server: &Server) {
     set_option(&listener, libc::SOL_SOCKET, libc::SO_SNDBUF, &8192);
 }
 
-/// The value is of the type that the option takes.
+/// Sets a socket option. `T` must be the option's type.
 fn set_option<T>(socket: &impl AsRawFd, level: i32, option: i32, value: &T) {
     let pointer: *const T = value;
     let size = size_of_val(value) as libc::socklen_t;
-    // SAFETY: the kernel reads that many bytes there, and the descriptor is open.
+    // SAFETY: the pointer and the size are those of `value`, and the descriptor is open.
     let answer = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, pointer.cast(), size) };
     assert_eq!(answer, 0, "the option cannot be set");
 }
@@ -458,7 +462,7 @@ fn resets_end_their_own_connection_only() {
         asks.write_all(piece(round)).expect("the server reads");
         close_by_reset(asks);
 
-        // Closed with unread bytes, which is a reset too.
+        // Closing with unread bytes also resets the connection.
         let mut leaves = server.connect();
         leaves.write_all(b"bytes").expect("the server reads");
         uninterrupted(|| leaves.peek(&mut [0])).expect("the server sends back");
@@ -487,7 +491,7 @@ fn without_descriptors_it_neither_spins_nor_ends_and_recovers_when_clients_leave
     server.becomes_idle(Duration::from_secs(1));
     let (served, waiting): (Vec<_>, Vec<_>) = clients.into_iter().partition(has_answer);
     assert!(served.len() > 16 && waiting.len() > 16, "{} served, {} wait", served.len(), waiting.len());
-    // Whoever was accepted is served all the while.
+    // Accepted clients are served meanwhile.
     for mut client in &served {
         client.read_exact(&mut [0]).expect("it has an answer");
         client.write_all(b"y").expect("the server reads");
@@ -512,10 +516,10 @@ fn a_shortage_that_ends_elsewhere_is_noticed_though_no_client_leaves() {
     let mut waits = server.connect();
     waits.write_all(b"x").expect("the kernel takes it");
     waits.set_read_timeout(Some(Duration::from_millis(300))).expect("a timeout");
-    assert_eq!(unless_blocked(uninterrupted(|| waits.read(&mut [0]))), None, "there is no descriptor for it");
+    assert_eq!(unless_blocked(uninterrupted(|| waits.read(&mut [0]))), None, "the server has no free descriptor");
     rlimit::prlimit(process, rlimit::Resource::NOFILE, Some((hard, hard)), None).expect("our own child");
     waits.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    waits.read_exact(&mut [0]).expect("it is accepted after all");
+    waits.read_exact(&mut [0]).expect("the server accepts it");
 }
 
 #[test]
@@ -542,7 +546,7 @@ fn the_end_of_input_stops_it_and_closes_every_connection() {
     let mut client = server.connect();
     echo_pieces(&client, 1);
     let mut stuck = server.connect();
-    echo_pieces(&stuck, 1); // so it is accepted
+    echo_pieces(&stuck, 1); // the echo shows that the server has accepted it
     send_until_stuck(&mut stuck);
     server.stdin = None;
     assert!(server.last_words().starts_with("served 2 connections, "));
@@ -604,7 +608,7 @@ fn what_it_cannot_use_is_one_line_and_exit_code_2() {
         &[""],
         &["127.0.0.1"],
         &["127.0.0.1:99999"],
-        &["192.0.2.1:7777"], // a documentation address, nobody's
+        &["192.0.2.1:7777"], // a documentation address, on no machine
         &["two\nlines:1"],
         &["--port"],
         &["127.0.0.1:0", "127.0.0.1:0"],

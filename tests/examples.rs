@@ -1,4 +1,4 @@
-//! The two small examples do what they say. (`echo` has a file of its own.)
+//! The two small examples behave as documented. `echo` has its own file.
 
 mod support;
 
@@ -15,7 +15,7 @@ fn stdin_example(mode: &str, stdin: impl Into<Stdio>) -> Output {
     Command::new(example("stdin")).arg(mode).stdin(stdin).output().expect("the example runs")
 }
 
-/// What it says when it is given these writes, one after the other, through a pipe.
+/// The example's output for these writes through a pipe.
 fn piped(mode: &str, writes: &[&[u8]], pause: Duration) -> Output {
     let mut command = Command::new(example("stdin"));
     let command = command.arg(mode).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -57,7 +57,7 @@ fn every_mode_copies_all_of_much() {
 fn every_mode_sees_an_end_of_input_that_comes_with_the_last_bytes_or_without_any() {
     for mode in MODES {
         for input in ["", "last"] {
-            // The pipe's writing end is closed before the example looks at it.
+            // The pipe's writing end is closed before the example reads.
             let script = r#"printf %s "$1" | { sleep 0.1; "$2" "$3"; }"#;
             let program = example("stdin");
             let output = Command::new("sh").args(["-c", script, "sh", input]).arg(program).arg(mode).output();

@@ -1,4 +1,5 @@
-//! The example runtime: its parts in this process, and the program that serves echo and HTTP with them.
+//! The example runtime: its parts in this process, and the program that serves echo and HTTP with
+//! them.
 
 #[allow(dead_code, unused_imports)]
 #[path = "../examples/executor.rs"]
@@ -34,7 +35,7 @@ use support::example;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Runs an executor until its tasks have sent something; what hangs is a failure, and not a test without an end.
+/// Runs an executor until its tasks have sent a result. A hang fails after a timeout.
 fn outcome<T: Send + 'static>(start: impl FnOnce(&Rc<Executor>, Sender<T>) + Send + 'static) -> T {
     let (sender, receiver) = channel();
     thread::spawn(move || {
@@ -42,10 +43,11 @@ fn outcome<T: Send + 'static>(start: impl FnOnce(&Rc<Executor>, Sender<T>) + Sen
         start(&executor, sender);
         executor.run().expect("it runs");
     });
-    receiver.recv_timeout(PATIENCE).expect("the tasks come to something")
+    receiver.recv_timeout(PATIENCE).expect("the tasks send a result")
 }
 
-/// The machine is not always idle: a round that fails says nothing. But a timer that is wrong is wrong in every round.
+/// Tries 40 rounds and passes if one does. A busy machine fails some rounds, a wrong timer fails
+/// all.
 fn in_some_round(what: &str, mut round: impl FnMut() -> Result<(), String>) {
     let mut last = String::new();
     for _ in 0..40 {
@@ -55,21 +57,22 @@ fn in_some_round(what: &str, mut round: impl FnMut() -> Result<(), String>) {
         }
         sleep(Duration::from_millis(50));
     }
-    panic!("{what}: never, and in the last of 40 rounds {last}");
+    panic!("{what}: failed in 40 rounds, in the last with: {last}");
 }
 
 fn has_fine_timeouts() -> bool {
     let epoll = Epoll::new().expect("an epoll");
     let nothing = raw::Timespec { tv_sec: 0, tv_nsec: 0 };
     let mut event = barepoll::Event::buffer::<1>();
-    // SAFETY: there is room for one event, the timeout can be read, and there is no mask.
+    // SAFETY: the buffer has room for one event, the timeout is readable, and the mask is null.
     let answer =
         unsafe { raw::epoll_pwait2(epoll.as_raw_fd(), event.as_mut_ptr().cast(), 1, &nothing, std::ptr::null()) };
     !matches!(answer, Err(Errno::ENOSYS | Errno::EPERM))
 }
 
-/// The waits that an executor asks the kernel for while it sleeps this long, and how long it slept. How late a timer is, the scheduler
-/// decides; how much the executor asks for, it decides itself.
+/// The timeouts that an executor passes to the kernel while it sleeps this long, and how long it
+/// slept. The scheduler decides how late a timer fires; only the timeouts are the executor's
+/// choice.
 fn asked_for(time: Duration) -> (Vec<Duration>, Duration) {
     #[cfg(target_arch = "x86_64")]
     const WAIT: Number = libc::SYS_epoll_wait;
@@ -83,11 +86,11 @@ fn asked_for(time: Duration) -> (Vec<Duration>, Duration) {
         asked.push(match call.number {
             FINE if call.pointer::<raw::Timespec>(3).is_null() => Duration::MAX,
             FINE => {
-                // SAFETY: the thread that made the call waits for its answer, and the timeout is on its stack.
+                // SAFETY: the calling thread waits for the answer, and the timeout is on its stack.
                 let time = unsafe { call.pointer::<raw::Timespec>(3).read() };
                 Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
             }
-            // Before Linux 5.11 it serves instead of the other, rounded up.
+            // Before Linux 5.11, `epoll_wait` replaces `epoll_pwait2`, rounded up.
             _ => ms(call.argument(3)).saturating_sub(rounding),
         });
         None
@@ -115,7 +118,7 @@ fn a_timer_is_never_early_and_asks_once_for_no_more_than_is_left() {
             let (asked, took) = asked_for(time);
             assert!(took >= time, "{took:?} of {time:?}");
             assert!(asked.iter().all(|asked| *asked <= time), "{asked:?} of {time:?}");
-            // One that has nothing left to wait for looks, and does not wait.
+            // An executor with nothing left to wait for polls with a zero timeout.
             let waits = asked.iter().filter(|asked| **asked > Duration::ZERO);
             assert!(waits.count() <= 1 && asked.len() <= 4, "{asked:?} of {time:?}");
         }
@@ -124,9 +127,10 @@ fn a_timer_is_never_early_and_asks_once_for_no_more_than_is_left() {
 
 #[test]
 fn timers_fire_in_the_order_of_their_deadlines() {
-    // All ask in one turn. It takes far less than the millisecond between two deadlines, unless somebody else has the processor: the
-    // order is then asked only of those whose deadlines are known to be apart. And who has had no processor until after a deadline is
-    // through with it before all others.
+    // All timers are set in one turn. That takes far less than the millisecond between deadlines,
+    // unless another process holds the processor. So the test checks the order only between
+    // deadlines that are known to be apart. A sleep first polled after its deadline ends before all
+    // others, and fails the round.
     const TIMERS: usize = 100;
     in_some_round("100 timers in order", || {
         let fired = outcome(|executor, sender| {
@@ -195,7 +199,7 @@ fn tasks_spawned_from_8_threads_all_run() {
     const TASKS: u64 = 1000;
     let sum = outcome(|executor, sender| {
         let (sum, left) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(8 * TASKS)));
-        // Threads send what is `Send`: the tasks find the rest where they run.
+        // Threads may only send `Send` values. The tasks find the rest on their own thread.
         let (numbers, inbox) = channel();
         for thread in 0..8 {
             let (remote, numbers) = (executor.remote.clone(), numbers.clone());
@@ -235,7 +239,7 @@ fn each_of_many_spawns_wakes_an_executor_that_sleeps_for_ever() {
     let remote = remote.recv_timeout(PATIENCE).expect("an executor");
     for _ in 0..20 {
         let (sender, answer) = channel();
-        sleep(Duration::from_millis(5)); // it is asleep by then
+        sleep(Duration::from_millis(5)); // the executor is asleep by then
         remote.spawn(|_| async move { sender.send(()).expect("the test waits") });
         answer.recv_timeout(PATIENCE).expect("it has woken");
     }
@@ -253,7 +257,7 @@ fn a_waker_works_from_another_thread_and_after_its_task() {
                 sleep(Duration::from_millis(5));
                 waker.wake_by_ref();
                 sleep(Duration::from_millis(5));
-                waker.wake(); // after the last poll nobody is there
+                waker.wake(); // no task is left after the last poll
             });
             if polls < 10 {
                 return Poll::Pending;
@@ -311,11 +315,11 @@ fn a_task_whose_socket_is_always_ready_takes_turns_with_the_others() {
                 counter.set(counter.get() + theirs.when(READ, |mut stream| stream.read(&mut [0])).await.expect("open"));
             }
         });
-        // What is read by each turn.
+        // How much each turn reads.
         let mut seen = Vec::new();
         executor.spawn(poll_fn(move |context| {
             seen.push(count.get());
-            let _ = &ours; // which stays open
+            let _ = &ours; // keeps it open
             if count.get() < there {
                 context.waker().wake_by_ref();
                 return Poll::Pending;
@@ -325,7 +329,7 @@ fn a_task_whose_socket_is_always_ready_takes_turns_with_the_others() {
         }));
     });
     let longest = seen.windows(2).map(|pair| pair[1] - pair[0]).max().expect("more than one");
-    assert!((1..=200).contains(&longest), "{longest} calls of one task in one go");
+    assert!((1..=200).contains(&longest), "one task made {longest} calls without a pause");
 }
 
 #[test]
@@ -408,7 +412,7 @@ impl Server {
         Self { program, echo, http }
     }
 
-    /// What comes back for these pieces, sent with pauses, until the server closes.
+    /// Sends these pieces with pauses, and returns the response once the server closes.
     fn http(&self, pieces: &[&[u8]]) -> String {
         let mut stream = connect(self.http);
         for piece in pieces {
@@ -423,9 +427,9 @@ impl Server {
 
 #[test]
 fn a_thousand_connections_are_served_at_once() {
-    // For its clients, and for the example, which inherits the limit.
+    // The clients need these, and the example inherits the limit.
     let limit = rlimit::increase_nofile_limit(2500).expect("a limit below the hard one can be set");
-    assert!(limit >= 2500, "this test needs 2500 descriptors, and the hard limit is {limit}: raise it (ulimit -Hn)");
+    assert!(limit >= 2500, "this test needs 2500 descriptors but the hard limit is {limit}; raise it (ulimit -Hn)");
     let server = Server::start();
     let before = server.program.descriptors();
     let mut clients = Vec::new();
@@ -485,14 +489,15 @@ fn without_descriptors_it_neither_spins_nor_ends_and_recovers_when_clients_leave
     survives_a_shortage(server.program, server.echo);
 }
 
-/// A read stops before urgent data, though more may be there behind it: it is short, and the next one is not.
+/// A read stops before urgent data even if more follows. So this read is short, and the next one is
+/// not.
 #[test]
 fn bytes_behind_urgent_ones_come_back_too() {
     let server = Server::start();
     let mut stream = connect(server.echo);
     exchange(std::slice::from_ref(&stream));
     server.program.frozen(|| {
-        // SAFETY: there are three bytes, and the descriptor is open.
+        // SAFETY: the literal has three bytes, and the descriptor is open.
         let sent = unsafe { libc::send(stream.as_raw_fd(), b"abU".as_ptr().cast(), 3, libc::MSG_OOB) };
         assert_eq!(sent, 3);
         stream.write_all(b"cd").expect("the kernel takes it");
@@ -545,10 +550,10 @@ fn http_requests_can_be_pipelined_by_the_thousand() {
     assert!(answers == format!("{}{GOODBYE}", HELLO.repeat(5000)), "{} bytes", answers.len());
 }
 
-/// What comes back to a client that is refused and may send for a while all the same: there is no reset. A client that is slower than
-/// that tries again.
+/// The response to a client whose request is refused. The client may keep sending for a while
+/// without a reset. A slower client tries again.
 fn refused(mut attempt: impl FnMut() -> io::Result<String>) -> String {
-    const LINGER: Duration = Duration::from_secs(2); // of the example
+    const LINGER: Duration = Duration::from_secs(2); // as in the example
     let mut answer = None;
     eventually("a client is fast enough", || {
         let start = Instant::now();
@@ -574,7 +579,7 @@ fn http_that_is_wrong_too_long_or_not_served_gets_its_status_and_the_end() {
         ("GET / HTTP/1.1\r\nno colon\r\n\r\n", "400 Bad Request"),
         ("\u{0}\u{ff}\u{fe}\r\n\r\n", "400 Bad Request"),
         ("POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello", "501 Not Implemented"),
-        // Its body would be a request if it were not for its length.
+        // Without its length, the body would be a second request.
         ("GET / HTTP/1.1\r\ncontent-length: 18\r\n\r\nGET / HTTP/1.1\r\n\r\n", "413 Content Too Large"),
         ("GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "413 Content Too Large"),
         (&long, "431 Request Header Fields Too Large"),
@@ -584,7 +589,7 @@ fn http_that_is_wrong_too_long_or_not_served_gets_its_status_and_the_end() {
             format!("HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         let answer = refused(|| {
             let mut stream = connect(server.http);
-            stream.write_all(request.as_bytes())?; // what is too long is read to its end
+            stream.write_all(request.as_bytes())?; // the server reads even a request that is too long to its end
             stream.shutdown(Shutdown::Write)?;
             let mut answer = String::new();
             stream.read_to_string(&mut answer).map(|_| answer)

@@ -1,4 +1,4 @@
-//! The crate's flags have what `bitflags!` gives a type, and do the same.
+//! The crate's flag types have the API of `bitflags!`, with the same results.
 
 #[path = "support/cases.rs"]
 mod cases;
@@ -9,7 +9,7 @@ use cases::cases;
 use proptest::prelude::*;
 use std::collections::HashSet;
 
-/// The same flags by `bitflags!`.
+/// The same flags, made by `bitflags!`.
 mod theirs {
     use bitflags::bitflags;
 
@@ -30,7 +30,7 @@ mod theirs {
     same!(EventFdFlags: SEMAPHORE NONBLOCK CLOEXEC);
 }
 
-/// What every function and operator makes of two sets of flags.
+/// The results of every function and operator on two sets of flags.
 macro_rules! outcome {
     ($Flags:ty, $a:expr, $b:expr, $value:expr) => {{
         const EMPTY: u32 = <$Flags>::empty().bits();
@@ -69,7 +69,7 @@ proptest! {
 
     #[test]
     fn flags_do_what_those_of_bitflags_do(a: u32, b: u32, few in any::<prop::sample::Index>(), value: bool) {
-        // Random bits are seldom none, all, or the same twice.
+        // Random bits are rarely all zero, all one, or equal.
         let a = [a, b, 0, !0, 1 << (a % 32)][few.index(5)];
         prop_assert_eq!(outcome!(EventFlags, a, b, value), outcome!(theirs::EventFlags, a, b, value));
         prop_assert_eq!(outcome!(CreateFlags, a, b, value), outcome!(theirs::CreateFlags, a, b, value));

@@ -1,4 +1,4 @@
-//! What people read: `Debug` and `Display`.
+//! `Debug` and `Display` output.
 
 use barepoll::fd::AsRawFd;
 use barepoll::{Epoll, Errno, EventData, EventFd, EventFdFlags, EventFlags, FlushError, InterestSet, Slot, Waker};
@@ -18,7 +18,7 @@ fn every_error_with_a_name_says_what_it_means() {
     for errno in (1..4096).filter_map(Errno::from_raw) {
         let Some(name) = errno.name() else { continue };
         let text = errno.to_string();
-        let meaning = text.strip_suffix(&format!(" ({name}, errno {})", errno.raw())).expect("the name stands behind");
+        let meaning = text.strip_suffix(&format!(" ({name}, errno {})", errno.raw())).expect("the name follows");
         assert!(!meaning.is_empty() && meanings.insert(meaning.to_string()), "{text}");
     }
     assert!(meanings.len() > 20);

@@ -1,6 +1,6 @@
-//! Random histories of interest lists: what the kernel answers to each call is what a model of it says, the events and their
-//! order too; and in the end it holds the same registrations.
-#![allow(clippy::incompatible_msrv)] // the oldest compiler is for the library; its tests run with today's
+//! Random histories of interest lists. For each call, the kernel's answer equals the model's,
+//! including the events and their order. In the end both hold the same registrations.
+#![allow(clippy::incompatible_msrv)] // the minimum Rust version is the library's; tests use the current one
 
 #[path = "support/cases.rs"]
 mod cases;
@@ -28,7 +28,7 @@ use world::World;
 /// The most steps of a history.
 const MOST: usize = 120;
 
-/// What was counted.
+/// The counted steps and answers.
 #[derive(Default)]
 struct Counted {
     steps: usize,
@@ -36,7 +36,7 @@ struct Counted {
     events: usize,
 }
 
-/// Takes the steps, here and in the model, and gives the last answer.
+/// Takes the steps here and in the model, and returns the last answer.
 fn check(steps: &[Step], counted: &mut Counted) -> Result<Option<Answer>, TestCaseError> {
     let (mut world, mut kernel) = (World::new(), Kernel::new());
     let mut last = None;
@@ -46,7 +46,7 @@ fn check(steps: &[Step], counted: &mut Counted) -> Result<Option<Answer>, TestCa
         }
         let told = world.take(step);
         let said = kernel.take(step, &told);
-        prop_assert_eq!(&told, &said, "step {}, {:?}: the kernel, and the model", place, step);
+        prop_assert_eq!(&told, &said, "step {}, {:?}: the kernel (left) and the model (right) differ", place, step);
         counted.steps += 1;
         counted.errors += usize::from(told.result.is_err());
         counted.events += if let Step::Wait { .. } = step { told.events.len() } else { 0 };
@@ -54,13 +54,13 @@ fn check(steps: &[Step], counted: &mut Counted) -> Result<Option<Answer>, TestCa
     }
     for slot in 0..SLOTS {
         if let Some(list) = kernel.interest_list(slot) {
-            prop_assert_eq!(world.interest_list(slot), Some(list), "the registrations at {}", slot);
+            prop_assert_eq!(world.interest_list(slot), Some(list), "the registrations of the epoll at {}", slot);
         }
     }
     Ok(last)
 }
 
-/// Histories use the same descriptors.
+/// Serializes the tests, because histories use the same descriptors.
 static ALONE: Mutex<()> = Mutex::new(());
 
 #[test]
@@ -80,12 +80,12 @@ fn the_kernel_answers_as_the_model_says() {
         ("steps", steps),
         ("steps that were refused", errors),
         ("events", events),
-        ("answers other than predicted", 0), // or there would be no figures
+        ("answers other than predicted", 0), // a mismatch fails before this
     ];
     figures::report("model", &figures);
 }
 
-/// A history that a fuzzer thought of.
+/// Replays a fuzzer's history.
 pub fn replay(bytes: &[u8]) {
     let steps = step::history_of(bytes, MOST);
     if let Err(error) = check(&steps, &mut Counted::default()) {
@@ -99,8 +99,8 @@ fn what_a_fuzzer_found_is_as_the_model_says() {
     corpus::each("model", replay);
 }
 
-/// A counter under five epolls: so many descriptors each of the lowest three are watched by the next one. Gives the answer to
-/// adding the counter.
+/// A counter under five epolls, where each of the lowest three is watched through the given numbers
+/// of descriptors. Returns the answer to adding the counter.
 fn below_five_epolls(descriptors: [&[usize]; 3]) -> Answer {
     let (events, data) = (1, 1 << 32 | 1);
     let mut steps: Vec<Step> = (4..8).map(|slot| Step::Close { slot }).collect();

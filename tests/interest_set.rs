@@ -1,5 +1,5 @@
-//! Random histories of an `InterestSet`, beside a caller who makes each call at once: after every flush the kernel has the same
-//! interest list of both (`/proc/self/fdinfo`), and reports the same.
+//! Random histories of an `InterestSet`, beside a caller that makes each call at once. After every
+//! flush, both epolls have the same interest list (`/proc/self/fdinfo`) and the same events.
 
 #[path = "support/cases.rs"]
 mod cases;
@@ -19,12 +19,12 @@ const ET: EventFlags = EventFlags::ET;
 const ONESHOT: EventFlags = EventFlags::ONESHOT;
 const EXCLUSIVE: EventFlags = EventFlags::EXCLUSIVE;
 
-/// Files at a time.
+/// Files open at a time.
 const FILES: usize = 2;
-/// Room for their descriptors, above what a test program has open.
+/// Slots for their descriptors, whose numbers follow those that a test program already has open.
 const ROOM: usize = 256;
 
-/// What a caller does. A file is told by its place, a descriptor by the place and by which of the file's two it is.
+/// A step of the caller. `file` selects a file, `copy` one of its two descriptors.
 #[derive(Clone, Debug)]
 enum Step {
     Open {
@@ -44,12 +44,13 @@ enum Step {
         file: usize,
         copy: usize,
     },
-    /// Closes all of a file's descriptors, and says so; or removes it before, where there is but one.
+    /// Closes all of a file's descriptors and calls `forget`. A single descriptor may be removed
+    /// first instead.
     Close {
         file: usize,
         is_removed: bool,
     },
-    /// Closes one of a file's two descriptors: removed, and flushed, as the rules are.
+    /// Closes one of a file's two descriptors, after its removal is flushed, as the rules require.
     CloseCopy {
         file: usize,
     },
@@ -68,7 +69,7 @@ fn step() -> impl Strategy<Value = Step> {
         [IN, OUT, IN | OUT, IN | ET, OUT | ET, IN | ONESHOT, IN | OUT | ET | ONESHOT, EventFlags::empty()].to_vec();
     let exclusive = [IN | EXCLUSIVE, OUT | EXCLUSIVE, IN | ET | EXCLUSIVE].to_vec();
     let interest = prop_oneof![
-        4 => Just(IN), // often what it is already
+        4 => Just(IN), // often the current interest
         4 => prop::sample::select(interests),
         1 => prop::sample::select(exclusive),
     ];
@@ -87,10 +88,10 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A caller without a set: each wish is a call.
+/// A caller without a set. Each change is a call.
 struct Naive {
     epoll: Epoll,
-    /// What is registered.
+    /// The registered descriptors.
     told: BTreeMap<RawFd, EventFlags>,
 }
 
@@ -106,7 +107,7 @@ impl Naive {
         };
         match answer {
             Ok(()) => drop(self.told.insert(fd.as_raw_fd(), interest)),
-            Err(errno) => assert_eq!(errno, Errno::EPERM, "only a directory is refused"),
+            Err(errno) => assert_eq!(errno, Errno::EPERM, "only a directory returns an error"),
         }
     }
 
@@ -117,7 +118,7 @@ impl Naive {
     }
 }
 
-/// What the kernel says of an epoll: a line for each registration, with its number, events, data and file.
+/// The kernel's view of an epoll: a line for each registration with number, events, data and file.
 fn interest_list(epoll: &Epoll) -> Vec<String> {
     let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", epoll.as_raw_fd())).expect("fdinfo of an epoll");
     let mut lines: Vec<String> = text.lines().filter(|line| line.starts_with("tfd:")).map(String::from).collect();
@@ -133,7 +134,7 @@ fn reports(epoll: &Epoll) -> Vec<(u64, u32)> {
     reports
 }
 
-/// Flushes until nothing is left to tell; what is refused is a directory.
+/// Flushes until no change is pending. Only a directory may return an error.
 fn flush(set: &mut InterestSet<'_>, epoll: &Epoll) {
     while let Err(error) = set.flush(epoll) {
         assert_eq!(error.errno, Errno::EPERM, "{error}");
@@ -143,24 +144,24 @@ fn flush(set: &mut InterestSet<'_>, epoll: &Epoll) {
 fn open(is_directory: bool) -> OwnedFd {
     if is_directory {
         let fd = File::open("/").expect("the root directory").into_raw_fd();
-        // SAFETY: the file has just given it away.
+        // SAFETY: the file has just given up its descriptor.
         return unsafe { OwnedFd::from_raw_fd(fd) };
     }
     EventFd::new(0, EventFdFlags::CLOEXEC | EventFdFlags::NONBLOCK).expect("an eventfd").into()
 }
 
 fn duplicate(fd: &OwnedFd) -> OwnedFd {
-    // SAFETY: no pointer.
+    // SAFETY: the call takes no pointer.
     let copy = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 0) };
     assert!(copy >= 0);
-    // SAFETY: the kernel has just made it.
+    // SAFETY: the kernel has just made this descriptor.
     unsafe { OwnedFd::from_raw_fd(copy) }
 }
 
-/// Writes to a counter, or reads it; a directory does neither.
+/// Writes to a counter or reads it. Fails for a directory.
 fn transfer(fd: &OwnedFd, is_write: bool) {
     let mut value = 1_u64.to_ne_bytes();
-    // SAFETY: eight bytes, to be read or written.
+    // SAFETY: the value has eight bytes for the read or write.
     let _ = unsafe {
         match is_write {
             true => raw::write(fd.as_raw_fd(), value.as_ptr(), value.len()),
@@ -169,7 +170,7 @@ fn transfer(fd: &OwnedFd, is_write: bool) {
     };
 }
 
-/// Takes one step, with the set and without.
+/// Takes one step with the set and without it.
 fn take(step: &Step, files: &mut [Vec<OwnedFd>; FILES], set: &mut InterestSet<'_>, epoll: &Epoll, naive: &mut Naive) {
     match *step {
         Step::Open { file, is_directory } => {
@@ -185,7 +186,7 @@ fn take(step: &Step, files: &mut [Vec<OwnedFd>; FILES], set: &mut InterestSet<'_
         }
         Step::Set { file, copy, data, interest } => {
             if let Some(fd) = files[file].get(copy) {
-                // Every descriptor's data is another's.
+                // Each descriptor has data of its own.
                 let data = EventData::new_u64(data << 32 | fd.as_raw_fd() as u64);
                 set.set(fd, data, interest).expect("room");
                 naive.set(fd.as_fd(), data, interest);

@@ -1,5 +1,6 @@
-//! Sizes, alignments, offsets and traits of the public types: what a program or a kernel relies on and no signature says.
-#![allow(clippy::incompatible_msrv)] // the oldest compiler is for the library; its tests run with today's
+//! Sizes, alignments, offsets and traits of the public types. Programs or the kernel rely on these,
+//! and no signature shows them.
+#![allow(clippy::incompatible_msrv)] // the minimum Rust version is the library's; tests use the current one
 
 use barepoll::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use barepoll::raw::{self, Timespec};
@@ -13,7 +14,7 @@ use core::ptr;
 use linux_raw_sys::general::{__kernel_timespec, epoll_params};
 use memoffset::offset_of;
 
-/// `struct epoll_event` as the kernel's header writes it.
+/// `struct epoll_event` as the kernel's header defines it.
 #[repr(C)]
 #[cfg_attr(target_arch = "x86_64", repr(packed))]
 struct Mirror {
@@ -26,16 +27,16 @@ const DATA: usize = offset_of!(Mirror, data);
 const FLAGS: [u8; 4] = [0xe1, 0xe2, 0xe3, 0xe4];
 const BYTES: [u8; 8] = [0xd1, 0xd2, 0xd3, 0xd4, 0xd5, 0xd6, 0xd7, 0xd8];
 
-/// An event of which each byte tells its place.
+/// An event in which every byte has a different value.
 fn marked() -> Event {
     let flags = EventFlags::from_bits_retain(u32::from_ne_bytes(FLAGS));
     Event::new(flags, EventData::new_u64(u64::from_ne_bytes(BYTES)))
 }
 
-/// `N` bytes of an event, which must be those of a field: between fields there may be none.
+/// Copies `N` bytes of an event. They must belong to a field, not to padding.
 fn bytes<const N: usize>(event: &Event, from: usize) -> [u8; N] {
     assert!(from + N <= size_of::<Event>());
-    // SAFETY: so many bytes are inside, and a field's are initialised.
+    // SAFETY: the bytes are inside the event, and fields are initialised.
     unsafe { ptr::from_ref(event).cast::<u8>().add(from).cast::<[u8; N]>().read() }
 }
 
@@ -58,7 +59,7 @@ fn flags_and_data_of_an_event_stand_where_the_kernel_looks() {
 fn what_the_kernel_writes_into_an_event_is_read_back() {
     let mut event = MaybeUninit::<Event>::uninit();
     let start = event.as_mut_ptr().cast::<u8>();
-    // SAFETY: both fields lie inside, and bytes need no alignment.
+    // SAFETY: both fields are inside the event, and bytes need no alignment.
     unsafe {
         start.cast::<[u8; 4]>().write(FLAGS);
         start.add(DATA).cast::<[u8; 8]>().write(BYTES);
@@ -73,7 +74,7 @@ fn what_the_kernel_writes_into_an_event_is_read_back() {
 fn events_of_a_buffer_stand_where_the_kernel_writes_them() {
     let second = Event::new(EventFlags::OUT, EventData::new_u64(2));
     let events = [marked(), second];
-    // SAFETY: the second event begins one size after the first.
+    // SAFETY: the second event begins one event size after the first.
     let found = unsafe { events.as_ptr().cast::<u8>().add(size_of::<Mirror>()).cast::<[u8; 4]>().read() };
     assert_eq!(found, EventFlags::OUT.bits().to_ne_bytes());
 }
@@ -83,12 +84,12 @@ fn an_event_is_libcs_epoll_event() {
     assert_eq!(size_of::<Event>(), size_of::<libc::epoll_event>());
     assert_eq!((offset_of!(libc::epoll_event, events), offset_of!(libc::epoll_event, u64)), (0, DATA));
     if !cfg!(target_arch = "x86") {
-        // There libc packs what needs none.
+        // On x86, libc packs its type needlessly.
         assert_eq!(align_of::<Event>(), align_of::<libc::epoll_event>());
     }
 
     let libcs = libc::epoll_event { events: u32::from_ne_bytes(FLAGS), u64: u64::from_ne_bytes(BYTES) };
-    // SAFETY: the sizes are the same, and both fields are initialised.
+    // SAFETY: the sizes are equal, and both fields are initialised.
     let ours: Event = unsafe { transmute(libcs) };
     assert_eq!((ours.flags().bits().to_ne_bytes(), ours.data().u64().to_ne_bytes()), (FLAGS, BYTES));
     // SAFETY: as above.
@@ -140,7 +141,7 @@ fn a_timespec_is_the_kernels_on_every_machine() {
 
 #[test]
 fn the_kernel_reads_seconds_before_nanoseconds() {
-    // What is ready at once: a wrong reading of the timeout is seen and not waited for.
+    // The event is ready, so a misread timeout fails at once.
     let (epoll, ready) = (Epoll::new().expect("an epoll"), EventFd::new(1, EventFdFlags::CLOEXEC).expect("an eventfd"));
     epoll.add(&ready, EventData::new_u64(0), EventFlags::IN).expect("added");
     let mut buffer = Event::buffer::<1>();
@@ -149,16 +150,16 @@ fn the_kernel_reads_seconds_before_nanoseconds() {
         unsafe { raw::epoll_pwait2(epoll.as_raw_fd(), buffer.as_mut_ptr().cast(), 1, &timeout, ptr::null()) }
     };
     if matches!(wait(Timespec::default()), Err(Errno::ENOSYS | Errno::EPERM)) {
-        return; // before Linux 5.11, and under older emulators
+        return; // missing before Linux 5.11 and in older emulators
     }
-    // Only nanoseconds have an upper limit.
+    // Only nanoseconds have a maximum.
     assert_eq!(wait(Timespec { tv_sec: 1_000_000_000, tv_nsec: 999_999_999 }), Ok(1));
     assert_eq!(wait(Timespec { tv_sec: 0, tv_nsec: 1_000_000_000 }), Err(Errno::EINVAL));
 }
 
-/// What libc says to an `epoll_params` request.
+/// libc's result of an `epoll_params` request.
 fn libc_ioctl(epoll: &Epoll, request: libc::Ioctl, params: &mut libc::epoll_params) -> Result<(), Errno> {
-    // SAFETY: `params` is what both requests take.
+    // SAFETY: both requests take a pointer to such `params`.
     match unsafe { libc::ioctl(epoll.as_raw_fd(), request, ptr::from_mut(params)) } {
         -1 => Err(Errno::from_raw(std::io::Error::last_os_error().raw_os_error().expect("set")).expect("in range")),
         _ => Ok(()),
@@ -175,7 +176,7 @@ fn busy_poll_is_the_kernels_epoll_params() {
     assert_eq!(epoll.busy_poll().map(drop), known);
     assert_eq!(epoll.set_busy_poll(ours), known);
     if let Err(errno) = known {
-        // Before Linux 6.9; built without it; an emulator.
+        // The errors before Linux 6.9, without the build option, and of an emulator.
         let absent = [Errno::ENOTTY, Errno::EINVAL, Errno::EOPNOTSUPP, Errno::ENOSYS];
         assert!(absent.contains(&errno), "{errno}");
         return;
@@ -204,7 +205,7 @@ fn the_kernel_writes_no_more_than_eight_bytes_of_epoll_params() {
     let epoll = Epoll::new().expect("an epoll");
     let params = epoll_params { busy_poll_usecs: 0, busy_poll_budget: 0, prefer_busy_poll: 0, __pad: 0 };
     let mut guarded = Guarded { params, guard: BYTES };
-    // SAFETY: there is room for what this request writes, and as much again.
+    // SAFETY: the buffer has twice the room that this request writes.
     let answer = unsafe { raw::ioctl(epoll.as_raw_fd(), raw::EPIOCGPARAMS, ptr::addr_of_mut!(guarded).cast()) };
     assert_eq!(answer.map(drop), epoll.busy_poll().map(drop));
     assert_eq!(guarded.guard, BYTES);
@@ -233,10 +234,10 @@ fn a_signal_set_is_an_array_of_the_machines_words() {
     assert_eq!(align_of::<SigSet>(), align_of::<libc::c_ulong>());
     assert_eq!(size_of::<SigSet>(), size_of::<linux_raw_sys::general::kernel_sigset_t>());
 
-    // Signal n is bit n − 1 of the array, counted from each word's lowest.
+    // Signal n is bit n − 1 of the array, where bit 0 is the lowest of each word.
     let mut set = SigSet::empty();
     set.insert(34).expect("a signal");
-    // SAFETY: a set's bytes are those of words.
+    // SAFETY: a set consists of words.
     let words: [libc::c_ulong; size_of::<SigSet>() / size_of::<libc::c_ulong>()] = unsafe { transmute(set) };
     let bits = libc::c_ulong::BITS as usize;
     for (place, word) in words.into_iter().enumerate() {
@@ -244,14 +245,14 @@ fn a_signal_set_is_an_array_of_the_machines_words() {
     }
 }
 
-// Traits: what does not hold does not compile.
+// Traits: a missing one fails to compile.
 
 fn shared<T: Send + Sync + Debug + Unpin + UnwindSafe + RefUnwindSafe + 'static>() {}
 fn value<T: Copy + Send + Sync + Debug + Unpin + UnwindSafe + RefUnwindSafe + 'static>() {}
 fn compared<T: Copy + Eq + Hash>() {}
 fn lends<T: AsFd>() {}
 
-/// What every owner of one descriptor is.
+/// The traits of every type that owns one descriptor.
 fn owner<T>()
 where
     T: AsFd + AsRawFd + FromRawFd + IntoRawFd + From<OwnedFd> + Into<OwnedFd>,
@@ -272,10 +273,10 @@ fn every_owner_of_a_descriptor_converts_from_and_to_every_other() {
     assert_eq!(owned.as_raw_fd(), number);
     let number_again = Epoll::from(owned).into_raw_fd();
     assert_eq!(number_again, number);
-    // SAFETY: the epoll gave it up just above.
+    // SAFETY: the epoll has just given up the number.
     let epoll = unsafe { Epoll::from_raw_fd(number_again) };
     assert_eq!(format!("{epoll:?}"), format!("Epoll {{ fd: {number} }}"));
-    assert!(epoll.busy_poll() != Err(Errno::EBADF), "still open after all that");
+    assert!(epoll.busy_poll() != Err(Errno::EBADF), "closed too early");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A buffer that is longer than the kernel takes, which only an address space of 64 bits has room for.
+//! A buffer longer than the kernel accepts. Only a 64-bit address space has room for it.
 #![cfg(target_pointer_width = "64")]
 
 use barepoll::{Epoll, Event, EventData, EventFd, EventFdFlags, EventFlags};
@@ -10,12 +10,13 @@ use std::{ptr, slice};
 fn a_buffer_longer_than_the_kernel_takes_is_used_as_far_as_it_does() {
     let length = i32::MAX as usize / size_of::<Event>() + 1;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-    // SAFETY: new memory, of which only the pages that are used take any.
+    // SAFETY: the mapping is new. Only used pages take memory.
     let memory = unsafe {
         libc::mmap(ptr::null_mut(), length * size_of::<Event>(), libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0)
     };
     assert_ne!(memory, libc::MAP_FAILED);
-    // SAFETY: so many events fit there, which need not be initialised, and nobody else has it.
+    // SAFETY: the mapping holds `length` events, which need no initialisation, and has no other
+    // user.
     let buffer = unsafe { slice::from_raw_parts_mut(memory.cast::<MaybeUninit<Event>>(), length) };
 
     let (epoll, eventfd) = (Epoll::new().unwrap(), EventFd::new(1, EventFdFlags::CLOEXEC).unwrap());

@@ -1,4 +1,5 @@
-//! The conformance list under `cargo test`, on this machine, with libc for what is not barepoll's.
+//! The conformance list under `cargo test`, on this machine. libc supplies the services of
+//! [`Host`].
 
 mod conformance;
 
@@ -12,7 +13,8 @@ use std::{io, mem, ptr, thread};
 
 fn main() {
     let mut arguments = Arguments::from_args();
-    // Checks count descriptors, limit them and catch signals, all of which belong to the process: one at a time.
+    // Checks count and limit descriptors and catch signals. These belong to the process, so checks
+    // run one at a time.
     arguments.test_threads = Some(1);
     let checks = SUBJECTS.iter().flat_map(|(subject, checks)| checks.iter().map(move |check| (subject, check)));
     let trials = checks.map(|(subject, check)| {
@@ -21,7 +23,7 @@ fn main() {
     libtest_mimic::run(&arguments, trials.collect()).exit();
 }
 
-/// The host of these checks: this process, by libc.
+/// The host of these checks: this process, through libc.
 struct Libc;
 
 static CAUGHT: AtomicU32 = AtomicU32::new(0);
@@ -30,7 +32,7 @@ extern "C" fn count(_signal: i32) {
     CAUGHT.fetch_add(1, Relaxed);
 }
 
-/// What libc says, as this crate does.
+/// Converts libc's result to this crate's.
 fn result(returned: i32) -> Result<i32, Errno> {
     if returned >= 0 {
         return Ok(returned);
@@ -39,16 +41,16 @@ fn result(returned: i32) -> Result<i32, Errno> {
     Err(Errno::from_raw(errno).expect("libc sets errno"))
 }
 
-/// A descriptor that libc has just made.
+/// Takes ownership of a descriptor that libc has just made.
 fn owned(fd: i32) -> OwnedFd {
-    // SAFETY: it is open, and this test has told nobody else of it.
+    // SAFETY: the descriptor is open and has no other owner.
     unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
 impl Host for Libc {
     fn pipe(&mut self) -> Result<(OwnedFd, OwnedFd), Errno> {
         let mut ends = [0; 2];
-        // SAFETY: room for two descriptors.
+        // SAFETY: the array has room for two descriptors.
         result(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) })?;
         Ok((owned(ends[0]), owned(ends[1])))
     }
@@ -56,48 +58,48 @@ impl Host for Libc {
     fn socketpair(&mut self) -> Result<(OwnedFd, OwnedFd), Errno> {
         let mut ends = [0; 2];
         let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
-        // SAFETY: room for two descriptors.
+        // SAFETY: the array has room for two descriptors.
         result(unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, ends.as_mut_ptr()) })?;
         Ok((owned(ends[0]), owned(ends[1])))
     }
 
     fn shutdown_writing(&mut self, socket: BorrowedFd<'_>) -> Result<(), Errno> {
-        // SAFETY: no pointer.
+        // SAFETY: the call takes no pointer.
         result(unsafe { libc::shutdown(socket.as_raw_fd(), libc::SHUT_WR) }).map(drop)
     }
 
     fn duplicate(&mut self, fd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
-        // SAFETY: no pointer.
+        // SAFETY: the call takes no pointer.
         result(unsafe { libc::dup(fd.as_raw_fd()) }).map(owned)
     }
 
     fn root_directory(&mut self) -> Result<OwnedFd, Errno> {
-        // SAFETY: a literal that ends in zero.
+        // SAFETY: the literal ends in zero.
         result(unsafe { libc::open(c"/".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) }).map(owned)
     }
 
     fn is_close_on_exec(&mut self, fd: BorrowedFd<'_>) -> Result<bool, Errno> {
-        // SAFETY: no pointer.
+        // SAFETY: the call takes no pointer.
         result(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFD) }).map(|flags| flags & libc::FD_CLOEXEC != 0)
     }
 
     fn limit_descriptors(&mut self, limit: u64) -> Result<u64, Errno> {
-        // SAFETY: two numbers, of which any are valid.
+        // SAFETY: an `rlimit` is two numbers, valid with any bits.
         let mut limits: libc::rlimit = unsafe { mem::zeroed() };
-        // SAFETY: `limits` is what this call writes.
+        // SAFETY: the call writes `limits`.
         result(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limits) })?;
         let before = mem::replace(&mut limits.rlim_cur, limit as libc::rlim_t);
-        // SAFETY: `limits` is what this call reads.
+        // SAFETY: the call reads `limits`.
         result(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limits) })?;
-        #[allow(clippy::useless_conversion)] // libc's type has 32 bits somewhere
+        #[allow(clippy::useless_conversion)] // libc's type has 32 bits on some targets
         Ok(before.into())
     }
 
     fn catch(&mut self, signal: i32) -> Result<(), Errno> {
-        // SAFETY: all zero is an action: the default one, no flags, no mask.
+        // SAFETY: all zero is a valid action: the default one, no flags, no mask.
         let mut action: libc::sigaction = unsafe { mem::zeroed() };
         action.sa_sigaction = count as extern "C" fn(i32) as usize;
-        // SAFETY: the handler does nothing but add to an atomic.
+        // SAFETY: the handler only adds to an atomic.
         result(unsafe { libc::sigaction(signal, &action, ptr::null_mut()) }).map(drop)
     }
 
@@ -107,7 +109,7 @@ impl Host for Libc {
 
     fn block(&mut self, signal: i32, block: bool) -> Result<(), Errno> {
         let how = if block { libc::SIG_BLOCK } else { libc::SIG_UNBLOCK };
-        // SAFETY: the set is a local one, made empty before it is used.
+        // SAFETY: the set is a local, and initialised before use.
         unsafe {
             let mut set = mem::zeroed();
             libc::sigemptyset(&mut set);
@@ -117,13 +119,13 @@ impl Host for Libc {
     }
 
     fn raise(&mut self, signal: i32) -> Result<(), Errno> {
-        // SAFETY: no pointer.
+        // SAFETY: the call takes no pointer.
         result(unsafe { libc::raise(signal) }).map(drop)
     }
 
     fn now(&mut self) -> Duration {
         let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: `time` is what this call writes.
+        // SAFETY: the call writes `time`.
         unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
         Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
     }
@@ -133,7 +135,7 @@ impl Host for Libc {
         other: &(dyn Fn(&dyn Other) + Sync),
         here: &mut dyn FnMut(&mut dyn Host) -> Outcome,
     ) -> Outcome {
-        // SAFETY: no pointer.
+        // SAFETY: the call takes no pointer.
         let here_thread = Thread(unsafe { libc::pthread_self() });
         thread::scope(|scope| {
             let beside = scope.spawn(move || other(&here_thread));
@@ -144,10 +146,10 @@ impl Host for Libc {
     }
 }
 
-/// The thread that runs the check, as the thread beside it sees it.
+/// The thread that runs the check, for signals from the other thread.
 struct Thread(libc::pthread_t);
 
-// SAFETY: a thread's name may be used from every thread, and it outlives the one beside it.
+// SAFETY: any thread may use the identifier, and the thread outlives the other one.
 unsafe impl Send for Thread {}
 
 impl Other for Thread {
@@ -156,7 +158,7 @@ impl Other for Thread {
     }
 
     fn signal(&self, signal: i32) {
-        // SAFETY: the thread is alive: it waits for this one.
+        // SAFETY: the thread is alive, because it waits for this one.
         unsafe { libc::pthread_kill(self.0, signal) };
     }
 }

@@ -1,6 +1,7 @@
-//! Every port's numbers and constants, and the names that this build gives them, against facts that nobody here wrote: the
-//! kernel's own headers (`data/uapi.json`, for all ABIs), and `linux-raw-sys`, `libc` and `sc` (for this machine's).
-#![allow(clippy::incompatible_msrv)] // the oldest compiler is for the library; its tests run with today's
+//! Compares every port's numbers and constants, and this build's names for them, with independent
+//! sources: the kernel's own headers (`data/uapi.json`, all ABIs), and `linux-raw-sys`, `libc` and
+//! `sc` (this machine's ABI).
+#![allow(clippy::incompatible_msrv)] // the minimum Rust version is the library's; tests use the current one
 
 use barepoll::{raw, CreateFlags, Errno, Event, EventFdFlags, EventFlags, SigSet};
 use serde_json::{Map, Value};
@@ -46,7 +47,7 @@ macro_rules! tests_of_each {
 every_port!(tests_of_each);
 
 impl Port {
-    /// Holds one section against the headers of every ABI that the port serves.
+    /// Compares one section with the headers of every ABI that the port serves.
     fn check(&self, section: &str) {
         let mut wrong = Vec::new();
         for (abi, fact) in self.abis.iter().flat_map(|abi| self.facts.iter().map(move |fact| (abi, fact))) {
@@ -61,7 +62,8 @@ impl Port {
         assert!(wrong.is_empty(), "src/arch/{}.rs: {}", self.file, wrong.join("; "));
     }
 
-    /// Holds its column of `bare/numbers.txt` against the same, in what they name.
+    /// Compares the port's column of `bare/numbers.txt` with the headers, for the calls that they
+    /// name.
     fn check_numbers(&self) {
         let column = numbers(self.file).unwrap_or_else(|why| panic!("{why}"));
         let is_named = |call: &str| uapi().keys().any(|abi| headers(abi, "syscalls").contains_key(call));
@@ -69,31 +71,31 @@ impl Port {
         assert!(named.len() >= 12, "uapi.json names only {named:?}");
         for (abi, (call, number)) in self.abis.iter().flat_map(|abi| named.iter().map(move |row| (abi, row))) {
             let of = |call: &str| headers(abi, "syscalls").get(call).and_then(Value::as_u64);
-            // 32-bit machines of the asm-generic table have the one of two calls, under the other's name.
+            // 32-bit ABIs of the asm-generic table list fcntl only as fcntl64.
             let expected = of(call).or_else(|| of("fcntl64").filter(|_| *call == "fcntl"));
             assert_eq!(*number, expected, "test-crates/bare/numbers.txt: {call} of {abi}");
         }
     }
 
-    /// The number of a call, by its name in the headers.
+    /// The number of a call by the headers' name.
     fn number(&self, name: &str) -> Option<u64> {
         let fact = self.facts.iter().find(|fact| fact.section == "syscalls" && fact.names == [name]);
-        fact.unwrap_or_else(|| panic!("no port says the number of {name}")).value
+        fact.unwrap_or_else(|| panic!("no port has the number of {name}")).value
     }
 }
 
-/// The port of this name.
+/// The port with this name.
 fn port(file: &str) -> Port {
-    ports::port(file).expect("the macro that asks made the table too")
+    ports::port(file).expect("the macro that generates the tests generates the table")
 }
 
-/// The port of the machine that this test runs on.
+/// The port of this machine.
 fn host() -> Port {
     let abi = host_abi();
     ports::all().into_iter().find(|port| port.abis.contains(&&*abi)).unwrap_or_else(|| panic!("no port serves {abi}"))
 }
 
-/// All ABIs, as the headers' file has them.
+/// The headers' facts of all ABIs.
 fn uapi() -> &'static Map<String, Value> {
     static UAPI: OnceLock<Value> = OnceLock::new();
     let uapi = UAPI.get_or_init(|| serde_json::from_str(include_str!("data/uapi.json")).expect("it is JSON"));
@@ -106,7 +108,7 @@ fn headers(abi: &str, section: &str) -> &'static Map<String, Value> {
     headers[section].as_object().unwrap_or_else(|| panic!("{abi} has no {section}"))
 }
 
-/// The headers' name for the machine that this test runs on.
+/// The headers' name for this machine's ABI.
 fn host_abi() -> String {
     let arch = std::env::consts::ARCH;
     let little = cfg!(target_endian = "little");
@@ -120,12 +122,12 @@ fn host_abi() -> String {
     }
 }
 
-/// The names of a list that do not stand in another.
+/// The names in one list that another lacks.
 fn missing<'a>(from: &[(&str, u32)], names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     names.filter(|name| from.iter().all(|(known, _)| known != name)).collect()
 }
 
-/// The names and texts of the files in `src/arch`, except the seam itself.
+/// Names and texts of the files in `src/arch`, without the module's own file.
 fn port_files() -> Vec<(String, String)> {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/src/arch");
     let paths = fs::read_dir(directory).expect("the source is there").map(|file| file.expect("readable").path());
@@ -192,7 +194,7 @@ macro_rules! linux_raw_sys_constants {
     }};
 }
 
-/// What `barepoll::raw` says of the names in another's list.
+/// The values that `barepoll::raw` has for the names in another crate's list.
 fn our_values_of(theirs: &[(&'static str, u32)]) -> Vec<(&'static str, u32)> {
     let ours = raw_constants();
     let of = |name| ours.iter().find(|(known, _)| *known == name);
@@ -225,7 +227,8 @@ fn every_raw_constant_has_the_value_of_the_kernels_headers() {
     let headers = headers(&host_abi(), "constants");
     for (name, value) in raw_constants() {
         let expected = headers.get(name).and_then(Value::as_u64);
-        // Headers before Linux 6.0 do not name the first, and two ABIs' facts are from such; the second they leave out.
+        // Headers before Linux 6.0 lack the first name, and two ABIs' facts come from such headers.
+        // Those also lack the second.
         if expected.is_some() || !["EPOLL_URING_WAKE", "EPOLL_IOC_TYPE"].contains(&name) {
             assert_eq!(Some(value.into()), expected, "{name}");
         }
@@ -244,7 +247,7 @@ fn every_raw_constant_has_the_value_of_linux_raw_sys() {
     assert_eq!(our_values_of(&theirs), theirs);
 }
 
-// linux-raw-sys has no request to compare the direction with on these.
+// linux-raw-sys has no request with these ABIs' direction bits.
 #[cfg(not(any(target_arch = "hexagon", target_arch = "sparc", target_arch = "sparc64")))]
 #[test]
 fn the_requests_of_ioctl_have_the_parts_of_linux_raw_sys() {
@@ -287,7 +290,7 @@ fn every_named_flag_is_the_headers_constant_of_that_name() {
     assert_eq!((CreateFlags::all().iter_names().count(), EventFdFlags::all().iter_names().count()), (1, 3));
 }
 
-/// Every name of `Errno`: ours, libc's, linux-raw-sys'.
+/// Every name of `Errno`: this crate's, libc's and linux-raw-sys'.
 macro_rules! errnos {
     ($($name:ident)+) => {
         [$((stringify!($name), Errno::$name, libc::$name, linux_raw_sys::errno::$name)),+]
@@ -333,14 +336,14 @@ fn the_structs_have_the_layout_of_the_kernels_headers() {
     assert_eq!(of("sizeof_pointer"), Some(size_of::<usize>()), "this is not the host's ABI");
     assert_eq!(of("sizeof_epoll_event"), Some(size_of::<Event>()));
     if !cfg!(target_arch = "m68k") {
-        // There rustc aligns a u32 to 4 where C aligns it to 2; no field moves.
+        // Here rustc aligns a u32 to 4 and C to 2. No field moves.
         assert_eq!(of("alignof_epoll_event"), Some(align_of::<Event>()));
     }
     assert_eq!(of("kernel_sigset_bytes"), Some(size_of::<SigSet>()));
     assert_eq!(of("sizeof_kernel_timespec"), Some(size_of::<raw::Timespec>()));
 }
 
-/// Whether the others' tables agree with the host's port, in both what they have and what they lack.
+/// Compares another crate's table with the host's port, in both present and absent calls.
 fn numbers_agree(theirs: &[(&str, u64)], except: &[&str]) {
     let host = host();
     let names = host.facts.iter().filter(|fact| fact.section == "syscalls").flat_map(|fact| fact.names);
@@ -406,7 +409,7 @@ fn every_call_has_the_number_of_libc() {
         #[cfg(not(any(target_arch = "riscv32", target_arch = "loongarch32")))]
         ("clock_gettime", libc::SYS_clock_gettime as u64),
     ];
-    // libc names that one on two machines only.
+    // libc names this call on only two machines.
     numbers_agree(theirs, &["clock_gettime64"]);
 }
 
@@ -464,7 +467,7 @@ fn the_numbers_of_the_program_without_libc_are_those_of_libc() {
         ("SOCK_STREAM", libc::SOCK_STREAM as u64),
         ("RLIMIT_NOFILE", libc::RLIMIT_NOFILE as u64),
     ];
-    for (name, number) in numbers(host().file).expect("it has a column for this machine") {
+    for (name, number) in numbers(host().file).expect("the table has a column for this machine") {
         let expected = theirs.iter().find(|(known, _)| *known == name).map(|(_, number)| *number);
         assert_eq!(number, expected, "test-crates/bare/numbers.txt: {name}");
     }

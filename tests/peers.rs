@@ -1,8 +1,8 @@
-//! The same random calls by `barepoll::raw`, by barepoll's types, by rustix and by libc, each on descriptors and memory of its
-//! own: the same results, the same errors, the same events in the same order, the same bytes in memory, call by call. The arguments
-//! are right and wrong: descriptors that are closed, operations that do not exist, every flag, every size, addresses where nothing
-//! can be read or written.
-#![allow(clippy::incompatible_msrv)] // the oldest compiler is for the library; its tests run with today's
+//! The same random calls through `barepoll::raw`, barepoll's types, rustix and libc, each with its
+//! own descriptors and memory. After each call, results, errors, events and their order, and the
+//! bytes in memory must be equal. Some arguments are invalid: closed descriptors, unknown
+//! operations, every flag, every size, unmapped addresses.
+#![allow(clippy::incompatible_msrv)] // the minimum Rust version is the library's; tests use the current one
 
 #[path = "peers/by_libc.rs"]
 mod by_libc;
@@ -30,15 +30,15 @@ use proptest::test_runner::{TestCaseResult, TestRunner};
 use std::cell::RefCell;
 use std::sync::Mutex;
 use std::thread;
-use world::{Answer, Layout, Sort, World, BLANK};
+use world::{Answer, FileType, Layout, World, BLANK};
 
 /// The most calls of a history.
 const MOST: usize = 120;
 
-/// Makes a call on a world; none where it has no way to say it.
+/// Makes a call on a world. `None` if its interface cannot express the call.
 type By = fn(&mut World, &Layout, &Call) -> Option<Answer>;
 
-/// Those who are compared with libc.
+/// The interfaces that are compared with libc.
 const PEERS: [(&str, By); 3] = [("raw", by_raw::call), ("types", by_types::call), ("rustix", by_rustix::call)];
 
 /// What was compared.
@@ -76,26 +76,26 @@ impl Worlds {
         outcome
     }
 
-    /// Makes a call everywhere, and compares what came of it.
+    /// Makes a call in every world and compares the results.
     fn make(&mut self, call: &Call) -> TestCaseResult {
         if let Call::Open(kind) = *call {
             self.open(kind);
             return Ok(());
         }
         self.libc.buffer().fill(BLANK);
-        let expected = by_libc::call(&mut self.libc, &self.layout, call).expect("libc has a way to say it");
+        let expected = by_libc::call(&mut self.libc, &self.layout, call).expect("libc can express every call");
         for ((world, (name, by)), compared) in self.peers.iter_mut().zip(PEERS).zip(&mut self.compared) {
             world.buffer().fill(BLANK);
             let Some(answer) = by(world, &self.layout, call) else {
-                // So that its world stays like the others.
+                // Keeps its world equal to the others.
                 world.buffer().fill(BLANK);
-                by_libc::call(world, &self.layout, call).expect("libc has a way to say it");
+                by_libc::call(world, &self.layout, call).expect("libc can express every call");
                 continue;
             };
             prop_assert_eq!(&answer, &expected, "{}, and libc: {:?}", name, call);
-            // Not what goes in, which types and rustix do not keep there.
+            // Input buffers may differ: types and rustix keep input elsewhere.
             if !matches!(call, Call::Control { .. }) {
-                prop_assert!(world.buffer() == self.libc.buffer(), "{}'s memory is not libc's: {:?}", name, call);
+                prop_assert!(world.buffer() == self.libc.buffer(), "{}'s memory differs from libc's: {:?}", name, call);
             }
             compared.calls += 1;
             compared.errors += usize::from(answer.result.is_err());
@@ -111,19 +111,19 @@ impl Worlds {
         let count = if kind == Kind::Directory { 1 } else { 2 };
         if let Some(slots) = free.get(..count) {
             self.peers.iter().chain([&self.libc]).for_each(|world| world.open(kind, slots));
-            slots.iter().for_each(|slot| self.layout.slots[*slot] = Some(Sort::Other));
+            slots.iter().for_each(|slot| self.layout.slots[*slot] = Some(FileType::Other));
         }
     }
 
-    /// Takes note of what is open now.
+    /// Records which descriptors are open now.
     fn note(&mut self, call: &Call, answer: &Answer) {
         let slots = &mut self.layout.slots;
         if answer.result.is_err() {
             return;
         }
         let sort = match *call {
-            Call::Create { .. } | Call::Create1 { .. } => Sort::Other,
-            Call::Eventfd { .. } => Sort::Counter,
+            Call::Create { .. } | Call::Create1 { .. } => FileType::Other,
+            Call::Eventfd { .. } => FileType::Counter,
             Call::Duplicate { from, to } => return slots[to] = slots[from],
             Call::Close(Fd::Slot(slot)) => return slots[slot] = None,
             _ => return,
@@ -134,10 +134,10 @@ impl Worlds {
     }
 }
 
-/// Descriptors have the same numbers in all worlds of a program.
+/// Serializes the tests, because all worlds of a process need the same descriptor numbers.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// Calls that a fuzzer thought of.
+/// Replays a fuzzer's calls.
 pub fn replay(bytes: &[u8]) {
     thread_local!(static WORLDS: RefCell<Worlds> = RefCell::new(Worlds::new()));
     let mut calls = corpus::steps(&call::call(), bytes);
@@ -150,7 +150,8 @@ pub fn replay(bytes: &[u8]) {
 #[test]
 fn what_a_fuzzer_found_is_as_by_libc() {
     let _alone = ALONE.lock();
-    // Its worlds are this thread's own, and close their numbers when it ends: before the next test has them.
+    // The worlds belong to this thread, which closes their descriptors when it ends, before the
+    // next test.
     thread::spawn(|| corpus::each("peers", replay)).join().expect("no panic");
 }
 
@@ -178,7 +179,7 @@ fn every_call_gives_what_it_gives_by_libc() {
         ("events by `barepoll::raw`", raw.events),
         ("events by barepoll's types", types.events),
         ("events by rustix", rustix.events),
-        ("answers other than libc's", 0), // or there would be no figures
+        ("answers other than libc's", 0), // a mismatch fails before this
     ];
     figures::report("peers", &figures);
 }

@@ -1,9 +1,9 @@
-//! What holds for all values, tried with random ones that favour the edges.
-#![allow(clippy::incompatible_msrv)] // the oldest compiler is for the library; its tests run with today's
+//! Properties of all values, tried with random values that favour the edges.
+#![allow(clippy::incompatible_msrv)] // the minimum Rust version is the library's; tests use the current one
 
 #[path = "support/cases.rs"]
 mod cases;
-/// The private half of `src/timeout.rs`: only the choice of a call and its rounding, no calls.
+/// The private part of `src/timeout.rs`: the choice of a call and its rounding, without calls.
 #[path = "../src/timeout.rs"]
 mod timeout;
 
@@ -29,7 +29,7 @@ proptest! {
         prop_assert_eq!(EventFlags::from_bits_retain(bits).bits(), bits);
         prop_assert_eq!(CreateFlags::from_bits_retain(bits).bits(), bits);
         prop_assert_eq!(EventFdFlags::from_bits_retain(bits).bits(), bits);
-        // No bit is foreign: the kernel may name more of them one day.
+        // No bit is invalid, because the kernel may define more.
         prop_assert_eq!(EventFlags::from_bits(bits), Some(EventFlags::from_bits_retain(bits)));
         prop_assert_eq!(EventFlags::from_bits_truncate(bits).bits(), bits);
     }
@@ -61,7 +61,7 @@ proptest! {
     }
 }
 
-/// Any number; half of them near the edges, and near those of a number cut to 16 bits.
+/// Any number. Half are near the edges, also of a number truncated to 16 bits.
 fn errno_number() -> impl Strategy<Value = i32> {
     let edge = prop::sample::select(vec![0, 1, 4095, -4095, 0xffff, 0x1_0000, 0x1_0000 + 4095, i32::MIN, i32::MAX]);
     prop_oneof![any::<i32>(), (edge, -2..=2).prop_map(|(edge, by): (i32, i32)| edge.wrapping_add(by)), 1..=4095]
@@ -74,7 +74,7 @@ fn no_errno_is_made_of_a_number_outside_1_to_4095() {
     }
 }
 
-// Signal sets, against a set of numbers, and against libc's.
+// Signal sets, compared with a set of numbers and with libc's.
 
 const SIGNALS: i32 = size_of::<SigSet>() as i32 * 8;
 
@@ -121,15 +121,16 @@ proptest! {
     }
 }
 
-/// The kernel leaves the first two unmasked, libc keeps the next three for itself, and emulators the last ones.
+/// The kernel never masks the first two, libc reserves the next three, and emulators the last ones.
 fn is_reserved(signal: i32) -> bool {
     [libc::SIGKILL, libc::SIGSTOP].contains(&signal) || (32..=34).contains(&signal) || signal > 60
 }
 
-/// Sets this thread's mask by the kernel's own call, and asks libc what is in it.
+/// Sets this thread's mask through the kernel's call, and reads it through libc.
 fn blocked_according_to_libc(set: &SigSet) -> HashSet<i32> {
     let none = ptr::null_mut::<c_void>();
-    // SAFETY: the set can be read, and its size is the kernel's. libc's set is filled before it is looked at.
+    // SAFETY: the set is readable, with the kernel's size. libc's set is initialised before it is
+    // read.
     unsafe {
         let size = size_of::<SigSet>();
         assert_eq!(libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, ptr::from_ref(set), none, size), 0);
@@ -149,7 +150,7 @@ proptest! {
         for signal in &signals {
             set.insert(*signal).expect("a signal");
         }
-        // In a thread that ends with its mask.
+        // The thread's mask ends with it.
         let found = std::thread::spawn(move || blocked_according_to_libc(&set)).join().expect("no panic");
         prop_assert_eq!(found, signals);
     }
@@ -160,7 +161,7 @@ proptest! {
 const NANOS_PER_MS: u128 = 1_000_000;
 const MOST: u128 = i32::MAX as u128 * NANOS_PER_MS;
 
-/// Any duration; most of them within two milliseconds of where something changes.
+/// Any duration. Most are within two milliseconds of a threshold.
 fn duration() -> impl Strategy<Value = Duration> {
     let second = 1_000_000_000;
     let edges = vec![
@@ -192,7 +193,7 @@ fn duration() -> impl Strategy<Value = Duration> {
     ]
 }
 
-/// The duration of so many nanoseconds, or the nearest that there is.
+/// The duration of this many nanoseconds, or the nearest one.
 fn from_nanos(nanos: i128) -> Duration {
     let nanos = (nanos.max(0) as u128).min(Duration::MAX.as_nanos());
     Duration::new((nanos / 1_000_000_000) as u64, (nanos % 1_000_000_000) as u32)
@@ -333,7 +334,7 @@ proptest! {
         let mut buffer = Event::buffer::<9>();
         let events = epoll.wait(&mut buffer, Some(Duration::ZERO)).expect("a wait");
         prop_assert_eq!(events.len(), sources.len());
-        // What is ready is reported in the order in which it became so.
+        // Events arrive in the order in which they became ready.
         for (event, (data, _)) in events.iter().zip(&sources) {
             prop_assert!(data.is(event.data()), "{:?} is not {:?}", event, data);
             prop_assert_eq!(event.data().u64(), data.given().u64(), "all eight bytes");

@@ -1,4 +1,5 @@
-//! The waker between threads that share its flag, and from a signal handler: what needs more than one process without libc has.
+//! The waker between threads that share its flag, and from a signal handler: the tests that need
+//! threads.
 
 use barepoll::{Epoll, Errno, Event, EventData, Waker};
 use std::cell::Cell;
@@ -8,10 +9,10 @@ use std::time::{Duration, Instant};
 use std::{ptr, thread};
 
 const WAKER: EventData = EventData::new_u64(7);
-/// A loop that is not woken for so long was forgotten.
+/// A loop without a wake-up for this long has lost one.
 const FORGOTTEN: Duration = Duration::from_secs(60);
 
-/// Waits for wake-ups until all work is done, each unit of which was announced by one.
+/// Waits for wake-ups until all work is done. Each unit of work was announced by one.
 fn work_until_done(epoll: &Epoll, waker: &Waker, work: &AtomicU64, all: u64) {
     let (mut done, mut buffer) = (0, Event::buffer::<8>());
     while done < all {
@@ -43,7 +44,7 @@ fn ten_million_wake_ups_of_four_threads_lose_none() {
     });
 }
 
-/// One unit at a time, so that each wake-up meets a loop that is about to wait, or waits.
+/// One unit at a time, so that each wake-up meets a loop that waits or is about to.
 #[test]
 fn each_of_many_single_wake_ups_arrives() {
     const TURNS: u64 = 100_000;
@@ -65,7 +66,7 @@ fn each_of_many_single_wake_ups_arrives() {
     });
 }
 
-/// Tells the other threads to stop once this one's part ends, by a panic too.
+/// Tells the other threads to stop once this thread's part ends, even by a panic.
 struct Stop<'a>(&'a AtomicBool);
 
 impl Drop for Stop<'_> {
@@ -74,7 +75,7 @@ impl Drop for Stop<'_> {
     }
 }
 
-/// A waker that a signal's handler wakes, and how often it did.
+/// A waker that a signal handler wakes, and its count.
 struct Handled {
     epoll: Epoll,
     waker: Waker,
@@ -82,34 +83,35 @@ struct Handled {
 }
 
 thread_local! {
-    /// What a signal wakes that meets this thread.
+    /// The waker that a signal to this thread wakes.
     static HANDLED: Cell<Option<&'static Handled>> = const { Cell::new(None) };
 }
 
 extern "C" fn wake(_signal: i32) {
-    let signalled = HANDLED.with(Cell::get).expect("only a thread that has one is sent signals");
+    let signalled = HANDLED.with(Cell::get).expect("only threads with a waker get signals");
     signalled.handled.fetch_add(1, Ordering::Relaxed);
     signalled.waker.wake().expect("a wake-up in a handler");
 }
 
-/// A thread that lives as long as it is sent signals.
+/// A thread that lives as long as it gets signals.
 #[derive(Copy, Clone)]
 struct Thread(libc::pthread_t);
 
-// SAFETY: a thread's name may be used from every thread.
+// SAFETY: any thread may use a thread's identifier.
 unsafe impl Send for Thread {}
 
 impl Thread {
     fn signal(self) {
-        // SAFETY: the thread lives.
+        // SAFETY: the thread is alive.
         assert_eq!(unsafe { libc::pthread_kill(self.0, libc::SIGUSR1) }, 0);
     }
 }
 
 impl Handled {
-    /// It is never dropped: a signal may come late.
+    /// Never dropped, because a signal may come late.
     fn new() -> &'static Self {
-        // SAFETY: all zero is an action, and the handler touches nothing but atomics, a descriptor, and a place that is its thread's.
+        // SAFETY: all zero is a valid action. The handler uses only atomics, a descriptor, and a
+        // thread-local.
         unsafe {
             let mut action: libc::sigaction = std::mem::zeroed();
             action.sa_sigaction = wake as extern "C" fn(i32) as usize;
@@ -120,10 +122,10 @@ impl Handled {
         Box::leak(Box::new(Self { epoll, waker, handled: AtomicU64::new(0) }))
     }
 
-    /// From now on this thread may be sent signals.
+    /// Lets this thread get signals from now on.
     fn is_this_threads(&'static self) -> Thread {
         HANDLED.with(|place| place.set(Some(self)));
-        // SAFETY: no argument, and no error.
+        // SAFETY: the call takes no argument and cannot fail.
         Thread(unsafe { libc::pthread_self() })
     }
 
@@ -132,7 +134,7 @@ impl Handled {
     }
 }
 
-/// The signals meet a thread that itself wakes without a pause: between its flag and its write, too.
+/// Signals interrupt a thread that keeps waking, also between its flag and its write.
 #[test]
 fn a_signal_handler_wakes_a_thread_that_wakes_loses_none() {
     const SIGNALS: u64 = 20_000;
@@ -169,7 +171,7 @@ fn a_signal_handler_wakes_a_thread_that_wakes_loses_none() {
     });
 }
 
-/// The signals meet a thread that sleeps.
+/// Signals interrupt a thread that sleeps.
 #[test]
 fn each_wake_up_that_only_a_signal_handler_made_arrives() {
     const SIGNALS: u64 = 20_000;
@@ -193,11 +195,11 @@ fn each_wake_up_that_only_a_signal_handler_made_arrives() {
     });
 }
 
-/// The signals meet the thread that waits, inside the wait or beside it.
+/// Signals interrupt the waiting thread, in the wait or outside it.
 #[test]
 fn a_signal_handler_wakes_its_own_thread_whose_wait_is_interrupted_and_finds_the_event() {
     const EVENTS: u64 = 5_000;
-    /// At least so many waits are to meet a signal, however many events it takes.
+    /// At least this many waits must meet a signal, however many events that takes.
     const INTERRUPTED: u32 = 100;
     let (wakes, stop) = (Handled::new(), AtomicBool::new(false));
     let (thread, mut interrupted) = (wakes.is_this_threads(), 0);

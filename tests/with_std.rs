@@ -1,5 +1,5 @@
-//! What feature `std` adds, and that it only adds.
-#![allow(clippy::incompatible_msrv)] // the oldest compiler is for the library; its tests run with today's
+//! Feature `std`: what it adds, and that it changes nothing else.
+#![allow(clippy::incompatible_msrv)] // the minimum Rust version is the library's; tests use the current one
 
 use barepoll::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use barepoll::{Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags};
@@ -43,7 +43,7 @@ fn an_io_error_keeps_the_number_and_has_its_kind() {
     }
 }
 
-/// Always fails: a new epoll watches nothing.
+/// Always fails, because a new epoll watches nothing.
 fn fail() -> barepoll::Result<()> {
     let eventfd = EventFd::new(0, EventFdFlags::CLOEXEC)?;
     Epoll::new()?.delete(&eventfd)
@@ -87,7 +87,7 @@ fn descriptors_are_the_standard_librarys() {
     owner::<EventFd>();
 }
 
-/// Waits for at most a minute, and gives what came.
+/// Waits for at most a minute and returns the event.
 fn next(epoll: &Epoll) -> Option<(u64, EventFlags)> {
     let mut buffer = Event::buffer::<1>();
     let events = epoll.wait_uninterrupted(&mut buffer, Some(Duration::from_secs(60))).expect("a wait");
@@ -152,7 +152,7 @@ fn a_descriptor_of_the_standard_library_becomes_an_epoll_and_is_closed_with_it()
     assert_eq!(next(&copy), Some((8, EventFlags::IN)), "both are one epoll");
 
     let number = copy.into_raw_fd();
-    // SAFETY: the epoll gave it up just above.
+    // SAFETY: the epoll has just given up the number.
     let copy = unsafe { Epoll::from_raw_fd(number) };
     assert_eq!(copy.as_raw_fd(), number);
     drop(copy);

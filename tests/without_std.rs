@@ -1,4 +1,4 @@
-//! The program of both worlds in the world without feature `std`.
+//! The shared program, built without feature `std`.
 #![cfg(not(feature = "std"))]
 
 mod program {
@@ -37,9 +37,9 @@ fn descriptors_are_shown_as_in_the_standard_library() {
 #[test]
 fn what_differs_from_the_standard_library_is_as_documented() {
     use barepoll::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-    // SAFETY: nothing is called with it.
+    // SAFETY: no call uses it.
     assert_eq!(unsafe { BorrowedFd::borrow_raw(-1) }.as_raw_fd(), -1);
-    // SAFETY: no descriptor has this number, so nobody else's is closed.
+    // SAFETY: no descriptor has this number, so the drop closes none.
     drop(unsafe { OwnedFd::from_raw_fd(i32::MAX) });
     assert_eq!(size_of::<Option<OwnedFd>>(), 8);
     assert_eq!(size_of::<Option<std::os::fd::OwnedFd>>(), 4);

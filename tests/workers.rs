@@ -1,4 +1,4 @@
-//! The example with one loop a core, in both of its ways to share an address.
+//! The example with one loop per core, with both ways to share an address.
 
 #[path = "support/program.rs"]
 mod program;
@@ -20,7 +20,7 @@ fn start(arguments: &[&str]) -> (Program, SocketAddr) {
     (program, address)
 }
 
-/// What each worker served: connections and bytes.
+/// The connections and bytes that each worker served.
 fn counts(words: &str) -> Vec<(u64, u64)> {
     let count = |(number, line): (usize, &str)| {
         let rest = line.strip_prefix(&format!("worker {number} served ")).expect("a line a worker");
@@ -37,8 +37,8 @@ fn total(counts: &[(u64, u64)]) -> (u64, u64) {
 #[test]
 fn every_worker_takes_its_part_and_the_closing_lines_count_exactly() {
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    // Each worker's own listener gets its part of so many connections. A shared one gives to whoever is free, so that one worker may
-    // well do all: not time after time.
+    // With a listener each, the kernel spreads the connections. A shared listener serves whichever
+    // worker is free, so one worker may get all of them, but not every time.
     for (way, patience) in WAYS.into_iter().zip([Duration::ZERO, PATIENCE]) {
         let begin = Instant::now();
         let shared = iter::once(()).chain(iter::repeat(()).take_while(|()| begin.elapsed() < patience)).any(|()| {
@@ -53,7 +53,7 @@ fn every_worker_takes_its_part_and_the_closing_lines_count_exactly() {
             println!("{way:?}: {counts:?}");
             counts.iter().filter(|(connections, _)| *connections > 0).count() >= cores.min(2)
         });
-        assert!(shared, "{way:?}: one worker does it all");
+        assert!(shared, "{way:?}: one worker served every client");
     }
 }
 
@@ -106,7 +106,7 @@ fn resets_end_their_own_connection_only() {
 #[test]
 fn without_descriptors_it_neither_spins_nor_ends_and_recovers_when_clients_leave() {
     for way in WAYS {
-        // So many that what the workers hold themselves leaves room for some clients and not for all.
+        // Enough for the workers' own descriptors and some clients, but not for all.
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let script = format!(r#"ulimit -n {}; exec "$@""#, 28 + 3 * cores);
         let mut program = Program::start_by(&script, "workers", way);

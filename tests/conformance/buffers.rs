@@ -1,4 +1,4 @@
-//! Buffers that are too small, just right, too large, or not there.
+//! Buffers that are too small, exactly large enough, too large, or empty.
 
 use super::{count, counter, watching, LONG};
 use barepoll::{Epoll, Errno, Event, EventData, EventFd, EventFlags, SigSet};
@@ -7,8 +7,8 @@ use core::time::Duration;
 
 const NOW: Option<Duration> = Some(Duration::ZERO);
 
-/// An epoll with `N` events of this interest, whose data is 0, 1, 2 and so on.
-fn crowd<const N: usize>(interest: EventFlags) -> Result<(Epoll, [Option<EventFd>; N]), Errno> {
+/// Makes an epoll with `N` ready events, whose data is 0, 1, 2 and so on.
+fn ready_sources<const N: usize>(interest: EventFlags) -> Result<(Epoll, [Option<EventFd>; N]), Errno> {
     let epoll = Epoll::new()?;
     let mut counters = core::array::from_fn(|_| None);
     for (number, place) in (0..).zip(&mut counters) {
@@ -19,7 +19,7 @@ fn crowd<const N: usize>(interest: EventFlags) -> Result<(Epoll, [Option<EventFd
     Ok((epoll, counters))
 }
 
-/// Waits once, and counts each event by its data.
+/// Waits once and counts each event by its data.
 fn tally(epoll: &Epoll, buffer: &mut [MaybeUninit<Event>], seen: &mut [u32]) -> Result<usize, Errno> {
     let events = epoll.wait(buffer, NOW)?;
     for event in &*events {
@@ -39,7 +39,7 @@ checks! {
     }
 
     fn a_buffer_of_one_takes_one(host) {
-        let (epoll, _counters) = crowd::<3>(EventFlags::IN)?;
+        let (epoll, _counters) = ready_sources::<3>(EventFlags::IN)?;
         let mut buffer = Event::buffer::<1>();
         ensure_eq!(count(epoll.wait(&mut buffer, NOW)), Ok(1));
         ensure_eq!(count(epoll.wait_masked(&mut buffer, NOW, &SigSet::full())), Ok(1));
@@ -47,7 +47,7 @@ checks! {
     }
 
     fn a_larger_buffer_is_filled_at_the_front_and_no_further(host) {
-        let (epoll, _counters) = crowd::<2>(EventFlags::IN)?;
+        let (epoll, _counters) = ready_sources::<2>(EventFlags::IN)?;
         let untouched = Event::new(EventFlags::all(), EventData::new_u64(0xaaaa_5555_aaaa_5555));
         let mut buffer = [MaybeUninit::new(untouched); 5];
         let start = buffer.as_ptr();
@@ -62,7 +62,7 @@ checks! {
     }
 
     fn edges_that_find_no_room_come_with_the_next_wait(host) {
-        let (epoll, _counters) = crowd::<5>(EventFlags::IN | EventFlags::ET)?;
+        let (epoll, _counters) = ready_sources::<5>(EventFlags::IN | EventFlags::ET)?;
         let (mut buffer, mut seen) = (Event::buffer::<2>(), [0; 5]);
         for expected in [2, 2, 1, 0] {
             ensure_eq!(tally(&epoll, &mut buffer, &mut seen), Ok(expected));
@@ -71,7 +71,7 @@ checks! {
     }
 
     fn one_shots_that_find_no_room_come_with_the_next_wait(host) {
-        let (epoll, _counters) = crowd::<5>(EventFlags::IN | EventFlags::ONESHOT)?;
+        let (epoll, _counters) = ready_sources::<5>(EventFlags::IN | EventFlags::ONESHOT)?;
         let (mut buffer, mut seen) = (Event::buffer::<3>(), [0; 5]);
         for expected in [3, 2, 0] {
             ensure_eq!(tally(&epoll, &mut buffer, &mut seen), Ok(expected));
@@ -80,7 +80,7 @@ checks! {
     }
 
     fn levels_that_find_no_room_take_turns(host) {
-        let (epoll, _counters) = crowd::<5>(EventFlags::IN)?;
+        let (epoll, _counters) = ready_sources::<5>(EventFlags::IN)?;
         let (mut buffer, mut seen) = (Event::buffer::<2>(), [0; 5]);
         for _ in 0..5 {
             ensure_eq!(tally(&epoll, &mut buffer, &mut seen), Ok(2));
@@ -89,7 +89,7 @@ checks! {
     }
 
     fn one_busy_descriptor_does_not_starve_another(host) {
-        let (epoll, counters) = crowd::<2>(EventFlags::IN)?;
+        let (epoll, counters) = ready_sources::<2>(EventFlags::IN)?;
         let (mut buffer, mut seen) = (Event::buffer::<1>(), [0; 2]);
         for _ in 0..6 {
             tally(&epoll, &mut buffer, &mut seen)?;
@@ -101,7 +101,7 @@ checks! {
     }
 
     fn a_hundred_events_come_with_one_wait(host) {
-        let (epoll, _counters) = crowd::<100>(EventFlags::IN)?;
+        let (epoll, _counters) = ready_sources::<100>(EventFlags::IN)?;
         let mut seen = [0; 100];
         ensure_eq!(tally(&epoll, &mut Event::buffer::<128>(), &mut seen), Ok(100));
         ensure!(seen == [1; 100]);

@@ -1,18 +1,19 @@
-//! Busy polling, where the kernel has it: Linux 6.9, built with it. That Debian's have it is `machine.rs`'s.
+//! Busy polling, if the kernel has it (Linux 6.9, and configured). `machine.rs` checks that
+//! Debian's kernels do.
 
-use super::{counter, nowhere};
+use super::{counter, unmapped_address};
 use barepoll::fd::{AsRawFd, OwnedFd};
 use barepoll::{raw, BusyPoll, Epoll, Errno};
 
-/// What the kernel says where it cannot: `ENOTTY` before 6.9, `EINVAL` or `EOPNOTSUPP` where it was built without; and
-/// `ENOSYS` what qemu-user (7.2) says.
+/// Errors of kernels without busy polling: `ENOTTY` before 6.9, `EINVAL` or `EOPNOTSUPP` without
+/// the option, and `ENOSYS` from qemu-user 7.2.
 const WITHOUT: [Errno; 4] = [Errno::ENOTTY, Errno::EINVAL, Errno::EOPNOTSUPP, Errno::ENOSYS];
 
 fn params(busy_poll_usecs: u32, busy_poll_budget: u16, prefer_busy_poll: bool) -> BusyPoll {
     BusyPoll { busy_poll_usecs, busy_poll_budget, prefer_busy_poll }
 }
 
-/// A new epoll, where the kernel has busy polling.
+/// Makes an epoll if the kernel has busy polling.
 fn capable() -> Result<Option<Epoll>, Errno> {
     let epoll = Epoll::new()?;
     match epoll.busy_poll() {
@@ -70,7 +71,7 @@ checks! {
     fn a_flag_that_is_no_bool_and_padding_that_is_not_zero_are_einval(host) {
         if let Some(epoll) = capable()? {
             for mut bytes in [[0, 0, 0, 0, 0, 0, 2, 0_u8], [0, 0, 0, 0, 0, 0, 0, 1]] {
-                // SAFETY: the eight bytes of `struct epoll_params`.
+                // SAFETY: the buffer has the eight bytes of `struct epoll_params`.
                 let answer = unsafe { raw::ioctl(epoll.as_raw_fd(), raw::EPIOCSPARAMS, bytes.as_mut_ptr().cast()) };
                 ensure_eq!(answer, Err(Errno::EINVAL));
             }
@@ -80,8 +81,8 @@ checks! {
     fn parameters_at_a_bad_address_are_efault(host) {
         if let Some(epoll) = capable()? {
             for request in [raw::EPIOCSPARAMS, raw::EPIOCGPARAMS] {
-                // SAFETY: nothing is there, so the kernel touches nothing.
-                let answer = unsafe { raw::ioctl(epoll.as_raw_fd(), request, nowhere()) };
+                // SAFETY: the address is unmapped, so the kernel accesses nothing.
+                let answer = unsafe { raw::ioctl(epoll.as_raw_fd(), request, unmapped_address()) };
                 ensure_eq!(answer, Err(Errno::EFAULT));
             }
         }

@@ -1,6 +1,6 @@
-//! The floor: every function of `raw`, and every error of it that can be provoked.
+//! Every function of `raw`, and every error that can be provoked.
 
-use super::{closed_number, counter, lasts, nowhere, watching, with_blocked};
+use super::{closed_number, counter, lasts, unmapped_address, watching, with_blocked};
 use super::{LONG, SIGALRM, SIGPIPE};
 use barepoll::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use barepoll::raw::{self, Timespec};
@@ -12,61 +12,63 @@ use core::time::Duration;
 /// `epoll_wait` into a buffer of four.
 fn wait(epfd: RawFd, timeout_ms: i32) -> Result<usize, Errno> {
     let mut buffer = Event::buffer::<4>();
-    // SAFETY: room for four events.
+    // SAFETY: the buffer has room for four events.
     unsafe { raw::epoll_wait(epfd, buffer.as_mut_ptr().cast(), 4, timeout_ms) }
 }
 
 /// `epoll_pwait` into a buffer of four.
 fn pwait(epfd: RawFd, timeout_ms: i32, mask: *const SigSet) -> Result<usize, Errno> {
     let mut buffer = Event::buffer::<4>();
-    // SAFETY: room for four events. A mask is null, or lives, or is nowhere: the kernel refuses to read there.
+    // SAFETY: the buffer has room for four events. The mask is null, valid, or unmapped; the last
+    // is `EFAULT`.
     unsafe { raw::epoll_pwait(epfd, buffer.as_mut_ptr().cast(), 4, timeout_ms, mask) }
 }
 
-/// `epoll_pwait2` into a buffer of four; nothing where it is missing: `ENOSYS` from a kernel before 5.11 or an
-/// emulator, `EPERM` from an old container runtime.
+/// `epoll_pwait2` into a buffer of four. `None` if the call is missing: `ENOSYS` from a kernel
+/// before 5.11 or an emulator, `EPERM` from an old container runtime.
 fn pwait2(epfd: RawFd, timeout: *const Timespec, mask: *const SigSet) -> Option<Result<usize, Errno>> {
     let mut buffer = Event::buffer::<4>();
-    // SAFETY: room for four events. Timeout and mask are null, or live, or nowhere: the kernel refuses to read there.
+    // SAFETY: the buffer has room for four events. Timeout and mask are null, valid, or unmapped;
+    // the last is `EFAULT`.
     match unsafe { raw::epoll_pwait2(epfd, buffer.as_mut_ptr().cast(), 4, timeout, mask) } {
         Err(Errno::ENOSYS | Errno::EPERM) => None,
         answer => Some(answer),
     }
 }
 
-/// `epoll_ctl` with an event of 7, asking for input.
+/// `epoll_ctl` with `EPOLLIN` and 7 as the data.
 fn control(epfd: RawFd, op: u32, fd: RawFd) -> Result<(), Errno> {
     let mut event = Event::new(EventFlags::IN, EventData::new_u64(7));
-    // SAFETY: the event lives.
+    // SAFETY: the event outlives the call.
     unsafe { raw::epoll_ctl(epfd, op, fd, &mut event) }
 }
 
-/// A descriptor that raw has just made.
+/// Takes ownership of a descriptor that a raw call has just made.
 fn owned(fd: RawFd) -> OwnedFd {
-    // SAFETY: it is open, and nobody else knows of it.
+    // SAFETY: the descriptor is open and has no other owner.
     unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
-/// Closes the number, which may be no descriptor.
+/// Closes the number, which may not be open.
 fn close(fd: RawFd) -> Result<(), Errno> {
-    // SAFETY: the checks below give the descriptor away first, or pass a number that is nobody's.
+    // SAFETY: the checks give up ownership first, or pass a number that no descriptor has.
     unsafe { raw::close(fd) }
 }
 
-/// Reads into a buffer of 32 bytes.
+/// Reads `len` bytes into a buffer of 32.
 fn read(fd: &impl AsRawFd, len: usize) -> Result<usize, Errno> {
     let mut bytes = [0; 32];
-    // SAFETY: no check asks for more than 32.
+    // SAFETY: no check asks for more than 32 bytes.
     unsafe { raw::read(fd.as_raw_fd(), bytes.as_mut_ptr(), len) }
 }
 
 /// Writes these bytes.
 fn write(fd: &impl AsRawFd, bytes: &[u8]) -> Result<usize, Errno> {
-    // SAFETY: the bytes are there.
+    // SAFETY: the pointer and the length come from a slice.
     unsafe { raw::write(fd.as_raw_fd(), bytes.as_ptr(), bytes.len()) }
 }
 
-/// An epoll with one event, and the counter that it is of.
+/// Makes an epoll with one event, and returns the counter that causes it.
 fn ready_one() -> Result<(Epoll, barepoll::EventFd), Errno> {
     let eventfd = counter(1)?;
     Ok((watching(&eventfd, EventFlags::IN)?, eventfd))
@@ -89,7 +91,7 @@ checks! {
     }
 
     fn epoll_create1_refuses_a_flag_of_another_call(host) {
-        // Not every bit: qemu-user drops those that no call has.
+        // Only one bit: qemu-user drops bits that no call defines.
         ensure_eq!(raw::epoll_create1(raw::EFD_NONBLOCK), Err(Errno::EINVAL));
         ensure_eq!(raw::epoll_create1(raw::EPOLL_CLOEXEC | raw::EFD_NONBLOCK), Err(Errno::EINVAL));
     }
@@ -110,7 +112,7 @@ checks! {
 
     fn epoll_ctl_deletes_without_an_event(host) {
         let (epoll, eventfd) = ready_one()?;
-        // SAFETY: a delete needs no event.
+        // SAFETY: a delete reads no event.
         unsafe { raw::epoll_ctl(epoll.as_raw_fd(), raw::EPOLL_CTL_DEL, eventfd.as_raw_fd(), ptr::null_mut())? };
         ensure_eq!(wait(epoll.as_raw_fd(), 0), Ok(0));
     }
@@ -145,8 +147,8 @@ checks! {
     fn epoll_ctl_with_a_bad_address_is_efault(host) {
         let (epoll, eventfd) = (Epoll::new()?, counter(0)?);
         for op in [raw::EPOLL_CTL_ADD, raw::EPOLL_CTL_MOD] {
-            // SAFETY: nothing is there, so the kernel reads nothing.
-            let answer = unsafe { raw::epoll_ctl(epoll.as_raw_fd(), op, eventfd.as_raw_fd(), nowhere()) };
+            // SAFETY: the address is unmapped, so the kernel reads nothing.
+            let answer = unsafe { raw::epoll_ctl(epoll.as_raw_fd(), op, eventfd.as_raw_fd(), unmapped_address()) };
             ensure_eq!(answer, Err(Errno::EFAULT));
         }
     }
@@ -154,9 +156,9 @@ checks! {
     fn epoll_wait_counts_the_events_it_wrote(host) {
         let (epoll, _eventfd) = ready_one()?;
         let mut buffer = Event::buffer::<4>();
-        // SAFETY: room for four events.
+        // SAFETY: the buffer has room for four events.
         ensure_eq!(unsafe { raw::epoll_wait(epoll.as_raw_fd(), buffer.as_mut_ptr().cast(), 4, 0) }, Ok(1));
-        // SAFETY: one was written.
+        // SAFETY: the kernel wrote one event.
         let event = unsafe { buffer[0].assume_init() };
         ensure_eq!((event.data().u64(), event.flags()), (1, EventFlags::IN));
     }
@@ -165,7 +167,7 @@ checks! {
         let (epoll, _eventfd) = ready_one()?;
         let mut buffer = Event::buffer::<4>();
         for room in [0, -1, i32::MIN] {
-            // SAFETY: the kernel writes nothing into less than no room.
+            // SAFETY: the kernel writes nothing where the room is zero or negative.
             let answer = unsafe { raw::epoll_wait(epoll.as_raw_fd(), buffer.as_mut_ptr().cast(), room, 0) };
             ensure_eq!(answer, Err(Errno::EINVAL));
             // SAFETY: as above.
@@ -176,7 +178,7 @@ checks! {
         let epoll = Epoll::new()?;
         let mut buffer = Event::buffer::<4>();
         for room in [i32::MAX / size_of::<Event>() as i32 + 1, i32::MAX] {
-            // SAFETY: nothing is ready, so nothing is written.
+            // SAFETY: nothing is ready, so the kernel writes nothing.
             let answer = unsafe { raw::epoll_wait(epoll.as_raw_fd(), buffer.as_mut_ptr().cast(), room, 0) };
             ensure_eq!(answer, Err(Errno::EINVAL));
         }
@@ -195,8 +197,8 @@ checks! {
     fn epoll_wait_into_a_bad_address_is_efault_and_loses_nothing(host) {
         let eventfd = counter(1)?;
         let epoll = watching(&eventfd, EventFlags::IN | EventFlags::ET)?;
-        // SAFETY: nothing is there, so the kernel writes nothing.
-        let answer = unsafe { raw::epoll_wait(epoll.as_raw_fd(), nowhere(), 1, 0) };
+        // SAFETY: the address is unmapped, so the kernel writes nothing.
+        let answer = unsafe { raw::epoll_wait(epoll.as_raw_fd(), unmapped_address(), 1, 0) };
         ensure_eq!(answer, Err(Errno::EFAULT));
         ensure_eq!(wait(epoll.as_raw_fd(), 0), Ok(1));
     }
@@ -210,7 +212,7 @@ checks! {
 
     fn epoll_pwait_with_a_mask_at_a_bad_address_is_efault(host) {
         let (epoll, _eventfd) = ready_one()?;
-        ensure_eq!(pwait(epoll.as_raw_fd(), 0, nowhere()), Err(Errno::EFAULT));
+        ensure_eq!(pwait(epoll.as_raw_fd(), 0, unmapped_address()), Err(Errno::EFAULT));
     }
 
     fn epoll_pwait_takes_its_mask(host) {
@@ -279,10 +281,10 @@ checks! {
     fn epoll_pwait2_reads_no_bad_address_where_it_exists(host) {
         let (epoll, _eventfd) = ready_one()?;
         let zero = Timespec::default();
-        if let Some(answer) = pwait2(epoll.as_raw_fd(), nowhere(), ptr::null()) {
+        if let Some(answer) = pwait2(epoll.as_raw_fd(), unmapped_address(), ptr::null()) {
             ensure_eq!(answer, Err(Errno::EFAULT));
         }
-        if let Some(answer) = pwait2(epoll.as_raw_fd(), &zero, nowhere()) {
+        if let Some(answer) = pwait2(epoll.as_raw_fd(), &zero, unmapped_address()) {
             ensure_eq!(answer, Err(Errno::EFAULT));
         }
     }
@@ -303,7 +305,7 @@ checks! {
     fn eventfd2_starts_at_its_count(host) {
         let eventfd = owned(raw::eventfd2(0x8000_0001, raw::EFD_CLOEXEC)?);
         let mut value = 0_u64;
-        // SAFETY: eight bytes.
+        // SAFETY: the value has eight bytes.
         ensure_eq!(unsafe { raw::read(eventfd.as_raw_fd(), ptr::addr_of_mut!(value).cast(), 8) }, Ok(8));
         ensure_eq!(value, 0x8000_0001);
     }
@@ -334,7 +336,7 @@ checks! {
         let (reader, writer) = host.pipe()?;
         ensure_eq!(write(&writer, b"epoll"), Ok(5));
         let mut bytes = [0; 8];
-        // SAFETY: eight bytes.
+        // SAFETY: the buffer has eight bytes.
         ensure_eq!(unsafe { raw::read(reader.as_raw_fd(), bytes.as_mut_ptr(), 8) }, Ok(5));
         ensure_eq!(&bytes, b"epoll\0\0\0");
         let (reader, writer) = host.pipe()?;
@@ -360,11 +362,11 @@ checks! {
     fn read_and_write_at_a_bad_address_are_efault(host) {
         let (reader, writer) = host.pipe()?;
         write(&writer, b"abc")?;
-        // SAFETY: nothing is there, so the kernel writes nothing.
-        ensure_eq!(unsafe { raw::read(reader.as_raw_fd(), nowhere(), 3) }, Err(Errno::EFAULT));
+        // SAFETY: the address is unmapped, so the kernel writes nothing.
+        ensure_eq!(unsafe { raw::read(reader.as_raw_fd(), unmapped_address(), 3) }, Err(Errno::EFAULT));
         let (_reader, writer) = host.pipe()?;
-        // SAFETY: nothing is there, so the kernel reads nothing.
-        ensure_eq!(unsafe { raw::write(writer.as_raw_fd(), nowhere(), 3) }, Err(Errno::EFAULT));
+        // SAFETY: the address is unmapped, so the kernel reads nothing.
+        ensure_eq!(unsafe { raw::write(writer.as_raw_fd(), unmapped_address(), 3) }, Err(Errno::EFAULT));
     }
 
     fn an_eventfd_takes_and_gives_eight_bytes_and_no_fewer(host) {
@@ -384,9 +386,9 @@ checks! {
     fn ioctl_of_a_request_that_the_descriptor_does_not_know_is_enotty(host) {
         let mut params = [0_u8; 8];
         let eventfd = counter(0)?;
-        // SAFETY: eight bytes, as the request asks.
+        // SAFETY: the buffer has the eight bytes of the request.
         let answer = unsafe { raw::ioctl(eventfd.as_raw_fd(), raw::EPIOCGPARAMS, params.as_mut_ptr().cast()) };
-        // qemu-user up to 7.2 says ENOSYS of a request that it does not know itself.
+        // qemu-user up to 7.2 returns ENOSYS for requests that it does not know.
         ensure!(matches!(answer, Err(Errno::ENOTTY | Errno::ENOSYS)));
     }
 }

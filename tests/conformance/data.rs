@@ -1,4 +1,4 @@
-//! The eight bytes that come back with an event.
+//! The eight bytes of data that an event carries.
 
 use super::counter;
 use barepoll::{Epoll, Errno, Event, EventData, EventFlags};
@@ -7,8 +7,9 @@ use core::mem::size_of;
 use core::ptr;
 use core::time::Duration;
 
-/// What comes back from the kernel for this, from the second place of a buffer: the first does not show a wrong size.
-fn passed(data: EventData) -> Result<EventData, Errno> {
+/// Passes the data through the kernel. Returns it from the buffer's second event, because the first
+/// would not reveal a wrong event size.
+fn round_trip(data: EventData) -> Result<EventData, Errno> {
     let (epoll, one, two) = (Epoll::new()?, counter(1)?, counter(1)?);
     epoll.add(&one, data, EventFlags::IN)?;
     epoll.add(&two, data, EventFlags::IN)?;
@@ -22,31 +23,32 @@ fn passed(data: EventData) -> Result<EventData, Errno> {
 checks! {
     fn a_u64_passes_through_the_kernel_with_each_of_its_bits(host) {
         for value in [0, 1, 0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210, 1 << 32, 1 << 63, u64::MAX] {
-            ensure_eq!(passed(EventData::new_u64(value))?.u64(), value);
+            ensure_eq!(round_trip(EventData::new_u64(value))?.u64(), value);
         }
         for bit in 0..64 {
-            ensure_eq!(passed(EventData::new_u64(1 << bit))?.u64(), 1 << bit);
+            ensure_eq!(round_trip(EventData::new_u64(1 << bit))?.u64(), 1 << bit);
         }
     }
 
     fn a_u32_passes_through_the_kernel(host) {
         for value in [0, 1, 0x89ab_cdef, u32::MAX] {
-            ensure_eq!(passed(EventData::new_u32(value))?.u32(), value);
+            ensure_eq!(round_trip(EventData::new_u32(value))?.u32(), value);
         }
     }
 
     fn a_descriptor_passes_through_the_kernel(host) {
         for fd in [0, 3, -1, i32::MIN, i32::MAX] {
-            ensure_eq!(passed(EventData::new_fd(fd))?.fd(), fd);
+            ensure_eq!(round_trip(EventData::new_fd(fd))?.fd(), fd);
         }
     }
 
     fn a_pointer_passes_through_the_kernel_and_can_be_dereferenced(host) {
         let mut target = [5_u64, 6];
         let pointer: *mut u64 = ptr::addr_of_mut!(target).cast();
-        let back: *mut u64 = passed(EventData::new_ptr(pointer.cast()))?.ptr().cast();
+        let back: *mut u64 = round_trip(EventData::new_ptr(pointer.cast()))?.ptr().cast();
         ensure_eq!(back, pointer);
-        // SAFETY: it is the pointer to `target` that went in, which lives and is used by nothing else meanwhile.
+        // SAFETY: this is the pointer to `target` that was registered. `target` is alive and
+        // nothing else uses it.
         unsafe { *back.add(1) += 1 };
         ensure_eq!(target, [5, 7]);
     }
@@ -66,14 +68,14 @@ checks! {
         let mut expected = [0; 8];
         expected[..4].copy_from_slice(&0x89ab_cdef_u32.to_ne_bytes());
         ensure_eq!(EventData::new_u32(0x89ab_cdef).u64().to_ne_bytes(), expected);
-        ensure_eq!(passed(EventData::new_u32(0x89ab_cdef))?.u64().to_ne_bytes(), expected);
+        ensure_eq!(round_trip(EventData::new_u32(0x89ab_cdef))?.u64().to_ne_bytes(), expected);
     }
 
     fn a_descriptor_stands_at_the_low_address_and_the_rest_is_zero(host) {
         let mut expected = [0; 8];
         expected[..4].copy_from_slice(&(-2_i32).to_ne_bytes());
         ensure_eq!(EventData::new_fd(-2).u64().to_ne_bytes(), expected);
-        ensure_eq!(passed(EventData::new_fd(-2))?.u64().to_ne_bytes(), expected);
+        ensure_eq!(round_trip(EventData::new_fd(-2))?.u64().to_ne_bytes(), expected);
     }
 
     fn a_pointer_stands_at_the_low_address_and_the_rest_is_zero(host) {

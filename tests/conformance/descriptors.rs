@@ -1,15 +1,15 @@
-//! Owned descriptors: how they come, are lent, and go.
+//! Owned descriptors: how they are made, lent and closed.
 
 use super::{closed_number, counter, is_open, reads, ready, watching, with_limit, NOTHING};
 use barepoll::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use barepoll::{CreateFlags, Epoll, Errno, EventData, EventFd, EventFdFlags, EventFlags};
 
-/// The number of something generic that has a descriptor.
-fn lent(source: impl AsFd) -> RawFd {
+/// The descriptor's number, through a generic parameter.
+fn number_of(source: impl AsFd) -> RawFd {
     source.as_fd().as_raw_fd()
 }
 
-/// What an epoll does with something generic that has a descriptor.
+/// Adds a source through a generic parameter.
 fn add(epoll: &Epoll, source: impl AsFd) -> Result<(), Errno> {
     epoll.add(source, EventData::new_u64(1), EventFlags::IN)
 }
@@ -22,7 +22,7 @@ checks! {
     }
 
     fn an_unknown_create_flag_is_einval(host) {
-        // A flag, but of another call: qemu-user drops bits that no call has.
+        // A flag of another call, because qemu-user drops bits that no call defines.
         let unknown = CreateFlags::from_bits_retain(EventFdFlags::NONBLOCK.bits());
         ensure_eq!(Epoll::with_flags(unknown).err(), Some(Errno::EINVAL));
         ensure_eq!(Epoll::with_flags(CreateFlags::CLOEXEC | unknown).err(), Some(Errno::EINVAL));
@@ -57,7 +57,7 @@ checks! {
     fn into_raw_fd_does_not_close(host) {
         let fd = counter(3)?.into_raw_fd();
         ensure!(is_open(fd)?);
-        // SAFETY: the number was just given up by its owner.
+        // SAFETY: the owner has just given up the number.
         let eventfd = unsafe { EventFd::from_raw_fd(fd) };
         ensure_eq!(eventfd.read(), Ok(3));
         let fd = Epoll::new()?.into_raw_fd();
@@ -81,13 +81,13 @@ checks! {
     fn every_way_to_lend_a_descriptor_lends_the_same(host) {
         let mut eventfd = counter(1)?;
         let fd = eventfd.as_raw_fd();
-        ensure_eq!(lent(&eventfd), fd);
-        ensure_eq!(lent(&mut eventfd), fd);
-        ensure_eq!(lent(eventfd.as_fd()), fd);
+        ensure_eq!(number_of(&eventfd), fd);
+        ensure_eq!(number_of(&mut eventfd), fd);
+        ensure_eq!(number_of(eventfd.as_fd()), fd);
         let twice = &&eventfd;
-        ensure_eq!(lent(twice), fd);
+        ensure_eq!(number_of(twice), fd);
         ensure_eq!(fd.as_raw_fd(), fd);
-        ensure_eq!(lent(eventfd), fd);
+        ensure_eq!(number_of(eventfd), fd);
     }
 
     fn a_source_is_given_by_any_reference_or_borrow(host) {

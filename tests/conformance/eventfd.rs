@@ -1,4 +1,4 @@
-//! The counter.
+//! The eventfd counter.
 
 use barepoll::fd::{AsFd, AsRawFd};
 use barepoll::{Errno, EventFd, EventFdFlags};
@@ -84,7 +84,7 @@ checks! {
 
     fn a_pipe_taken_for_an_eventfd_gives_an_error_and_no_wild_count(host) {
         let (reader, writer) = host.pipe()?;
-        // SAFETY: three bytes of a literal.
+        // SAFETY: the literal has three bytes.
         ensure_eq!(unsafe { barepoll::raw::write(writer.as_raw_fd(), b"abc".as_ptr(), 3) }, Ok(3));
         ensure_eq!(EventFd::from(reader).read(), Err(Errno::EINVAL));
     }

@@ -1,4 +1,4 @@
-//! The interest list: add, modify, delete, and what they refuse.
+//! The interest list: add, modify and delete, and their errors.
 
 use super::{counter, ready, watching, NOTHING};
 use barepoll::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -84,7 +84,7 @@ checks! {
     fn a_closed_descriptor_is_ebadf(host) {
         let epoll = Epoll::new()?;
         let fd = super::closed_number()?;
-        // SAFETY: the kernel is told the number of a closed descriptor, and refuses.
+        // SAFETY: the descriptor is closed, so the kernel only returns an error.
         let closed = unsafe { BorrowedFd::borrow_raw(fd) };
         ensure_eq!(epoll.add(closed, data(1), IN), Err(Errno::EBADF));
         ensure_eq!(epoll.modify(closed, data(1), IN), Err(Errno::EBADF));

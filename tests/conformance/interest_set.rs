@@ -1,7 +1,7 @@
-//! What each descriptor wants, told to the kernel once.
+//! `InterestSet`: pending changes, and the calls that a flush makes.
 //!
-//! Whether the kernel was told can be seen: a registration that was deleted behind the set's back is there again after any call
-//! for it.
+//! To see whether the set made a call, the checks delete a registration behind the set's back. A
+//! call for that descriptor registers it again.
 
 use super::{closed_number, counter, ready, Outcome, NOTHING};
 use barepoll::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, RawFd};
@@ -17,12 +17,12 @@ const ONE: EventData = EventData::new_u64(1);
 const TWO: EventData = EventData::new_u64(2);
 const THREE: EventData = EventData::new_u64(3);
 
-/// Room for every descriptor of a check.
+/// More slots than any check needs.
 const ROOM: usize = 64;
 
-/// Registers a ready counter by the set, forgets it behind the set's back, and changes it in the set: gives what the epoll then
-/// has. Nothing, where the set made no call.
-fn after(
+/// Registers a ready counter through the set, deletes it behind the set's back, then changes it in
+/// the set. Returns the epoll's events: none if the set made no call.
+fn events_after(
     interest: EventFlags,
     change: fn(&mut InterestSet<'_>, &EventFd) -> Outcome,
 ) -> Result<super::Ready, super::Failure> {
@@ -49,7 +49,7 @@ fn is_registered(epoll: &Epoll, source: impl AsFd) -> Result<bool, Errno> {
     }
 }
 
-/// The data of two that are ready, as they come.
+/// The data of two ready events, in the kernel's order.
 fn in_order(epoll: &Epoll) -> Result<[u64; 2], Errno> {
     let mut data = [0; 2];
     for (data, event) in data.iter_mut().zip(epoll.wait(&mut Event::buffer::<2>(), Some(Duration::ZERO))?) {
@@ -58,9 +58,9 @@ fn in_order(epoll: &Epoll) -> Result<[u64; 2], Errno> {
     Ok(data)
 }
 
-/// A number, as something that has a descriptor.
+/// Passes a number as a descriptor.
 fn number(fd: RawFd) -> BorrowedFd<'static> {
-    // SAFETY: the set uses it as a number, and tells the kernel nothing of it unless the check opens it.
+    // SAFETY: the set only stores the number. It makes no call for it unless the check opens it.
     unsafe { BorrowedFd::borrow_raw(fd) }
 }
 
@@ -96,7 +96,7 @@ checks! {
     fn what_is_new_and_removed_is_no_call(host) {
         let mut slots = [Slot::EMPTY; ROOM];
         let (epoll, directory, mut set) = (Epoll::new()?, host.root_directory()?, InterestSet::new(&mut slots));
-        set.set(&directory, ONE, IN)?; // EPERM, were it told
+        set.set(&directory, ONE, IN)?; // a call would be EPERM
         set.remove(&directory)?;
         ensure_eq!(set.flush(&epoll), Ok(()));
         set.remove(&directory)?;
@@ -104,21 +104,21 @@ checks! {
     }
 
     fn a_needless_change_is_no_call(host) {
-        ensure_eq!(after(IN, |set, eventfd| Ok(set.set(eventfd, ONE, IN)?))?, NOTHING);
-        ensure_eq!(after(EXCLUSIVE | IN, |set, eventfd| Ok(set.set(eventfd, ONE, EXCLUSIVE | IN)?))?, NOTHING);
+        ensure_eq!(events_after(IN, |set, eventfd| Ok(set.set(eventfd, ONE, IN)?))?, NOTHING);
+        ensure_eq!(events_after(EXCLUSIVE | IN, |set, eventfd| Ok(set.set(eventfd, ONE, EXCLUSIVE | IN)?))?, NOTHING);
         let there_and_back = |set: &mut InterestSet<'_>, eventfd: &EventFd| {
             set.set(eventfd, TWO, OUT | ET)?;
             Ok(set.set(eventfd, ONE, IN)?)
         };
-        ensure_eq!(after(IN, there_and_back)?, NOTHING);
+        ensure_eq!(events_after(IN, there_and_back)?, NOTHING);
     }
 
     fn another_interest_or_other_data_is_told(host) {
-        ensure_eq!(after(IN, |set, eventfd| Ok(set.set(eventfd, ONE, OUT)?))?, [(1, OUT)]);
-        ensure_eq!(after(IN, |set, eventfd| Ok(set.set(eventfd, TWO, IN)?))?, [(2, IN)]);
+        ensure_eq!(events_after(IN, |set, eventfd| Ok(set.set(eventfd, ONE, OUT)?))?, [(1, OUT)]);
+        ensure_eq!(events_after(IN, |set, eventfd| Ok(set.set(eventfd, TWO, IN)?))?, [(2, IN)]);
         let high = |set: &mut InterestSet<'_>, eventfd: &EventFd| Ok(set.set(eventfd, EventData::new_u64(1 | 1 << 63), IN)?);
-        ensure_eq!(after(IN, high)?, [(1 | 1 << 63, IN)]);
-        // Modified, not registered anew: it keeps its place before another.
+        ensure_eq!(events_after(IN, high)?, [(1 | 1 << 63, IN)]);
+        // A modify keeps the descriptor's place before another.
         let mut slots = [Slot::EMPTY; ROOM];
         let (epoll, mut set, first, second) = (Epoll::new()?, InterestSet::new(&mut slots), counter(1)?, counter(1)?);
         for (source, data) in [(&first, ONE), (&second, TWO), (&first, THREE)] {
@@ -171,7 +171,7 @@ checks! {
             set.remove(eventfd)?;
             Ok(set.set(eventfd, ONE, IN)?)
         };
-        ensure_eq!(after(IN, again)?, [(1, IN)]);
+        ensure_eq!(events_after(IN, again)?, [(1, IN)]);
     }
 
     fn a_number_in_use_again_after_a_removal_is_watched(host) {
@@ -212,10 +212,10 @@ checks! {
         set.set(&second, TWO, IN)?;
         let fd = first.as_raw_fd();
         drop(first);
-        set.forget(fd); // EBADF, were it told
+        set.forget(fd); // a call would be EBADF
         ensure_eq!(set.flush(&epoll), Ok(()));
         ensure_eq!(ready(&epoll)?, [(2, IN)]);
-        // Between two others it leaves them to be told, and so does another file of its number.
+        // Forgetting a number between two others keeps their changes, and those of its next file.
         let another = counter(1)?;
         ensure_eq!(another.as_raw_fd(), fd);
         let third = counter(1)?;
@@ -237,7 +237,7 @@ checks! {
     fn the_removal_of_what_is_closed_is_no_error(host) {
         let mut slots = [Slot::EMPTY; ROOM];
         let (epoll, mut set) = (Epoll::new()?, InterestSet::new(&mut slots));
-        // Its number is nobody's, another counter's, a directory's, and that of the epoll itself.
+        // The number is free, another counter's, a directory's, and that of the epoll itself.
         for use_again in 0..4 {
             let eventfd = counter(1)?;
             set.set(&eventfd, ONE, IN)?;
@@ -268,7 +268,7 @@ checks! {
             set.remove(&eventfd)?;
             flush(&mut set, &epoll)?;
         }
-        // And keeps its place, too.
+        // The descriptor also keeps its place.
         let another = counter(1)?;
         epoll.add(&eventfd, TWO, OUT)?;
         epoll.add(&another, THREE, IN)?;
@@ -314,7 +314,7 @@ checks! {
         let (epoll, eventfd, mut set) = (Epoll::new()?, counter(1)?, InterestSet::new(&mut slots));
         set.set(&eventfd, ONE, IN)?;
         flush(&mut set, &epoll)?;
-        // EXCLUSIVE goes with no ONESHOT; it was deleted for that.
+        // The kernel does not combine EXCLUSIVE with ONESHOT, so the set deleted the registration.
         set.set(&eventfd, TWO, OUT | EXCLUSIVE | ONESHOT)?;
         ensure_eq!(set.flush(&epoll), Err(FlushError { fd: eventfd.as_raw_fd(), errno: Errno::EINVAL }));
         ensure_eq!(set.flush(&epoll), Ok(()));
@@ -328,7 +328,7 @@ checks! {
         let (epoll, mut set) = (Epoll::new()?, InterestSet::new(&mut slots));
         let fd = counter(1)?.into_raw_fd();
         set.set(number(fd), ONE, IN)?;
-        // SAFETY: the number was given up by its owner.
+        // SAFETY: the owner has given up the number.
         unsafe { raw::close(fd)? };
         ensure_eq!(set.flush(&epoll), Err(FlushError { fd, errno: Errno::EBADF }));
         ensure_eq!(set.flush(&epoll), Ok(()));
@@ -337,7 +337,7 @@ checks! {
         set.set(&eventfd, TWO, IN)?;
         flush(&mut set, &epoll)?;
         ensure_eq!(ready(&epoll)?, [(2, IN)]);
-        // A change that was refused leaves nothing that the next file of this number could be taken for.
+        // A refused change leaves no state that the set could apply to the number's next file.
         set.remove(&eventfd)?;
         drop(eventfd);
         let directory = host.root_directory()?;
@@ -360,7 +360,7 @@ checks! {
             set.set(&eventfd, ONE, IN)?;
             flush(&mut set, &epoll)?;
             ensure_eq!(ready(&epoll)?, [(1, IN)]);
-            set.set(&eventfd, TWO, IN)?; // not told
+            set.set(&eventfd, TWO, IN)?; // never flushed
         }
     }
 
@@ -372,7 +372,7 @@ checks! {
         for place in &mut counters {
             *place = Some(counter(1)?);
         }
-        // In turn: removed, IN, OUT, IN.
+        // Each counter's changes in turn: removed, IN, OUT, IN.
         let wanted = |place: u64, round: u64| [None, Some(IN), Some(OUT), Some(IN)][((place + round) & 3) as usize];
         for round in 0..4 {
             for (place, eventfd) in (0..).zip(counters.iter().flatten()) {
@@ -391,7 +391,8 @@ checks! {
     }
 
     fn the_lowest_descriptor_of_all_can_be_set(host) {
-        // Standard input is 0 everywhere, whatever it is; what is not to be watched is refused with its number.
+        // Standard input is 0 everywhere. If its type cannot be watched, the error names its
+        // number.
         let mut slots = [Slot::EMPTY; 1];
         let (epoll, mut set) = (Epoll::new()?, InterestSet::new(&mut slots));
         set.set(number(0), ONE, IN)?;

@@ -1,5 +1,5 @@
-//! What only the owner of a machine can show: limits of the whole system, capabilities, what `/proc` says of an epoll, and
-//! which kernel has which call.
+//! Checks that need a dedicated machine: system-wide limits, capabilities, `/proc`'s view of an
+//! epoll, and the kernel version that added each call.
 
 use super::{counter, ready, watching, with_limit, Failure, Machine, Outcome, NOTHING};
 use barepoll::fd::{AsRawFd, RawFd};
@@ -9,13 +9,13 @@ use core::fmt;
 use core::ptr;
 
 const IN: EventFlags = EventFlags::IN;
-/// The kernel adds these to whatever is asked for.
+/// The kernel adds these to every interest.
 const ALWAYS: u32 = raw::EPOLLERR | raw::EPOLLHUP;
-/// The numbers of capabilities.
+/// Capability numbers.
 const CAP_SYS_ADMIN: u32 = 21;
 const CAP_BLOCK_SUSPEND: u32 = 36;
 
-/// Runs this with a setting of the kernel's changed, and changes it back, however it ends.
+/// Runs this with a changed kernel setting, then restores the setting whatever the result.
 fn with_setting(
     machine: &mut dyn Machine,
     path: &str,
@@ -30,7 +30,7 @@ fn with_setting(
     outcome
 }
 
-/// Runs this without a capability, and takes it up again, however it ends.
+/// Runs this without a capability, then restores it whatever the result.
 fn without(machine: &mut dyn Machine, capability: u32, run: &mut dyn FnMut(&mut dyn Machine) -> Outcome) -> Outcome {
     machine.use_capability(capability, false)?;
     let outcome = run(machine);
@@ -38,7 +38,7 @@ fn without(machine: &mut dyn Machine, capability: u32, run: &mut dyn FnMut(&mut 
     outcome
 }
 
-/// The one registration of an epoll, as `/proc` tells it: descriptor, interest, data.
+/// The single registration of an epoll according to `/proc`: descriptor, interest, data.
 fn registration(machine: &mut dyn Machine, epoll: &Epoll) -> Result<(RawFd, u32, u64), Failure> {
     let mut text = [0; 512];
     let path = epoll.as_raw_fd();
@@ -54,7 +54,8 @@ fn registration(machine: &mut dyn Machine, epoll: &Epoll) -> Result<(RawFd, u32,
     }
 }
 
-/// The interest that is kept of one in a counter with `WAKEUP`; its events come in any case.
+/// The interest that the kernel stores for `IN | WAKEUP` on a ready counter. Its events must arrive
+/// either way.
 fn interest_kept(machine: &mut dyn Machine) -> Result<u32, Failure> {
     let eventfd = counter(1)?;
     let epoll = watching(&eventfd, IN | EventFlags::WAKEUP)?;
@@ -70,7 +71,7 @@ fn interest_kept(machine: &mut dyn Machine) -> Result<u32, Failure> {
     Ok(kept)
 }
 
-/// Fails where a call is not there exactly from this version on.
+/// Fails unless the call exists exactly from this version on.
 #[track_caller]
 fn is_from(machine: &mut dyn Machine, version: (u32, u32), is_there: bool, answer: impl fmt::Debug) -> Outcome {
     let running = machine.version();
@@ -91,7 +92,8 @@ checks! { for Machine, MachineCheck:
     }
 
     fn wakeup_is_kept_with_the_capability_where_the_kernel_can_sleep(machine) {
-        // A kernel without CONFIG_PM_SLEEP has nothing to keep it for. Only one with it has this file.
+        // Without CONFIG_PM_SLEEP, the kernel drops WAKEUP. Only kernels with the option have this
+        // file.
         let can_sleep = machine.read_file(format_args!("/sys/power/pm_async"), &mut [0; 8]);
         ensure!(matches!(can_sleep, Ok(_) | Err(Errno::ENOENT)));
         let wakeup = if can_sleep.is_ok() { raw::EPOLLWAKEUP } else { 0 };
@@ -115,7 +117,7 @@ checks! { for Machine, MachineCheck:
                 ensure_eq!(epoll.add(source, ONE, IN), Ok(()));
             }
             ensure_eq!(epoll.add(&sources[3], ONE, IN), Err(Errno::ENOSPC));
-            // The limit is the user's, not the epoll's; and what is there goes on.
+            // The limit counts per user, not per epoll. Existing registrations keep working.
             ensure_eq!(Epoll::new()?.add(&sources[3], ONE, IN), Err(Errno::ENOSPC));
             ensure_eq!(epoll.modify(&sources[0], ONE, IN | EventFlags::ET), Ok(()));
             ensure_eq!(ready(&epoll)?, [(1, IN), (1, IN), (1, IN)]);
@@ -170,7 +172,7 @@ checks! { for Machine, MachineCheck:
 
     fn epoll_pwait2_is_there_from_linux_5_11_and_not_before(machine) {
         let (epoll, mut buffer, at_once) = (Epoll::new()?, Event::buffer::<1>(), Timespec::default());
-        // SAFETY: room for one event, and a timeout that can be read.
+        // SAFETY: the buffer has room for one event, and the timeout is readable.
         let answer = unsafe {
             raw::epoll_pwait2(epoll.as_raw_fd(), buffer.as_mut_ptr().cast(), 1, &at_once, ptr::null())
         };
@@ -182,7 +184,7 @@ checks! { for Machine, MachineCheck:
         let (epoll, params) = (Epoll::new()?, BusyPoll { busy_poll_usecs: 50, busy_poll_budget: 8, prefer_busy_poll: true });
         let answers = (epoll.set_busy_poll(params), epoll.busy_poll());
         let is_there = answers == (Ok(()), Ok(params));
-        // A kernel may be built without it; Debian's, on which this runs, are not.
+        // Busy polling is a build option. Debian's kernels, which run these checks, have it.
         is_from(machine, (6, 9), is_there, answers)?;
         ensure!(is_there || answers == (Err(Errno::ENOTTY), Err(Errno::ENOTTY)));
     }

@@ -1,8 +1,8 @@
-//! The conformance list: what barepoll promises, one check a promise, with nothing but `core`.
+//! The conformance list: barepoll's promises, one check each. It needs only `core`.
 //!
-//! Every runner runs this same list: `tests/native.rs` under `cargo test`, and a program without libc under an emulator or as
-//! `/init` of a real kernel. A check's name is a sentence that is true. What a check needs and barepoll does not offer (a
-//! pipe, a signal, something that happens at the same time) comes from the runner's [`Host`].
+//! Every runner runs this list: `tests/native.rs` under `cargo test`, and a program without libc
+//! under an emulator or as `/init` of a real kernel. A check's name states the promise. The
+//! runner's [`Host`] supplies everything barepoll does not offer: pipes, signals, concurrency.
 
 use barepoll::fd::{BorrowedFd, OwnedFd, RawFd};
 use barepoll::{Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags};
@@ -10,44 +10,46 @@ use core::fmt::{self, Write};
 use core::panic::Location;
 use core::time::Duration;
 
-/// What the operating system does for a check besides epoll and eventfd.
+/// The operating system services that checks need besides epoll and eventfd.
 pub trait Host {
-    /// A pipe: its reading end, its writing end. Both blocking.
+    /// Makes a blocking pipe: the reading end, then the writing end.
     fn pipe(&mut self) -> Result<(OwnedFd, OwnedFd), Errno>;
-    /// Two connected stream sockets of `AF_UNIX`. Both blocking.
+    /// Makes two connected, blocking `AF_UNIX` stream sockets.
     fn socketpair(&mut self) -> Result<(OwnedFd, OwnedFd), Errno>;
-    /// Nothing more will be written to this socket.
+    /// Shuts down the socket's writing side.
     fn shutdown_writing(&mut self, socket: BorrowedFd<'_>) -> Result<(), Errno>;
-    /// Another descriptor of the same open file, the lowest number that is free.
+    /// Duplicates the descriptor to the lowest free number.
     fn duplicate(&mut self, fd: BorrowedFd<'_>) -> Result<OwnedFd, Errno>;
-    /// The root directory, open for reading.
+    /// Opens the root directory for reading.
     fn root_directory(&mut self) -> Result<OwnedFd, Errno>;
     /// Whether the descriptor is closed on exec.
     fn is_close_on_exec(&mut self, fd: BorrowedFd<'_>) -> Result<bool, Errno>;
-    /// Sets the lowest number that no descriptor may have (the soft `RLIMIT_NOFILE`), and gives the one before.
+    /// Sets the soft `RLIMIT_NOFILE` and returns the previous one. Descriptors stay below it.
     fn limit_descriptors(&mut self, limit: u64) -> Result<u64, Errno>;
 
-    /// From now on the signal is caught and counted, and interrupts what it meets (no `SA_RESTART`).
+    /// Catches and counts the signal from now on, without `SA_RESTART`.
     fn catch(&mut self, signal: i32) -> Result<(), Errno>;
-    /// How many signals were caught since the start.
+    /// How many signals were caught so far.
     fn caught(&mut self) -> u32;
-    /// Blocks the signal in this thread, or no longer.
+    /// Blocks or unblocks the signal in this thread.
     fn block(&mut self, signal: i32, block: bool) -> Result<(), Errno>;
     /// Sends the signal to this thread.
     fn raise(&mut self, signal: i32) -> Result<(), Errno>;
 
-    /// `CLOCK_MONOTONIC`.
+    /// The time of `CLOCK_MONOTONIC`.
     fn now(&mut self) -> Duration;
-    /// Runs `other` in another thread or process (so it may share only descriptors with `here`), and `here` in this one at
-    /// the same time; gives what `here` gives, once both are done. `here` gets the host back, for its clock; it may have
-    /// somebody beside it in turn. Waiting for `other` to be done may meet a signal, and goes on.
+    /// Runs `other` in another thread or process, so the two may share only descriptors. Runs
+    /// `here` in this thread at the same time and passes it the host. `here` may call `beside`
+    /// again. Returns `here`'s result once both are done. A signal does not end the wait for
+    /// `other`.
     fn beside(
         &mut self,
         other: &(dyn Fn(&dyn Other) + Sync),
         here: &mut dyn FnMut(&mut dyn Host) -> Outcome,
     ) -> Outcome;
 
-    /// Runs the victim in a function that may use registers which the rest of the program does without, where there are such.
+    /// Runs the victim in a function compiled for more registers than the rest of the program,
+    /// where the machine has them.
     fn widened(&mut self, victim: registers::Widened<'_>) -> bool {
         victim.run()
     }
@@ -55,50 +57,50 @@ pub trait Host {
 
 /// What the other side of [`Host::beside`] can do.
 pub trait Other {
-    /// Waits.
+    /// Sleeps for this time.
     fn sleep(&self, time: Duration);
-    /// Sends a signal to the thread that is `here`.
+    /// Sends a signal to the thread that runs `here`.
     fn signal(&self, signal: i32);
 }
 
-/// What the owner of a machine can do besides: the first process of a kernel, with `/proc` and `/sys` mounted.
-#[allow(dead_code)] // only a program that may be the first process has one
+/// Services of a dedicated machine: the first process of a kernel, with `/proc` and `/sys` mounted.
+#[allow(dead_code)] // only a program that runs as the first process implements it
 pub trait Machine: Host {
-    /// The kernel's version: 6.12.9 is `(6, 12)`.
+    /// The kernel's version: `(6, 12)` for 6.12.9.
     fn version(&mut self) -> (u32, u32);
-    /// Reads a file from its beginning, and gives how many bytes it read.
+    /// Reads a file from its beginning and returns the number of bytes read.
     fn read_file(&mut self, path: fmt::Arguments<'_>, text: &mut [u8]) -> Result<usize, Errno>;
-    /// Writes to a file, all at once.
+    /// Writes `text` to a file in one call.
     fn write_file(&mut self, path: fmt::Arguments<'_>, text: &[u8]) -> Result<(), Errno>;
-    /// Uses a capability of this process from now on, or does without it; it stays permitted.
+    /// Makes a capability of this process effective or not. It stays permitted.
     fn use_capability(&mut self, capability: u32, is_used: bool) -> Result<(), Errno>;
 }
 
-/// The numbers of signals that checks use; they are the same on every architecture.
+/// Signal numbers for the checks. They are the same on every architecture.
 pub const SIGPIPE: i32 = 13;
 pub const SIGALRM: i32 = 14;
 pub const SIGTERM: i32 = 15;
-/// A real-time signal: in the second word of the mask where a word has 32 bits.
+/// A real-time signal. Where a word has 32 bits, it lies in the mask's second word.
 pub const SIGREALTIME: i32 = 40;
 
-/// What a check gives.
+/// A check's result.
 pub type Outcome = Result<(), Failure>;
 
-/// One promise.
+/// A check of one promise.
 pub struct Check {
-    /// A sentence, with underscores.
+    /// A sentence with underscores.
     pub name: &'static str,
     pub run: fn(&mut dyn Host) -> Outcome,
 }
 
-/// One promise that only a machine of one's own can show.
+/// A check that needs a dedicated machine.
 #[allow(dead_code)]
 pub struct MachineCheck {
     pub name: &'static str,
     pub run: fn(&mut dyn Machine) -> Outcome,
 }
 
-/// Where a check failed, and what it found there.
+/// Where a check failed and which values it found.
 pub struct Failure {
     at: &'static Location<'static>,
     text: [u8; 96],
@@ -109,11 +111,11 @@ impl Failure {
     #[track_caller]
     pub fn new(what: fmt::Arguments<'_>) -> Self {
         let mut failure = Self { at: Location::caller(), text: [0; 96], used: 0 };
-        let _ = failure.write_fmt(what); // cut where it is too long
+        let _ = failure.write_fmt(what); // a long text is cut
         failure
     }
 
-    /// What was found.
+    /// The values that the check found.
     pub fn text(&self) -> Option<&str> {
         self.text.get(..self.used).and_then(|text| core::str::from_utf8(text).ok())
     }
@@ -135,7 +137,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// A call that a check expects to succeed did not.
+/// A call that a check expects to succeed returned an error.
 impl From<Errno> for Failure {
     #[track_caller]
     fn from(errno: Errno) -> Self {
@@ -143,16 +145,16 @@ impl From<Errno> for Failure {
     }
 }
 
-/// Fails the check where the condition is false.
+/// Fails the check if the condition is false.
 macro_rules! ensure {
     ($condition:expr) => {
         if !$condition {
-            return Err(crate::conformance::Failure::new(format_args!("not so: {}", stringify!($condition))));
+            return Err(crate::conformance::Failure::new(format_args!("false: {}", stringify!($condition))));
         }
     };
 }
 
-/// Fails the check where the two differ, and tells both.
+/// Fails the check if the two differ, and reports both.
 macro_rules! ensure_eq {
     ($found:expr, $expected:expr) => {
         match (&$found, &$expected) {
@@ -165,7 +167,8 @@ macro_rules! ensure_eq {
     };
 }
 
-/// Defines the checks of one subject, and its list `CHECKS`. `for Machine, MachineCheck:` makes them checks of a machine.
+/// Defines the checks of one subject as `CHECKS`. Prefix `for Machine, MachineCheck:` for checks
+/// that need a machine.
 macro_rules! checks {
     (for $kind:ident, $check:ident: $($(#[$doc:meta])* fn $name:ident($host:ident) $body:block)*) => {
         $($(#[$doc])* fn $name($host: &mut dyn crate::conformance::$kind) -> crate::conformance::Outcome {
@@ -181,19 +184,19 @@ macro_rules! checks {
     };
 }
 
-/// A number that was a descriptor's and is one no longer.
+/// A number that belonged to a descriptor until just now.
 pub fn closed_number() -> Result<RawFd, Errno> {
     use barepoll::fd::AsRawFd;
     Ok(Epoll::new()?.as_raw_fd())
 }
 
-/// Whether the number is an open descriptor's.
+/// Whether the number is an open descriptor.
 pub fn is_open(fd: RawFd) -> Result<bool, Errno> {
     let epoll = Epoll::new()?;
     if barepoll::fd::AsRawFd::as_raw_fd(&epoll) == fd {
-        return Ok(false); // it was free until now
+        return Ok(false); // the number was free until now
     }
-    // SAFETY: the number is only asked about; where nothing is open, the kernel says so.
+    // SAFETY: the kernel only looks the number up, and returns an error if it is not open.
     match epoll.delete(unsafe { BorrowedFd::borrow_raw(fd) }) {
         Err(Errno::EBADF) => Ok(false),
         Err(Errno::ENOENT) => Ok(true),
@@ -202,25 +205,26 @@ pub fn is_open(fd: RawFd) -> Result<bool, Errno> {
     }
 }
 
-/// An address where nothing is.
-pub fn nowhere<T>() -> *mut T {
+/// An unmapped address.
+pub fn unmapped_address<T>() -> *mut T {
     let address = 8_usize; // qemu-user and the kernel map nothing there, and no compiler takes it for null
     address as *mut T
 }
 
-/// A nonblocking counter: readable unless `initial` is 0.
+/// Makes a nonblocking counter, readable unless `initial` is 0.
 pub fn counter(initial: u32) -> Result<EventFd, Errno> {
     EventFd::new(initial, EventFdFlags::CLOEXEC | EventFdFlags::NONBLOCK)
 }
 
-/// An epoll that watches nothing but this, with 1 as its data.
+/// Makes an epoll that watches only this, with 1 as its data.
 pub fn watching(source: impl barepoll::fd::AsFd, interest: EventFlags) -> Result<Epoll, Errno> {
     let epoll = Epoll::new()?;
     epoll.add(source, EventData::new_u64(1), interest)?;
     Ok(epoll)
 }
 
-/// What a wait found: the data and flags of each event, in the order of the data, which is not the kernel's.
+/// The events of a wait: data and flags of each, sorted by data, because the kernel's order may
+/// differ.
 pub struct Ready {
     events: [(u64, EventFlags); 16],
     used: usize,
@@ -247,12 +251,12 @@ impl fmt::Debug for Ready {
     }
 }
 
-/// What is ready now.
+/// Returns the events that are ready now.
 pub fn ready(epoll: &Epoll) -> Result<Ready, Errno> {
     ready_within(epoll, Duration::ZERO)
 }
 
-/// What is ready within this time.
+/// Returns the events that become ready within this time.
 pub fn ready_within(epoll: &Epoll, timeout: Duration) -> Result<Ready, Errno> {
     let mut buffer = Event::buffer::<16>();
     let found = epoll.wait(&mut buffer, Some(timeout))?;
@@ -264,25 +268,26 @@ pub fn ready_within(epoll: &Epoll, timeout: Duration) -> Result<Ready, Errno> {
     Ok(ready)
 }
 
-/// How many events a wait gave.
+/// How many events a wait returned.
 pub fn count(answer: Result<&mut [Event], Errno>) -> Result<usize, Errno> {
     answer.map(|events| events.len())
 }
 
-/// A time that nothing here takes, be the machine ever so slow. Only a hang meets it.
+/// Far longer than any step takes on the slowest machine. Only a hang lasts this long.
 pub const LONG: Duration = Duration::from_secs(60);
 
-/// Later than this is too late for what takes milliseconds.
+/// Too late for a step of milliseconds.
 pub const LATE: Duration = Duration::from_secs(8);
 
-/// Runs this, and gives how long it took, by the host's clock, and what it gave.
+/// Runs the closure and returns the time it took by the host's clock, and its result.
 pub fn timed<T>(host: &mut dyn Host, run: impl FnOnce() -> T) -> (Duration, T) {
     let start = host.now();
     let given = run();
     (host.now().saturating_sub(start), given)
 }
 
-/// This wait finds nothing, and is never early. A busy machine may make it late, but a wrong timeout is late each time.
+/// Checks that this wait finds nothing and never ends early. A busy machine may delay one of the
+/// three waits. A wrong timeout delays them all.
 pub fn lasts(host: &mut dyn Host, timeout: Duration, wait: &mut dyn FnMut() -> Result<usize, Errno>) -> Outcome {
     let mut least = Duration::MAX;
     for _ in 0..3 {
@@ -295,7 +300,7 @@ pub fn lasts(host: &mut dyn Host, timeout: Duration, wait: &mut dyn FnMut() -> R
     Ok(())
 }
 
-/// Does this again and again until it is true. What it needs comes sooner or later; [`LONG`] is the bound, and so many attempts.
+/// Repeats the attempt until it returns true. Fails after [`LONG`] and 100 attempts.
 #[track_caller]
 pub fn until(host: &mut dyn Host, attempt: &mut dyn FnMut(&mut dyn Host) -> Result<bool, Failure>) -> Outcome {
     const MOST: u32 = 100;
@@ -303,15 +308,15 @@ pub fn until(host: &mut dyn Host, attempt: &mut dyn FnMut(&mut dyn Host) -> Resu
     while !attempt(host)? {
         attempts += 1;
         if attempts > MOST && host.now() - start > LONG {
-            return Err(Failure::new(format_args!("it never came to what the check needs")));
+            return Err(Failure::new(format_args!("no attempt succeeded")));
         }
     }
     Ok(())
 }
 
-/// Sends the signal every 20 ms until `done` is written: one alone could come before the wait that it is to interrupt.
-/// Gives up after more than [`LONG`], and writes `gave_up`: what goes on until then would never end.
-pub fn pester(other: &dyn Other, signal: i32, done: &EventFd, gave_up: &EventFd) {
+/// Sends the signal every 20 ms until `done` is written, because a single signal could precede the
+/// wait that it must interrupt. Gives up after twice [`LONG`] and writes `gave_up`.
+pub fn keep_signalling(other: &dyn Other, signal: i32, done: &EventFd, gave_up: &EventFd) {
     const PAUSE: Duration = Duration::from_millis(20);
     for _ in 0..2 * LONG.as_millis() / PAUSE.as_millis() {
         other.sleep(PAUSE);
@@ -323,8 +328,8 @@ pub fn pester(other: &dyn Other, signal: i32, done: &EventFd, gave_up: &EventFd)
     let _ = gave_up.write(1);
 }
 
-/// Runs `each` so many times beside `here`, all at the same time, and tells each its number.
-pub fn crowd(
+/// Runs `each` `count` times beside `here`, all at the same time, with numbers from 0.
+pub fn beside_many(
     host: &mut dyn Host,
     count: usize,
     each: &(dyn Fn(usize, &dyn Other) + Sync),
@@ -332,11 +337,12 @@ pub fn crowd(
 ) -> Outcome {
     match count.checked_sub(1) {
         None => here(host),
-        Some(number) => host.beside(&|other| each(number, other), &mut |host| crowd(host, number, each, here)),
+        Some(number) => host.beside(&|other| each(number, other), &mut |host| beside_many(host, number, each, here)),
     }
 }
 
-/// Reads a nonblocking counter until it has given so many in all, and gives how many: fewer where nothing more came.
+/// Reads a nonblocking counter until its values sum to `expected`, and returns the sum. The sum is
+/// lower if nothing more came within [`LONG`].
 pub fn gather(counter: &EventFd, expected: u64) -> Result<u64, Errno> {
     let epoll = watching(counter, EventFlags::IN)?;
     let mut sum = 0;
@@ -346,12 +352,12 @@ pub fn gather(counter: &EventFd, expected: u64) -> Result<u64, Errno> {
     Ok(sum)
 }
 
-/// Does nothing for this time: time for the others.
+/// Sleeps for this time, so that other threads can run.
 pub fn pause(host: &mut dyn Host, time: Duration) -> Outcome {
     host.beside(&|other| other.sleep(time), &mut |_| Ok(()))
 }
 
-/// Runs the check with these signals blocked (and caught once they no longer are), and no longer, however it ends.
+/// Runs the check with these signals caught and blocked, then unblocks them whatever its result.
 pub fn with_blocked(host: &mut dyn Host, signals: &[i32], check: fn(&mut dyn Host) -> Outcome) -> Outcome {
     for &signal in signals {
         host.catch(signal)?;
@@ -364,7 +370,7 @@ pub fn with_blocked(host: &mut dyn Host, signals: &[i32], check: fn(&mut dyn Hos
     outcome
 }
 
-/// Runs this while no descriptor may be `limit` or above.
+/// Runs the closure while every new descriptor must be below `limit`.
 pub fn with_limit<T>(host: &mut dyn Host, limit: RawFd, run: impl FnOnce() -> T) -> Result<T, Errno> {
     let before = host.limit_descriptors(limit as u64)?;
     let given = run();
@@ -372,7 +378,7 @@ pub fn with_limit<T>(host: &mut dyn Host, limit: RawFd, run: impl FnOnce() -> T)
     Ok(given)
 }
 
-/// Whether something is written as expected.
+/// Whether the text is written as expected.
 pub fn reads(written: fmt::Arguments<'_>, expected: &str) -> bool {
     struct Left<'a>(&'a str);
 
@@ -409,7 +415,7 @@ mod values;
 mod waker;
 mod wakeups;
 
-/// Every check, a subject after another.
+/// Every check, by subject.
 pub const SUBJECTS: &[(&str, &[Check])] = &[
     ("values", values::CHECKS),
     ("calls", calls::CHECKS),
@@ -432,6 +438,6 @@ pub const SUBJECTS: &[(&str, &[Check])] = &[
     ("registers", registers::CHECKS),
 ];
 
-/// Every check of a machine. Who has none leaves them out: they are not his, and no list of his names them.
+/// Every check that needs a dedicated machine. Other runners leave them out.
 #[allow(dead_code)]
 pub const MACHINE: &[(&str, &[MachineCheck])] = &[("machine", machine::CHECKS)];

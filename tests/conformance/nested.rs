@@ -90,7 +90,7 @@ checks! {
             links += 1;
         }
         ensure_eq!(answer, Err(Errno::ELOOP));
-        ensure!(links >= 4); // one more before Linux 6.17
+        ensure!(links >= 4); // Linux before 6.17 allows one more
     }
 
     fn closing_the_inner_epoll_silences_it(host) {

@@ -1,4 +1,4 @@
-//! What each kind of descriptor is found ready for.
+//! Readiness of each kind of descriptor.
 
 use super::{counter, ready, watching, NOTHING};
 use barepoll::fd::AsFd;
@@ -12,16 +12,16 @@ const HUP: EventFlags = EventFlags::HUP;
 const RDHUP: EventFlags = EventFlags::RDHUP;
 const NONE: EventFlags = EventFlags::empty();
 
-/// A pipe takes as many bytes as this without blocking when it is writable (`PIPE_BUF`).
+/// A writable pipe takes this many bytes without blocking (`PIPE_BUF`).
 const CHUNK: usize = 4096;
 
 fn write(fd: &OwnedFd, bytes: &[u8]) -> Result<usize, Errno> {
-    // SAFETY: the bytes are there.
+    // SAFETY: the pointer and the length come from a slice.
     unsafe { raw::write(fd.as_raw_fd(), bytes.as_ptr(), bytes.len()) }
 }
 
 fn read(fd: &OwnedFd, bytes: &mut [u8]) -> Result<usize, Errno> {
-    // SAFETY: there is room for that many.
+    // SAFETY: the pointer and the length come from a slice.
     unsafe { raw::read(fd.as_raw_fd(), bytes.as_mut_ptr(), bytes.len()) }
 }
 

@@ -1,13 +1,14 @@
-//! What a call leaves alone: the registers that its caller keeps values in.
+//! Registers that a call must preserve.
 //!
-//! A kernel may destroy registers in a call. A trap that does not say which makes its *caller* wrong, now and then and far from
-//! the call. So each check here has a victim: plain Rust that keeps values in registers around a call, into which the
-//! compiler inlines the port's trap, unless the port forbids it. The victims are generic, so that each is compiled around each kind of call.
+//! A system call may clobber registers. If the port's assembly does not declare one, the *caller*
+//! computes wrong values, rarely and far from the call. So each check has a victim: plain Rust that
+//! keeps values in registers around a call. The compiler inlines the port's system call into it,
+//! unless the port forbids that. The victims are generic, to be compiled around each kind of call.
 //!
-//! An emulator of programs keeps what a kernel destroys: only real kernels show a wrong port, and of its vector registers only
-//! with a program that the compiler may use them in.
+//! User-mode emulators preserve what a kernel clobbers, so only real kernels reveal a wrong port. A
+//! wrong vector register shows only in a program compiled to use vectors.
 
-#![allow(clippy::incompatible_msrv)] // the oldest compiler is for the library; its tests run with today's
+#![allow(clippy::incompatible_msrv)] // the minimum Rust version is the library's; tests use the current one
 
 use crate::conformance::{counter, Failure, Outcome};
 use barepoll::fd::{AsRawFd, RawFd};
@@ -19,8 +20,9 @@ use core::num::NonZeroU32;
 use core::ptr::{self, read_volatile, write_volatile};
 use core::time::Duration;
 
-/// Calls the victim with each kind of call: every number of arguments, answers that are errors and answers that are not; and one that
-/// blocks, so that another task runs meanwhile. A call says whether its answer was right.
+/// Runs the victim around each kind of call: every number of arguments, success and error, and
+/// calls that block, so that another task runs meanwhile. Each call returns whether its result was
+/// right.
 macro_rules! around_each_call {
     ($victim:ident) => {{
         let (counter, epoll, mut buffer) = (counter(0)?, Epoll::new()?, Event::buffer::<1>());
@@ -61,23 +63,24 @@ fn nothing_ready_in_spite_of_signals(epoll: &Epoll, buffer: &mut Buffer) -> bool
 #[inline(always)]
 fn nothing_ready_by_timespec(epoll: &Epoll, buffer: &mut Buffer) -> bool {
     let (fd, events, timeout) = (epoll.as_raw_fd(), buffer.as_mut_ptr().cast(), Timespec::default());
-    // SAFETY: there is room for one event, the timeout outlives the call, and there is no mask.
+    // SAFETY: the buffer has room for one event, the timeout outlives the call, and the mask is
+    // null.
     let answer = unsafe { raw::epoll_pwait2(fd, events, 1, &timeout, ptr::null()) };
     matches!(answer, Ok(0) | Err(Errno::ENOSYS | Errno::EPERM))
 }
 
-/// No eventfd knows it.
+/// A request that no eventfd knows.
 #[inline(always)]
 fn asking_nothing(counter: RawFd) -> bool {
     let mut params = [0_u64];
-    // SAFETY: the request, were it granted, would write eight bytes.
+    // SAFETY: the buffer has the eight bytes that the request would write.
     unsafe { raw::ioctl(counter, raw::EPIOCGPARAMS, params.as_mut_ptr().cast()).is_err() }
 }
 
-/// An eventfd takes eight bytes and no fewer.
+/// A write that is too short: an eventfd takes at least eight bytes.
 #[inline(always)]
 fn nothing_written(counter: RawFd) -> bool {
-    // SAFETY: no byte is read.
+    // SAFETY: the length is 0, so the kernel reads nothing.
     unsafe { raw::write(counter, [].as_ptr(), 0) == Err(Errno::EINVAL) }
 }
 
@@ -87,20 +90,20 @@ fn closing_nothing() -> bool {
     unsafe { raw::close(-1) == Err(Errno::EBADF) }
 }
 
-/// Says which call a victim was around.
+/// Prefixes a failure with the call's name.
 fn named(call: &str, outcome: Outcome) -> Outcome {
     outcome.map_err(|failure| Failure::new(format_args!("{call}: {}", failure.text().unwrap_or("(cut)"))))
 }
 
-/// Values that the compiler does not know.
+/// Values that the compiler cannot predict.
 fn unknown<T: Copy, const N: usize>(value: impl FnMut(usize) -> T) -> [T; N] {
     black_box(core::array::from_fn(value))
 }
 
-/// Raw pointers: of a reference LLVM knows that no call looks behind it, and may move the writes to one side.
+/// Takes raw pointers. With references, LLVM may move the writes across the call.
 #[inline(never)]
 fn zeroes_around(mut call: impl FnMut() -> bool, a: *mut [u64; 4], b: *mut [u64; 4]) -> bool {
-    // SAFETY: the caller passes two places. So it is below.
+    // SAFETY: the caller passes a valid pointer.
     unsafe { *a = [0; 4] };
     let answer = call();
     // SAFETY: as above.
@@ -116,18 +119,19 @@ fn zeroes(call: impl FnMut() -> bool) -> Outcome {
     Ok(())
 }
 
-/// Rows that a loop goes over, with a call after each. What all the rows need, the compiler keeps in registers throughout: the
-/// vector of `factor`s, and the set of all lanes where a machine has such (a predicate).
+/// Rows that a loop goes through, with a call after each. The compiler keeps the loop's constants
+/// in registers throughout: the vector of `factor`s, and the predicate of all lanes where the
+/// machine has predicates.
 pub struct Rows<'a> {
     rows: &'a mut [[u32; LANES]],
     factor: u32,
 }
 
-/// So many that LLVM takes vectors of the machine's own length, whatever it is, where it can.
+/// Enough lanes for LLVM to use scalable vectors where the machine has them.
 const LANES: usize = 256;
 
 impl Rows<'_> {
-    /// Always inlined: so the attributes of the function that calls it say what registers there are.
+    /// Always inlined, so the caller's attributes decide which registers are available.
     #[inline(always)]
     pub fn run(self, mut call: impl FnMut() -> bool) -> bool {
         let mut answers = true;
@@ -163,7 +167,7 @@ fn with_rows(run: impl FnOnce(Rows<'_>) -> bool) -> Outcome {
     Ok(())
 }
 
-/// What [`Host::widened`](crate::conformance::Host::widened) runs in a function with more registers.
+/// The victim of [`Host::widened`](crate::conformance::Host::widened).
 pub struct Widened<'a> {
     rows: Rows<'a>,
     counter: &'a EventFd,
@@ -178,7 +182,7 @@ impl Widened<'_> {
 
 #[inline(never)]
 fn vectors_around(mut call: impl FnMut() -> bool, terms: *const [u32; 16], sums: *mut [u32; 8]) -> bool {
-    // SAFETY: the caller passes two places. So it is below.
+    // SAFETY: the caller passes valid pointers, also below.
     let terms = unsafe { *terms };
     let found: [u32; 8] = core::array::from_fn(|i| terms[i].wrapping_add(terms[i + 8]));
     let answer = call();
@@ -194,17 +198,19 @@ fn vectors(call: impl FnMut() -> bool) -> Outcome {
     Ok(())
 }
 
-/// More values than any machine of 32 registers has for them once the call's own are taken.
+/// More values than a machine with 32 registers can hold besides the call's own.
 const MANY: usize = 24;
 
-/// Every step needs the one before, and the first needs the call's answer: nothing is done before the call.
+/// Each step depends on the previous one and the first on the call's result. So the compiler cannot
+/// compute any step before the call.
 fn digest(answer: bool, values: [usize; MANY]) -> usize {
     values.iter().fold(answer as usize, |sum, value| (sum ^ value).wrapping_mul(0x9e37_79b1).rotate_left(7))
 }
 
 #[inline(never)]
 fn values_around(mut call: impl FnMut() -> bool, values: &[usize; MANY]) -> usize {
-    // SAFETY: a reference is readable. Volatile, so that nothing is read again after the call.
+    // SAFETY: a reference is readable. The read is volatile, so that the compiler does not read
+    // again after the call.
     let values = core::array::from_fn(|i| unsafe { read_volatile(&values[i]) });
     let answer = call();
     digest(answer, values)
@@ -236,7 +242,7 @@ fn floats(call: impl FnMut() -> bool) -> Outcome {
     Ok(())
 }
 
-/// Products of twice the width of a register, which some machines make in registers of their own.
+/// Products of twice a register's width. Some machines return them in dedicated registers.
 #[inline(never)]
 fn products_around(mut call: impl FnMut() -> bool, a: u64, b: u64) -> (bool, u128, u64) {
     let wide = u128::from(a) * u128::from(b);
@@ -252,7 +258,7 @@ fn products(call: impl FnMut() -> bool) -> Outcome {
     Ok(())
 }
 
-/// A quotient and what is left, which some machines leave in registers of their own.
+/// A quotient and a remainder. Some machines return them in dedicated registers.
 #[inline(never)]
 fn quotient_around(mut call: impl FnMut() -> bool, a: u32, b: NonZeroU32) -> (bool, u32, u32) {
     let (quotient, rest) = (a / b, a % b);
@@ -266,7 +272,7 @@ fn quotient(call: impl FnMut() -> bool) -> Outcome {
     Ok(())
 }
 
-/// As many comparisons as any machine has flags for.
+/// As many comparisons as any machine has condition flags.
 const CONDITIONS: usize = 8;
 
 #[inline(never)]
@@ -274,7 +280,8 @@ fn conditions_around(mut call: impl FnMut() -> bool, values: &[i32; CONDITIONS],
     // SAFETY: as above.
     let are_more = values.each_ref().map(|value| unsafe { read_volatile(value) } > most);
     let answer = call();
-    // Branches, for a machine that has the condition in a flag: a number could be made of it before the call.
+    // Branches keep a condition in a flag. The compiler could turn it into a number before the
+    // call.
     let mut found = u32::from(answer);
     for is_more in are_more {
         found = if is_more { black_box(found * 2 + 1) } else { found * 2 };
@@ -289,7 +296,7 @@ fn conditions(call: impl FnMut() -> bool) -> Outcome {
     Ok(())
 }
 
-/// One more than the machine's own width: the carry goes from the low word to the high one.
+/// A sum of two words: the carry goes from the low word to the high one.
 #[inline(never)]
 fn sum_around(mut call: impl FnMut() -> bool, a: [usize; 2], b: [usize; 2]) -> (bool, usize, usize) {
     let (low, carry) = a[0].overflowing_add(b[0]);
@@ -303,13 +310,13 @@ fn sum(call: impl FnMut() -> bool) -> Outcome {
     Ok(())
 }
 
-/// Calls as often as asked, in a loop that some machines count in a register of its own. `turns` counts in memory, so that
-/// one that never ends is seen.
+/// Calls `times` times, in a loop that some machines count in a dedicated register. `turns` counts
+/// in memory, to detect a loop that never ends.
 #[inline(never)]
 fn loop_around(mut call: impl FnMut() -> bool, times: usize, turns: *mut usize) -> bool {
     let mut answers = true;
     for _ in 0..times {
-        // SAFETY: the caller passes a place.
+        // SAFETY: the caller passes a valid pointer.
         let turn = unsafe { read_volatile(turns) } + 1;
         // SAFETY: as above.
         unsafe { write_volatile(turns, turn) };
@@ -369,7 +376,7 @@ checks! {
         around_each_call!(counted_loop);
     }
 
-    /// Registers that this function has and the rest of the program has not, where the host and its machine offer any.
+    /// Registers that only this function may use, where the host and its machine offer any.
     fn a_caller_that_enables_vectors_by_attribute_keeps_them(host) {
         let counter = counter(0)?;
         with_rows(|rows| host.widened(Widened { rows, counter: &counter }))?;

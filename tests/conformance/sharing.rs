@@ -1,13 +1,13 @@
-//! What happens on one side while the other waits.
+//! Changes on one side while the other waits.
 
-use super::{count, counter, crowd, gather, ready, ready_within, until, watching, LONG, NOTHING};
+use super::{beside_many, count, counter, gather, ready, ready_within, until, watching, LONG, NOTHING};
 use super::{Host, Other, Outcome};
 use barepoll::{Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags};
 use core::time::Duration;
 
 const IN: EventFlags = EventFlags::IN;
 
-/// The epoll has nothing, until the other side does this; then its wait ends with this event.
+/// The epoll has no event until the other side acts. Then its wait returns this event.
 fn wakes(
     host: &mut dyn Host,
     epoll: &Epoll,
@@ -15,7 +15,8 @@ fn wakes(
     act: &(dyn Fn() -> Result<(), Errno> + Sync),
 ) -> Outcome {
     ensure_eq!(ready(epoll)?, NOTHING);
-    // What the other side was refused: a counter tells it, as the two may share nothing but descriptors.
+    // Passes `act`'s error to this side through a counter, because the two may share only
+    // descriptors.
     let refused = counter(0)?;
     let start = host.now();
     let outcome = host.beside(
@@ -34,16 +35,17 @@ fn wakes(
     Ok(())
 }
 
-/// The epoll has nothing, while the other side does this and after it: what that was refused is a failure.
+/// The epoll has no event while the other side acts, nor afterwards. An error of `act` fails the
+/// check.
 fn is_silent(host: &mut dyn Host, epoll: &Epoll, act: &(dyn Fn() -> Result<(), Errno> + Sync)) -> Outcome {
-    let done = counter(0)?; // one more than the error's number
+    let done = counter(0)?; // the error's number plus one
     host.beside(
         &|other| {
             other.sleep(Duration::from_millis(20));
             let _ = done.write(act().map_or_else(|errno| errno.raw() as u64 + 1, |()| 1));
         },
         &mut |host| {
-            // A machine with other work to do may begin with it late.
+            // A busy machine may start the other side late.
             until(host, &mut |_| {
                 ensure_eq!(ready_within(epoll, Duration::from_millis(40))?, NOTHING);
                 match done.read() {
@@ -142,11 +144,11 @@ checks! {
                     ping.write(1)?;
                     let ready = ready_within(&epoll, LONG)?;
                     if ready != [(1, IN)] || pong.read() != Ok(1) {
-                        outcome = Err(super::Failure::new(format_args!("a round was lost: {ready:?}")));
+                        outcome = Err(super::Failure::new(format_args!("lost event: {ready:?}")));
                         break;
                     }
                 }
-                ping.write(2)?; // the other side stops
+                ping.write(2)?; // stops the other side
                 outcome
             },
         )?;
@@ -159,14 +161,14 @@ checks! {
         const STOP: EventData = EventData::new_u64(99);
         let steps = [counter(0)?, counter(0)?, counter(0)?, counter(0)?, counter(0)?];
         let stop = counter(0)?;
-        // Takes what there is at one step, and puts it at the next.
+        // Takes the tokens of one step and passes them to the next.
         let pass_on = |epoll: &Epoll, from: &EventFd, to: &EventFd| loop {
             match ready_within(epoll, LONG)? {
                 ready if ready == [(1, IN)] => {}
                 _ => return Err(Errno::ETIMEDOUT),
             }
             match from.read() {
-                Err(Errno::EAGAIN) => {} // taken with the edge before
+                Err(Errno::EAGAIN) => {} // already taken with the edge before
                 tokens => {
                     let tokens = tokens?;
                     to.write(tokens)?;
@@ -183,7 +185,7 @@ checks! {
         };
         let [first, .., last] = &steps;
         let epoll = watching(last, IN | EventFlags::ET)?;
-        crowd(host, SIDES, &each, &mut |_| {
+        beside_many(host, SIDES, &each, &mut |_| {
             first.write(TOKENS)?;
             let (mut rounds, mut outcome) = (0, Ok(0));
             while rounds < ROUNDS * TOKENS && outcome.is_ok() {
@@ -226,11 +228,11 @@ checks! {
                 let _ = woke.write(1);
             }
         };
-        crowd(host, 3, &each, &mut |host| {
+        beside_many(host, 3, &each, &mut |host| {
             super::pause(host, Duration::from_millis(20))?;
             eventfd.write(1)?;
             let woken = gather(&woke, 1);
-            super::pause(host, Duration::from_millis(20))?; // time for a second one
+            super::pause(host, Duration::from_millis(20))?; // time for a second event
             stop.write(1)?;
             ensure_eq!(woken, Ok(1));
             Ok(())
@@ -254,7 +256,7 @@ checks! {
                 let _ = started.and_then(|()| done.write(1));
             }
         };
-        crowd(host, 2, &each, &mut |_| {
+        beside_many(host, 2, &each, &mut |_| {
             let mut outcome = Ok(());
             for _ in 0..ROUNDS {
                 starts.iter().try_for_each(|start| start.write(1))?;

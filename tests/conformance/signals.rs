@@ -1,6 +1,6 @@
-//! Signals: what they interrupt, what a mask lets through, what goes on.
+//! Signals: which calls they interrupt, which a mask admits, which waits resume.
 
-use super::{count, counter, crowd, pester, until, watching, with_blocked};
+use super::{beside_many, count, counter, keep_signalling, until, watching, with_blocked};
 use super::{Host, Other, Outcome, LONG, SIGALRM, SIGREALTIME, SIGTERM};
 use barepoll::{Epoll, Errno, Event, EventFd, EventFdFlags, EventFlags, SigSet};
 use core::mem::MaybeUninit;
@@ -8,7 +8,7 @@ use core::time::Duration;
 
 const FINE: Duration = Duration::from_nanos(LONG.as_nanos() as u64 + 1);
 
-/// Every signal but these.
+/// A mask of every signal except these.
 fn all_but(signals: &[i32]) -> Result<SigSet, Errno> {
     let mut set = SigSet::full();
     for &signal in signals {
@@ -17,7 +17,7 @@ fn all_but(signals: &[i32]) -> Result<SigSet, Errno> {
     Ok(set)
 }
 
-/// These signals alone.
+/// A mask of these signals only.
 fn only(signals: &[i32]) -> Result<SigSet, Errno> {
     let mut set = SigSet::empty();
     for &signal in signals {
@@ -26,21 +26,22 @@ fn only(signals: &[i32]) -> Result<SigSet, Errno> {
     Ok(set)
 }
 
-/// What a masked wait says, of an epoll with nothing in it.
+/// A masked wait on an epoll that watches nothing.
 fn masked(timeout: Option<Duration>, mask: &SigSet) -> Result<usize, Errno> {
     count(Epoll::new()?.wait_masked(&mut Event::buffer::<2>(), timeout, mask))
 }
 
-/// A masked wait that a pending signal would end at once.
+/// A masked wait that a pending signal would end early.
 fn short(mask: &SigSet) -> Result<usize, Errno> {
     masked(Some(Duration::from_millis(15)), mask)
 }
 
-/// Runs this while signals keep coming, which must not outlast them: a wait that begins anew with each would.
-fn pestered(host: &mut dyn Host, here: &mut dyn FnMut(&mut dyn Host) -> Outcome) -> Outcome {
+/// Runs this while signals keep coming. It must end before they do: a wait that restarts its
+/// timeout after each signal would not.
+fn while_signalled(host: &mut dyn Host, here: &mut dyn FnMut(&mut dyn Host) -> Outcome) -> Outcome {
     host.catch(SIGALRM)?;
     let (done, gave_up) = (counter(0)?, counter(0)?);
-    host.beside(&|other| pester(other, SIGALRM, &done, &gave_up), &mut |host| {
+    host.beside(&|other| keep_signalling(other, SIGALRM, &done, &gave_up), &mut |host| {
         let outcome = here(host);
         done.write(1)?;
         outcome
@@ -49,10 +50,10 @@ fn pestered(host: &mut dyn Host, here: &mut dyn FnMut(&mut dyn Host) -> Outcome)
     Ok(())
 }
 
-/// A signal ends what this does with `EINTR`, and was caught.
+/// A caught signal ends this call with `EINTR`.
 fn is_interrupted(host: &mut dyn Host, call: &dyn Fn() -> Result<(), Errno>) -> Outcome {
-    pestered(host, &mut |host| {
-        // A process that is stopped and goes on is interrupted too, and catches nothing.
+    while_signalled(host, &mut |host| {
+        // Stopping and continuing the process also interrupts the call, but is not caught.
         until(host, &mut |host| {
             let caught = host.caught();
             ensure_eq!(call(), Err(Errno::EINTR));
@@ -61,9 +62,10 @@ fn is_interrupted(host: &mut dyn Host, call: &dyn Fn() -> Result<(), Errno>) -> 
     })
 }
 
-/// Uninterrupted waits of this time take no less of it, and end while signals still come, though so many of them met one.
+/// An uninterrupted wait lasts its full timeout, and ends while signals still come. Repeats until
+/// `times` waits met a signal.
 fn goes_on(host: &mut dyn Host, timeout: Duration, times: u32) -> Outcome {
-    pestered(host, &mut |host| {
+    while_signalled(host, &mut |host| {
         let epoll = Epoll::new()?;
         let mut interrupted = 0;
         until(host, &mut |host| {
@@ -78,10 +80,10 @@ fn goes_on(host: &mut dyn Host, timeout: Duration, times: u32) -> Outcome {
     })
 }
 
-/// A wait with room for these events.
+/// A wait into this buffer.
 type Wait<'w> = dyn Fn(&Epoll, &mut [MaybeUninit<Event>]) -> Result<usize, Errno> + 'w;
 
-/// This wait goes on through signals until its event comes. Again, where a signal met none of it.
+/// This wait goes on through signals until its event comes. Repeats if it met no signal.
 fn goes_on_until_an_event(host: &mut dyn Host, wait: &Wait<'_>) -> Outcome {
     host.catch(SIGALRM)?;
     until(host, &mut |host| {
@@ -99,7 +101,7 @@ fn goes_on_until_an_event(host: &mut dyn Host, wait: &Wait<'_>) -> Outcome {
             &mut |host| {
                 let caught = host.caught();
                 ensure_eq!(wait(&epoll, &mut Event::buffer::<2>()), Ok(1));
-                host.block(SIGALRM, false)?; // no change, but qemu-user (7.2) delivers only when a mask is set
+                host.block(SIGALRM, false)?; // a no-op, but qemu-user 7.2 delivers only on setting a mask
                 is_met = host.caught() > caught;
                 Ok(())
             },
@@ -212,13 +214,14 @@ checks! {
     }
 
     fn a_full_mask_holds_signals_back_until_the_wait_is_over(host) {
-        pestered(host, &mut |host| {
-            // A signal comes every 20 ms: one of these waits is sure to meet one, and is none the shorter for it.
+        while_signalled(host, &mut |host| {
+            // A signal comes every 20 ms, so one of these waits meets one. It must still last its
+            // full timeout.
             until(host, &mut |host| {
                 let (caught, start) = (host.caught(), host.now());
                 ensure_eq!(masked(Some(Duration::from_millis(60)), &SigSet::full()), Ok(0));
                 ensure!(host.now() - start >= Duration::from_millis(60));
-                host.block(SIGALRM, false)?; // no change, but qemu-user (7.2) delivers only when a mask is set
+                host.block(SIGALRM, false)?; // a no-op, but qemu-user 7.2 delivers only on setting a mask
                 Ok(host.caught() > caught)
             })
         })?;
@@ -244,7 +247,7 @@ checks! {
         with_blocked(host, &[SIGREALTIME], |host| {
             let caught = host.caught();
             host.raise(SIGREALTIME)?;
-            // The bit of the same place in the other half, where a set of wrong word order would have it.
+            // The same bit in the other word, which a set with the wrong word order would use.
             ensure_eq!(short(&all_but(&[SIGREALTIME - 32])?), Ok(0));
             ensure_eq!(short(&only(&[SIGREALTIME])?), Ok(0));
             ensure_eq!(host.caught(), caught);
@@ -335,8 +338,8 @@ checks! {
 
     fn signals_at_any_moment_lose_no_event(host) {
         const KINDS: usize = 4;
-        /// At least; and as many more as it takes, of which a hundred times as many are the bound, until so many waits of each kind met a
-        /// signal.
+        /// The least number of waits. It goes on until `MET` waits of each kind met a signal, up to
+        /// 100 times as many waits.
         const TURNS: usize = 300;
         const MET: u32 = 10;
         host.catch(SIGALRM)?;
@@ -344,7 +347,7 @@ checks! {
         let epoll = watching(&pong, EventFlags::IN | EventFlags::ET)?;
         let each = |number: usize, other: &dyn Other| {
             if number == 0 {
-                // Slow enough that signals meet waits.
+                // The pause leaves time for signals to meet waits.
                 while ping.read() == Ok(1) {
                     other.sleep(Duration::from_micros(100));
                     let _ = pong.write(1);
@@ -356,7 +359,7 @@ checks! {
                 other.sleep(Duration::from_micros(300));
             }
         };
-        crowd(host, 2, &each, &mut |host| {
+        beside_many(host, 2, &each, &mut |host| {
             let (start, mut met, mut turn, mut outcome) = (host.now(), [0; KINDS], 0, Ok(1));
             while turn < TURNS || met.iter().any(|met| *met < MET) {
                 if turn >= 100 * TURNS && host.now() - start > LONG {
@@ -364,7 +367,7 @@ checks! {
                 }
                 let caught = host.caught();
                 ping.write(1)?;
-                // Each kind of wait in turn; one that is interrupted is asked again.
+                // The kinds of wait take turns. An interrupted wait is repeated.
                 outcome = loop {
                     let mut buffer = Event::buffer::<2>();
                     let answer = match turn % KINDS {
@@ -384,7 +387,7 @@ checks! {
                 met[turn % KINDS] += u32::from(host.caught() > caught);
                 turn += 1;
             }
-            ping.write(2)?; // the echo stops
+            ping.write(2)?; // stops the echo
             done.write(1)?;
             ensure_eq!(outcome, Ok(1));
             ensure!(turn >= TURNS && met.iter().all(|met| *met >= MET));

@@ -1,4 +1,4 @@
-//! Looking before waiting.
+//! Spinning: polls without blocking before the wait.
 
 use super::{count, counter, watching, Host, Outcome, LONG};
 use barepoll::fd::OwnedFd;
@@ -7,10 +7,10 @@ use core::time::Duration;
 
 const IN: EventFlags = EventFlags::IN;
 const SPINS: [u32; 4] = [0, 1, 2, 200];
-/// Looks until something happens.
+/// Spins until an event comes.
 const FOR_EVER: u32 = u32::MAX;
 
-/// A wait that finds nothing, and lasts as long as asked.
+/// A wait that finds nothing and lasts its full timeout.
 fn lasts(host: &mut dyn Host, spins: u32, timeout: Duration) -> Outcome {
     let silent = counter(0)?;
     let epoll = watching(&silent, IN)?;
@@ -46,7 +46,7 @@ checks! {
     }
 
     fn no_time_is_one_look_whatever_the_spins(host) {
-        lasts(host, FOR_EVER, Duration::ZERO)?; // so many looks take minutes
+        lasts(host, FOR_EVER, Duration::ZERO)?; // so many polls would take minutes
     }
 
     fn an_event_ends_the_looking(host) {

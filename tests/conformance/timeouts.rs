@@ -1,11 +1,11 @@
-//! How long a wait lasts: never less than asked, by the host's clock.
+//! How long a wait lasts: at least its timeout by the host's clock.
 
 use super::{count, counter, lasts, watching, Host, Outcome, LONG};
 use barepoll::{Epoll, Errno, Event, EventFlags, SigSet};
 use core::mem::MaybeUninit;
 use core::time::Duration;
 
-/// One of the three waits, with a mask that changes nothing where it takes one.
+/// One of the three waits. Its mask, if any, changes nothing.
 type Wait = fn(&Epoll, &mut [MaybeUninit<Event>], Option<Duration>) -> Result<usize, Errno>;
 
 const PLAIN: Wait = |epoll, events, timeout| count(epoll.wait(events, timeout));
@@ -25,7 +25,7 @@ const FINE: [Duration; 6] = [
     Duration::from_nanos(20_900_001),
 ];
 
-/// Longer than `epoll_wait` can be asked for, or than it can be asked for by mistake.
+/// Longer than `epoll_wait` accepts, or than an overflowing conversion would pass to it.
 const LONGER: [Duration; 6] = [
     Duration::from_millis(i32::MAX as u64),
     Duration::from_millis(i32::MAX as u64 + 1),
@@ -35,7 +35,7 @@ const LONGER: [Duration; 6] = [
     Duration::MAX,
 ];
 
-/// Each of these waits ends empty, not before its time and not absurdly late each time.
+/// Each of these waits ends without an event, not early, and not always late.
 fn ends_in_time(host: &mut dyn Host, wait: Wait, timeouts: &[Duration]) -> Outcome {
     let silent = counter(0)?;
     let epoll = watching(&silent, EventFlags::IN)?;
@@ -46,7 +46,7 @@ fn ends_in_time(host: &mut dyn Host, wait: Wait, timeouts: &[Duration]) -> Outco
     Ok(())
 }
 
-/// Each of these waits, of nothing, is ended by a write that comes after `delay`, and not before it.
+/// A write after `delay` ends each of these waits, and nothing ends it earlier.
 fn ends_by_a_write(host: &mut dyn Host, wait: Wait, delay: Duration, timeouts: &[Option<Duration>]) -> Outcome {
     for &timeout in timeouts {
         let eventfd = counter(0)?;

@@ -1,6 +1,6 @@
 //! When a ready descriptor is reported: level, edge, one-shot, exclusive, wakeup.
 
-use super::{counter, crowd, gather, pause, ready, ready_within, watching, Host, Other, Outcome, LONG, NOTHING};
+use super::{beside_many, counter, gather, pause, ready, ready_within, watching, Host, Other, Outcome, LONG, NOTHING};
 use barepoll::fd::{AsRawFd, OwnedFd};
 use barepoll::{raw, Epoll, Errno, EventData, EventFd, EventFdFlags, EventFlags};
 use core::time::Duration;
@@ -17,26 +17,27 @@ fn rearm(epoll: &Epoll, eventfd: &EventFd, interest: EventFlags) -> Result<(), E
 }
 
 fn write_one(fd: &OwnedFd) -> Result<usize, Errno> {
-    // SAFETY: one byte of a literal.
+    // SAFETY: the literal has one byte.
     unsafe { raw::write(fd.as_raw_fd(), b"x".as_ptr(), 1) }
 }
 
-/// The data of what tells a waiter to wait no longer.
+/// The data of the event that stops a waiter.
 const STOP: u64 = 99;
 
-/// Those who have said that they wait are given this time to really do so.
+/// Time for waiters to block after they announced it.
 const SETTLE: Duration = Duration::from_millis(15);
 
-/// What came of one write that several epolls watched.
+/// The effect of one write on several epolls.
 struct Awakened {
-    /// How many woke.
+    /// How many waiters woke.
     woke: u64,
-    /// How many of those could read it.
+    /// How many of them could read it.
     read: u64,
 }
 
-/// Makes an epoll for each of so many waiters, all of which watch one counter with this interest, writes to that once they
-/// have had so much time to begin their wait, and goes on until so many woke for sure, and nobody else for a while.
+/// Makes an epoll for each waiter; all watch one counter with this interest. Writes to the counter
+/// once `settle` has passed. Waits until `sure` waiters woke, then checks for a while that no
+/// others do.
 fn awakened<const WAITERS: usize>(
     host: &mut dyn Host,
     interest: EventFlags,
@@ -57,7 +58,7 @@ fn awakened<const WAITERS: usize>(
         if ready_within(epoll, LONG)? == [(1, IN)] {
             woke.write(1)?;
             progress.write(1)?;
-            // Not before the others woke: an epoll that finds nothing any more sleeps on.
+            // Read only after the others woke: an epoll with nothing left to report stays asleep.
             ready_within(&watching(&stop, IN)?, LONG)?;
             read.write(u64::from(eventfd.read().is_ok()))?;
         }
@@ -66,7 +67,7 @@ fn awakened<const WAITERS: usize>(
     let each = |number: usize, _: &dyn Other| {
         let _ = wait(number);
     };
-    crowd(host, WAITERS, &each, &mut |host| {
+    beside_many(host, WAITERS, &each, &mut |host| {
         gather(&arrived, WAITERS as u64)?;
         pause(host, settle)?;
         eventfd.write(1)?;
@@ -79,9 +80,10 @@ fn awakened<const WAITERS: usize>(
     Ok(Awakened { woke: woke.read().unwrap_or(0), read: read.read().unwrap_or(0) })
 }
 
-/// One write wakes at least one of so many exclusive epolls, and not all.
+/// One write wakes at least one of these exclusive epolls, and not all.
 fn some_wake<const WAITERS: usize>(host: &mut dyn Host, interest: EventFlags) -> Outcome {
-    // Who comes late to its wait takes no part, and another wakes for it: a slow machine gets more time with each attempt.
+    // A waiter that blocks too late misses the wake-up, and another takes it. So each attempt gives
+    // a slow machine more time.
     let (mut woke, mut settle) = (0, SETTLE);
     while settle < LONG {
         woke = awakened::<WAITERS>(host, interest, 1, settle)?.woke;
@@ -333,7 +335,7 @@ checks! {
         let each = |_: usize, _: &dyn Other| {
             let _ = reads();
         };
-        crowd(host, 4, &each, &mut |_| {
+        beside_many(host, 4, &each, &mut |_| {
             for _ in 0..WRITES {
                 eventfd.write(1)?;
             }

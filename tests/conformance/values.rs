@@ -1,4 +1,4 @@
-//! Values that need no kernel: errors, flags, signal sets, events, timespecs.
+//! Values that need no kernel: errors, flags, signal sets, events and timespecs.
 
 use super::reads;
 use barepoll::raw::Timespec;
@@ -9,16 +9,16 @@ use core::time::Duration;
 /// The highest signal that the set holds.
 const HIGHEST: i32 = size_of::<SigSet>() as i32 * 8;
 
-/// Compiles for what may be used from every thread.
+/// Compiles only for types that threads may share.
 fn crosses_threads<T: Send + Sync>(_: &T) {}
 
-/// Compiles for what is a plain value.
+/// Compiles only for plain values.
 fn is_a_value<T: Copy + Eq + core::hash::Hash + core::fmt::Debug>(value: T) -> bool {
     let copy = value;
     copy == value
 }
 
-/// Each error with a name, and that name.
+/// Every named error with its name.
 macro_rules! names {
     ($($name:ident)*) => { [$((Errno::$name, stringify!($name))),*] };
 }

@@ -1,4 +1,5 @@
-//! Waking a wait: no wake-up is lost, and one that is on its way costs nothing.
+//! Waking a wait: no wake-up is lost, and a second wake-up before the first is acknowledged makes
+//! no system call.
 
 use super::{closed_number, counter, gather, is_open, pause, ready, ready_within, timed, with_limit, LONG, NOTHING};
 use barepoll::fd::{AsRawFd, OwnedFd};
@@ -6,7 +7,7 @@ use barepoll::{raw, Epoll, Errno, EventData, EventFd, EventFlags, Waker};
 use core::mem;
 use core::time::Duration;
 
-/// What a wait finds of the waker with this data.
+/// The waker's event with this data.
 const fn woken(data: u64) -> (u64, EventFlags) {
     (data, EventFlags::IN)
 }
@@ -17,16 +18,16 @@ fn epoll_and_waker() -> Result<(Epoll, Waker), Errno> {
     Ok((epoll, waker))
 }
 
-/// Sets the counter of a waker, which is zero, behind its back.
+/// Writes to the waker's counter behind its back. The counter is zero before.
 fn preset(waker: &Waker, value: u64) -> Result<(), Errno> {
-    // SAFETY: eight bytes of a value.
+    // SAFETY: the array has eight bytes.
     unsafe { raw::write(waker.as_raw_fd(), value.to_ne_bytes().as_ptr(), 8) }.map(drop)
 }
 
-/// How many writes there were since the last time.
+/// How many writes happened since the last call.
 fn writes(waker: &Waker) -> Result<u64, Errno> {
     let mut value = [0; 8];
-    // SAFETY: room for eight bytes.
+    // SAFETY: the buffer has room for eight bytes.
     match unsafe { raw::read(waker.as_raw_fd(), value.as_mut_ptr(), 8) } {
         Ok(_) => Ok(u64::from_ne_bytes(value)),
         Err(Errno::EAGAIN) => Ok(0),
@@ -78,7 +79,7 @@ checks! {
         waker.acknowledge();
         waker.wake()?;
         ensure_eq!(writes(&waker)?, 1);
-        ensure_eq!(ready(&epoll)?, NOTHING); // it was read behind the waker's back
+        ensure_eq!(ready(&epoll)?, NOTHING); // the counter was read behind the waker's back
     }
 
     fn an_event_is_reported_once(host) {
@@ -104,7 +105,7 @@ checks! {
         let (epoll, waker) = epoll_and_waker()?;
         waker.wake()?;
         ensure_eq!(ready(&epoll)?, [woken(7)]);
-        waker.wake()?; // the loop looks for work only after it has acknowledged
+        waker.wake()?; // the loop acknowledges before it looks for work
         waker.acknowledge();
         ensure_eq!(ready(&epoll)?, NOTHING);
     }
@@ -146,16 +147,16 @@ checks! {
             ensure_eq!(ready(&epoll)?, [woken(7)]);
             waker.acknowledge();
         }
-        ensure_eq!(writes(&waker)?, 2); // it was full after the first
+        ensure_eq!(writes(&waker)?, 2); // the counter was full after the first
     }
 
     fn a_wake_up_that_cannot_be_written_is_not_on_its_way(host) {
         let (epoll, waker) = epoll_and_waker()?;
         let fd = waker.as_raw_fd();
-        // SAFETY: the waker does not drop it again, below.
+        // SAFETY: the waker is not dropped below, so nothing else closes the number.
         unsafe { raw::close(fd)? };
         let refused = [waker.wake(), waker.wake()];
-        // The number is the next descriptor's.
+        // The next descriptor takes the number.
         let again = counter(0)?;
         let is_again = again.as_raw_fd() == fd;
         let written = waker.wake();
@@ -189,7 +190,7 @@ checks! {
             }
             Ok::<(), Errno>(())
         };
-        super::crowd(
+        super::beside_many(
             host,
             3,
             &|_, _| {
@@ -200,7 +201,7 @@ checks! {
                 pause(host, Duration::from_millis(20))?;
                 waker.wake()?;
                 let first = gather(&got, 1);
-                pause(host, Duration::from_millis(20))?; // time for a second one
+                pause(host, Duration::from_millis(20))?; // time for a second event
                 stop.write(1)?;
                 ensure_eq!(first, Ok(1));
                 Ok(())

@@ -1,26 +1,27 @@
-//! Who wakes, how often, and what is left then: one or two who wait, for one or two sources, directly or through epolls that
-//! watch epolls, by level and by edge, before the event and after it.
+//! Which waiters wake, how often, and which events remain. One or two waiters watch one or two
+//! sources, directly or through nested epolls, by level and by edge, before the event and after it.
 //!
-//! The scenarios are those of Linux's own `tools/testing/selftests/filesystems/epoll/epoll_wakeup_test.c`, told in other
-//! words. The numbers at a check are the ones there that it covers; chains of three are only here. Where a waiter of theirs uses
-//! `poll`, ours [looks](By::Looking) from an epoll of its own. The fine timeouts of 62 and 63 are in `timeouts.rs`. A wait of
-//! 65 has a timeout of zero, and such a wait may miss an event that somebody else is just taking out and putting back; so
-//! 65 waits for longer here.
+//! The scenarios are those of Linux's
+//! `tools/testing/selftests/filesystems/epoll/epoll_wakeup_test.c`. Each check lists the numbers
+//! that it covers there; chains of three exist only here. Linux's waiters that use `poll`
+//! [look](By::Looking) from an epoll of their own here. The short timeouts of 62 and 63 are in
+//! `timeouts.rs`. In 65, Linux waits with a timeout of zero. Such a wait may miss an event that
+//! another waiter is taking out and putting back, so 65 waits longer here.
 
-use super::{count, counter, crowd, gather, pause, watching, Failure, Host, Other, Outcome, LONG};
+use super::{beside_many, count, counter, gather, pause, watching, Failure, Host, Other, Outcome, LONG};
 use barepoll::{Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags};
 use core::fmt::Debug;
 use core::time::Duration;
 
 const IN: EventFlags = EventFlags::IN;
-/// The data of what tells a waiter to wait no longer.
+/// The data of the event that stops a waiter.
 const STOP: EventData = EventData::new_u64(99);
-/// Those who have said that they wait are given this time to really do so. One who does not make it is an easier case.
+/// Time for waiters to block after they announced it. A late waiter makes the case easier.
 const SETTLE: Duration = Duration::from_millis(8);
-/// As long as this, nobody else may wake.
+/// No other waiter may wake within this time.
 const QUIET: Duration = Duration::from_millis(12);
 
-/// How a link of a chain watches what is below it.
+/// How an epoll of a chain watches the one below it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Link {
     Level,
@@ -36,7 +37,7 @@ impl Link {
         }
     }
 
-    /// How many of these events are there the second time.
+    /// How many of these events a second wait finds.
     fn left(self, events: usize) -> usize {
         match self {
             Level => events,
@@ -45,7 +46,7 @@ impl Link {
     }
 }
 
-/// Every chain of one, two and three links, the top first.
+/// Every chain of one, two and three links, topmost first.
 const CHAINS: [&[Link]; 14] = [
     &[Level],
     &[Edge],
@@ -63,7 +64,7 @@ const CHAINS: [&[Link]; 14] = [
     &[Edge, Edge, Edge],
 ];
 
-/// Epolls that watch one another, and the last of them a source.
+/// Epolls that each watch the next; the last watches a source.
 struct Chain {
     epolls: [Epoll; 3],
     source: EventFd,
@@ -89,7 +90,7 @@ impl Chain {
     }
 }
 
-/// An epoll that watches two sources, itself or through an epoll for each that watches by level.
+/// An epoll that watches two sources, directly or each through an epoll that watches by level.
 struct Twin {
     top: Epoll,
     below: [Epoll; 2],
@@ -118,37 +119,38 @@ impl Twin {
     }
 }
 
-/// Fails with the scenario's name where the two differ.
+/// Fails with the scenario's name if the two differ.
 #[track_caller]
-fn is<T: Debug + PartialEq>(scenario: impl Debug, found: T, expected: T) -> Outcome {
+fn expect_eq<T: Debug + PartialEq>(scenario: impl Debug, found: T, expected: T) -> Outcome {
     if found == expected {
         return Ok(());
     }
     Err(Failure::new(format_args!("{scenario:?}: {found:?}, not {expected:?}")))
 }
 
-/// How many events a wait that does not wait finds.
+/// How many events a wait with zero timeout finds.
 fn now(epoll: &Epoll) -> Result<usize, Errno> {
     count(epoll.wait(&mut Event::buffer::<3>(), Some(Duration::ZERO)))
 }
 
-/// How many events are seen from above, how many are found, and both again.
+/// How many events an outer epoll sees, how many this epoll finds, and both again.
 fn looked_at(epoll: &Epoll) -> Result<[usize; 4], Errno> {
     let outlook = watching(epoll, IN)?;
     Ok([now(&outlook)?, now(epoll)?, now(&outlook)?, now(epoll)?])
 }
 
-/// How somebody waits.
+/// How a waiter waits.
 #[derive(Clone, Copy, Debug)]
 enum By {
-    /// By waiting for the epoll itself.
+    /// On the epoll itself.
     Waiting,
-    /// By waiting for an epoll of its own that watches it, and taking the event only then: as `poll` does.
+    /// On an epoll of its own that watches the epoll, like `poll`. It takes the event only
+    /// afterwards.
     Looking,
 }
 use By::{Looking, Waiting};
 
-/// What happens, and when: before anybody waits, or once both do.
+/// When the event happens: before both wait, or once they do.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum When {
     Before,
@@ -156,16 +158,16 @@ enum When {
 }
 const EITHER: [When; 2] = [When::Before, When::After];
 
-/// Two who wait.
+/// Two waiters.
 struct Two<'a> {
     at: [&'a Epoll; 2],
     by: [By; 2],
-    /// For how many events each has room.
+    /// How many events each buffer holds.
     room: usize,
 }
 
 impl Two<'_> {
-    /// Waits as the first or the second: says so, and then whether it got an event.
+    /// Waits as the first or second waiter. Announces it, then returns whether it got an event.
     fn wait(&self, place: usize, arrived: &EventFd, stop: &EventFd) -> Result<bool, Errno> {
         let (epoll, mut buffer) = (self.at[place], Event::buffer::<2>());
         let got = |answer: Result<&mut [Event], Errno>| {
@@ -181,12 +183,13 @@ impl Two<'_> {
         if !got(outlook.wait(&mut buffer, Some(LONG)))? {
             return Ok(false);
         }
-        // Not zero: somebody may be just taking the event out and putting it back. Who gets none is told to stop.
+        // With a timeout of zero it could miss an event that the other waiter is taking out and
+        // putting back. `stop` ends the wait if there is none.
         got(epoll.wait(&mut buffer[..self.room], Some(LONG)))
     }
 
-    /// Who of the two gets an event of what happens. At least `sure` of them do, and are waited for; a second `at` that is not
-    /// the first is the one that may get none.
+    /// Returns which waiters got an event after `happen`. At least `sure` of them must, and the
+    /// call waits for those. If the two epolls differ, only the second waiter may get none.
     fn wake(
         &self,
         host: &mut dyn Host,
@@ -222,18 +225,19 @@ impl Two<'_> {
         let each = |number: usize, other: &dyn Other| {
             let _ = if number == 0 { wait(0) } else { direct(other) };
         };
-        crowd(host, 2, &each, &mut |_| Ok(wait(1)?))?;
+        beside_many(host, 2, &each, &mut |_| Ok(wait(1)?))?;
         Ok([woken[0].read() == Ok(1), woken[1].read() == Ok(1)])
     }
 }
 
-/// Two who wait for the top of a chain: both get the event where it watches by level, and one where it watches by edge.
+/// Two waiters at the top of a chain. Both get the event if the top watches by level, one if by
+/// edge.
 fn two_at_the_top(host: &mut dyn Host, links: &[Link], by: [By; 2], when: When) -> Outcome {
     let chain = Chain::new(links)?;
     let two = Two { at: [chain.top(); 2], by, room: 1 };
     let expected = if links[0] == Level { 2 } else { 1 };
     let woken = two.wake(host, when, expected, &|| chain.source.write(1))?;
-    is((links, by, when), woken.iter().filter(|woken| **woken).count() as u64, expected)
+    expect_eq((links, by, when), woken.iter().filter(|woken| **woken).count() as u64, expected)
 }
 
 checks! {
@@ -241,13 +245,13 @@ checks! {
     fn an_event_stays_where_the_top_watches_by_level_and_is_there_once_where_by_edge(host) {
         for links in CHAINS {
             let chain = Chain::new(links)?;
-            is(links, now(chain.top())?, 0)?;
+            expect_eq(links, now(chain.top())?, 0)?;
             chain.source.write(1)?;
-            is(links, [now(chain.top())?, now(chain.top())?], [1, links[0].left(1)])?;
+            expect_eq(links, [now(chain.top())?, now(chain.top())?], [1, links[0].left(1)])?;
         }
     }
 
-    /// The same, where somebody waits already.
+    /// The same with a waiter already waiting.
     fn one_who_waits_at_the_top_of_any_chain_wakes(host) {
         for links in CHAINS {
             let (chain, arrived) = (Chain::new(links)?, counter(0)?);
@@ -259,8 +263,8 @@ checks! {
                 },
                 &mut |_| {
                     arrived.write(1)?;
-                    is(links, count(chain.top().wait(&mut Event::buffer::<3>(), Some(LONG)))?, 1)?;
-                    is(links, now(chain.top())?, links[0].left(1))
+                    expect_eq(links, count(chain.top().wait(&mut Event::buffer::<3>(), Some(LONG)))?, 1)?;
+                    expect_eq(links, now(chain.top())?, links[0].left(1))
                 },
             )?;
         }
@@ -270,9 +274,9 @@ checks! {
     fn what_is_seen_from_above_is_what_a_wait_finds(host) {
         for links in CHAINS {
             let (chain, left) = (Chain::new(links)?, links[0].left(1));
-            is(links, looked_at(chain.top())?, [0; 4])?;
+            expect_eq(links, looked_at(chain.top())?, [0; 4])?;
             chain.source.write(1)?;
-            is(links, looked_at(chain.top())?, [1, 1, left, left])?;
+            expect_eq(links, looked_at(chain.top())?, [1, 1, left, left])?;
         }
     }
 
@@ -281,10 +285,10 @@ checks! {
         for (is_nested, link) in [(false, Level), (false, Edge), (true, Level), (true, Edge)] {
             let twin = Twin::new(is_nested, link)?;
             twin.happen()?;
-            is((is_nested, link), [now(&twin.top)?, now(&twin.top)?], [2, link.left(2)])?;
+            expect_eq((is_nested, link), [now(&twin.top)?, now(&twin.top)?], [2, link.left(2)])?;
             let twin = Twin::new(is_nested, link)?;
             twin.happen()?;
-            is((is_nested, link), looked_at(&twin.top)?, [1, 2, link.left(1), link.left(2)])?;
+            expect_eq((is_nested, link), looked_at(&twin.top)?, [1, 2, link.left(1), link.left(2)])?;
         }
     }
 
@@ -306,7 +310,7 @@ checks! {
         }
     }
 
-    /// 13, 14, 29 to 32; with two who look, only here.
+    /// 13, 14, 29 to 32. Two waiters that look are only here.
     fn one_who_looks_from_above_gets_the_event_or_leaves_it_to_one_who_waits(host) {
         for links in CHAINS.into_iter().filter(|links| links.len() < 3) {
             for when in EITHER {
@@ -327,13 +331,14 @@ checks! {
                 for when in EITHER {
                     let twin = Twin::new(is_nested, link)?;
                     let two = Two { at: [&twin.top; 2], by, room };
-                    is((is_nested, link, by), two.wake(host, when, 2, &|| twin.happen())?, [true, true])?;
+                    expect_eq((is_nested, link, by), two.wake(host, when, 2, &|| twin.happen())?, [true, true])?;
                 }
             }
         }
     }
 
-    /// 33 to 48. Where below is an edge, the one above may be too late to see what the one below takes.
+    /// 33 to 48. If the lower epoll watches by edge, the upper waiter may come too late for the
+    /// event that the lower one takes.
     fn one_who_waits_below_gets_the_event_and_one_above_too_where_below_is_a_level(host) {
         for links in [[Level, Level], [Level, Edge], [Edge, Level], [Edge, Edge]] {
             for by in [[Waiting, Waiting], [Looking, Waiting], [Waiting, Looking], [Looking, Looking]] {
@@ -342,13 +347,13 @@ checks! {
                     let two = Two { at: [&chain.epolls[1], chain.top()], by, room: 1 };
                     let sure = if links[1] == Level { 2 } else { 1 };
                     let [below, above] = two.wake(host, when, sure, &|| chain.source.write(1))?;
-                    is((links, by, when), [below, above || links[1] == Edge], [true, true])?;
+                    expect_eq((links, by, when), [below, above || links[1] == Edge], [true, true])?;
                 }
             }
         }
     }
 
-    /// 59: also where the wait and the modify meet.
+    /// 59, also where the wait and the modify coincide.
     fn each_modify_arms_an_edge_for_the_next_wait(host) {
         const TURNS: usize = 300;
         let (source, go) = (counter(1)?, EventFd::new(0, EventFdFlags::CLOEXEC | EventFdFlags::SEMAPHORE)?);
@@ -365,9 +370,9 @@ checks! {
                 for turn in 0..TURNS {
                     let found = count(epoll.wait(&mut Event::buffer::<2>(), Some(LONG)));
                     if found != Ok(1) {
-                        go.write(TURNS as u64)?; // the other side ends
+                        go.write(TURNS as u64)?; // stops the other side
                     }
-                    is(turn, found, Ok(1))?;
+                    expect_eq(turn, found, Ok(1))?;
                     go.write(1)?;
                 }
                 Ok(())
@@ -375,7 +380,7 @@ checks! {
         )?;
     }
 
-    /// 60: each edge wakes one of many, though they come faster than those wake.
+    /// 60: each edge wakes one of many waiters, even if edges come faster than waiters wake.
     fn ten_edges_at_once_wake_ten_who_wait(host) {
         const MANY: usize = 10;
         const ROUNDS: u64 = 15;
@@ -398,7 +403,7 @@ checks! {
             woken.write(1)
         };
         let each = |_: usize, _: &dyn Other| while take().is_ok() {};
-        crowd(host, MANY, &each, &mut |host| {
+        beside_many(host, MANY, &each, &mut |host| {
             let mut found = MANY as u64;
             for _ in 0..ROUNDS {
                 go.write(MANY as u64)?;
@@ -414,11 +419,11 @@ checks! {
             }
             stop.write(1)?;
             go.write(MANY as u64)?;
-            is("of ten", found, MANY as u64)
+            expect_eq("of ten", found, MANY as u64)
         })?;
     }
 
-    /// 61: one whose time is over leaves the event to one who waits on, or takes it, and then says so.
+    /// 61: a waiter that times out leaves the event to another, or takes and reports it.
     fn an_event_at_the_moment_of_a_timeout_is_not_lost(host) {
         const ROUNDS: u64 = 40;
         const TIMEOUT: Duration = Duration::from_millis(2);
@@ -441,12 +446,12 @@ checks! {
             }
             for round in 0..ROUNDS {
                 let _ = go.read();
-                // Around the timeout: a little earlier each time, from a little too late.
+                // Writes around the timeout, from slightly late to slightly early.
                 other.sleep(TIMEOUT + Duration::from_micros(150) - Duration::from_micros(10 * round));
                 let _ = source.write(1);
             }
         };
-        crowd(host, 2, &each, &mut |_| {
+        beside_many(host, 2, &each, &mut |_| {
             let mut lost = None;
             for round in 0..ROUNDS {
                 gather(&arrived, 1)?;
@@ -461,11 +466,11 @@ checks! {
             }
             stop.write(1)?;
             go.write(ROUNDS)?;
-            is("lost in round", lost, None)
+            expect_eq("lost in round", lost, None)
         })?;
     }
 
-    /// 65, with a timeout.
+    /// 65, with a longer timeout.
     fn waits_that_meet_at_a_level_all_find_it(host) {
         let (source, empty) = (counter(1)?, counter(0)?);
         let epoll = watching(&source, IN)?;
@@ -480,7 +485,7 @@ checks! {
         let each = |_: usize, _: &dyn Other| {
             let _ = wait();
         };
-        crowd(host, 3, &each, &mut |_| Ok(wait()?))?;
+        beside_many(host, 3, &each, &mut |_| Ok(wait()?))?;
         ensure_eq!(empty.read(), Err(Errno::EAGAIN));
     }
 }

@@ -1,4 +1,4 @@
-//! Descriptors that run out, and that are closed while somebody waits for them.
+//! Running out of descriptors, and closing descriptors during a wait.
 
 use crate::refusals::{counter, descriptors, SYS_WAIT};
 use crate::{figures, storm, Check};
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 const IN: EventFlags = EventFlags::IN;
 const MS: Duration = Duration::from_millis(1);
-/// Long enough to see that a wait goes on.
+/// Long enough to see that a wait continues.
 const WHILE: Duration = Duration::from_millis(30);
 const LONG: Duration = Duration::from_secs(120);
 
@@ -53,7 +53,7 @@ fn where_no_descriptor_is_left_every_constructor_says_so_and_what_is_open_goes_o
             Epoll::with_flags(CreateFlags::empty()).map(drop),
             EventFd::new(0, EventFdFlags::empty()).map(drop),
             Waker::new(&epoll, DATA).map(drop),
-            // SAFETY: each was just made, and is nobody else's.
+            // SAFETY: each descriptor was just made and has no other owner.
             raw::epoll_create(1).and_then(|fd| unsafe { raw::close(fd) }),
             // SAFETY: as above.
             raw::epoll_create1(0).and_then(|fd| unsafe { raw::close(fd) }),
@@ -68,7 +68,7 @@ fn where_no_descriptor_is_left_every_constructor_says_so_and_what_is_open_goes_o
     interests.set(&source, DATA, IN).expect("room");
     assert_eq!((interests.flush(&epoll), waker.wake(), source.write(1)), (Ok(()), Ok(()), Ok(())));
     assert_eq!(epoll.wait(&mut buffer, Some(Duration::ZERO)).map(|events| events.len()), Ok(2));
-    // One descriptor is enough for each.
+    // Each needs only one descriptor.
     others.pop();
     for _ in 0..100 {
         assert_eq!(all(), [Ok(()); 7]);
@@ -78,39 +78,39 @@ fn where_no_descriptor_is_left_every_constructor_says_so_and_what_is_open_goes_o
     figures::count("constructors without a descriptor", 100 * 7);
 }
 
-/// Closes a number whatever it belongs to.
+/// Closes a number, whatever it belongs to.
 fn close(fd: RawFd) {
-    // SAFETY: who owns it here forgets it, or it is owned by nobody.
+    // SAFETY: the number's owner is forgotten, or there is none.
     assert_eq!(unsafe { raw::close(fd) }, Ok(()));
 }
 
-/// Another number of the same open file.
+/// Duplicates the descriptor.
 fn duplicate(fd: &impl AsRawFd) -> RawFd {
-    // SAFETY: no pointer.
+    // SAFETY: the call takes no pointer.
     let duplicate = unsafe { libc::dup(fd.as_raw_fd()) };
     assert!(duplicate >= 0);
     duplicate
 }
 
-/// An epoll that watches a counter.
+/// Makes an epoll that watches a counter.
 fn watching() -> (Epoll, EventFd) {
     let (epoll, eventfd) = (Epoll::new().expect("an epoll"), counter(0));
     epoll.add(&eventfd, EventData::new_u64(1), IN).expect("added");
     (epoll, eventfd)
 }
 
-/// The kernel's number of this thread.
+/// This thread's number in the kernel.
 fn this_thread() -> libc::pid_t {
-    // SAFETY: no argument, and no error.
+    // SAFETY: the call takes no argument and cannot fail.
     unsafe { libc::gettid() }
 }
 
-/// Returns once a thread is inside a call that takes a descriptor's place in the kernel: one of the waits, or a read. Or once it
-/// has ended.
+/// Returns once the thread is inside a wait or a read, after the kernel looked the descriptor up,
+/// or once it has ended.
 fn until_it_waits(thread: libc::pid_t) {
     let calls = [SYS_WAIT, libc::SYS_epoll_pwait2, libc::SYS_epoll_pwait, libc::SYS_read].map(|call| call.to_string());
     loop {
-        // "running", or the number of the call that the thread sleeps in, and its arguments.
+        // "running", or the number of the blocking call and its arguments.
         let Ok(text) = fs::read_to_string(format!("/proc/self/task/{thread}/syscall")) else { return };
         let number = text.split_whitespace().next().unwrap_or_default();
         if calls.iter().any(|call| call == number) {
@@ -120,7 +120,7 @@ fn until_it_waits(thread: libc::pid_t) {
     }
 }
 
-/// Waits, and while it does so runs `meanwhile`; gives what was ready and how long it took.
+/// Runs `meanwhile` during a wait. Returns the wait's events and its duration.
 fn wait(epoll: &Epoll, timeout: Duration, meanwhile: impl FnOnce() + Send) -> (Result<Vec<u64>, Errno>, Duration) {
     thread::scope(|scope| {
         let (tell, told) = channel();
@@ -158,12 +158,12 @@ fn a_watched_descriptor_with_a_duplicate_is_reported_under_a_number_that_is_clos
         other.write(1).expect("written");
     });
     assert_eq!(answer, Ok(vec![1]));
-    // SAFETY: the number is only asked about.
+    // SAFETY: the kernel only looks the number up.
     assert_eq!(epoll.delete(unsafe { BorrowedFd::borrow_raw(number) }), Err(Errno::EBADF));
 }
 
 fn owned(fd: RawFd) -> barepoll::fd::OwnedFd {
-    // SAFETY: it was just made, and nobody else knows of it.
+    // SAFETY: the descriptor was just made and has no other owner.
     unsafe { barepoll::fd::FromRawFd::from_raw_fd(fd) }
 }
 
@@ -182,7 +182,7 @@ fn an_epoll_that_is_closed_during_a_wait_ends_it_with_the_next_event_all_the_sam
 
 fn an_epoll_that_is_closed_during_a_wait_ends_it_with_its_timeout_all_the_same() {
     for fine in [Duration::ZERO, Duration::from_nanos(1)] {
-        // A busy machine may come to close it when that is over: then there is more time.
+        // On a busy machine the wait may end before the close. The next attempt then waits longer.
         let was_closed_meanwhile = (0..6).any(|attempt| {
             let timeout = (500 << attempt) * MS + fine;
             let (epoll, _eventfd) = watching();
@@ -194,7 +194,7 @@ fn an_epoll_that_is_closed_during_a_wait_ends_it_with_its_timeout_all_the_same()
             assert_eq!(answer, Ok(vec![]));
             assert!(took >= timeout);
             std::mem::forget(epoll);
-            closed < timeout // which began later
+            closed < timeout // the timeout began after `start`
         });
         assert!(was_closed_meanwhile);
     }
@@ -205,13 +205,13 @@ fn a_wait_goes_on_with_its_own_epoll_where_the_number_is_anothers() {
     let (another, ready) = watching();
     ready.write(1).expect("written");
     let (answer, took) = wait(&epoll, LONG, || {
-        // SAFETY: no pointer. The number is `epoll`'s, which is forgotten below.
+        // SAFETY: the call takes no pointer. `epoll` has the number, and is forgotten below.
         assert!(unsafe { libc::dup2(another.as_raw_fd(), epoll.as_raw_fd()) } >= 0);
         sleep(WHILE);
         eventfd.write(1).expect("written");
     });
     assert_eq!(answer, Ok(vec![1]));
-    assert!(took >= WHILE, "what was ready of the other did not end it");
+    assert!(took >= WHILE, "the other epoll's event must not end the wait");
     close(epoll.as_raw_fd());
     std::mem::forget(epoll);
 }
@@ -225,7 +225,7 @@ fn an_uninterrupted_wait_of_a_closed_epoll_is_ebadf_after_a_signal() {
         scope.spawn(move || {
             until_it_waits(thread);
             close(number);
-            // SAFETY: the thread waits, and is there.
+            // SAFETY: the thread exists, because it waits.
             unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, storm::SIGNAL) };
         });
         epoll.wait_uninterrupted(&mut Event::buffer::<1>(), Some(LONG)).map(drop)

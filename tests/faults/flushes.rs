@@ -1,4 +1,5 @@
-//! The calls of a flush, by kind: that it makes no more than it must, which no interest list shows.
+//! The system calls of a flush, by kind. A flush makes no needless call, which an interest list
+//! cannot show.
 
 use crate::refusals::{counter, tell, Interest};
 use crate::seccomp::{intercepted, Call};
@@ -6,7 +7,7 @@ use crate::Check;
 use barepoll::raw::{EPOLL_CTL_ADD as ADD, EPOLL_CTL_DEL as DEL, EPOLL_CTL_MOD as MOD};
 use barepoll::{Epoll, EventFlags, InterestSet, Slot};
 
-/// What is wanted of a descriptor; removed, nothing is.
+/// The desired interest; `None` for a removal.
 type Wish = Option<Interest>;
 
 const IN: EventFlags = EventFlags::IN;
@@ -19,9 +20,9 @@ const ONESHOT: Wish = Some((IN.union(EventFlags::ONESHOT), 1));
 const EXCLUSIVE: Wish = Some((IN.union(EventFlags::EXCLUSIVE), 1));
 const OTHER_EXCLUSIVE: Wish = Some((IN.union(EventFlags::EXCLUSIVE), 2));
 
-#[rustfmt::skip] // a line a case
+#[rustfmt::skip] // one case a line
 pub fn checks() -> Vec<Check> {
-    // What was told before, what is said since, and the calls.
+    // The flushed state, the changes since, and the expected calls.
     let cases: [(&str, Wish, &[Wish], &[u32]); 22] = [
         ("what is set is added", REMOVED, &[ONE], &[ADD]),
         ("what is set twice is added once", REMOVED, &[ONE, OTHER], &[ADD]),
@@ -52,7 +53,7 @@ pub fn checks() -> Vec<Check> {
     cases.map(check).into()
 }
 
-/// The operations of a flush, in their order; the next one has none.
+/// The operations of a flush, in order.
 fn operations(told: Wish, said: &[Wish]) -> Vec<u32> {
     let (epoll, source, mut slots) = (Epoll::new().expect("an epoll"), counter(0), [Slot::EMPTY; 64]);
     let mut interests = InterestSet::new(&mut slots);
@@ -65,6 +66,6 @@ fn operations(told: Wish, said: &[Wish]) -> Vec<u32> {
         None
     };
     intercepted(&[libc::SYS_epoll_ctl], note, || interests.flush(&epoll).and_then(|()| interests.flush(&epoll)))
-        .expect("nothing is refused");
+        .expect("no call fails");
     made
 }

@@ -1,11 +1,13 @@
-//! Faults: calls that are refused or missing, or more than there should be, signals without end, descriptors that run out or go
-//! away.
+//! Faults: refused calls, missing calls, needless calls, endless signals, and descriptors that run
+//! out or are closed.
 //!
-//! Each check runs in a child of this process, so that what cannot be undone ends with it: a filter, a limit, what the crate
-//! remembers of the kernel. Limits of the whole system, watches among them, are `conformance/machine.rs`'s, on kernels of their
-//! own. All of this is for a kernel of 64 bits, since Linux 5.11.
+//! Each check runs in a child process, so that its irreversible changes end with it: a seccomp
+//! filter, a limit, and the crate's memory of missing calls. System-wide limits, such as the number
+//! of watches, are checked in `conformance/machine.rs` on dedicated kernels. These checks need a
+//! 64-bit kernel since Linux 5.11.
 //!
-//! With `BAREPOLL_FIGURES=<file>`, what was measured is added to that file, a line of JSON each.
+//! With `BAREPOLL_FIGURES=<file>`, the measurements are appended to that file, one line of JSON
+//! each.
 
 mod child;
 mod descriptors;
@@ -21,10 +23,10 @@ mod storm;
 
 use libtest_mimic::{Arguments, Trial};
 
-/// A check's name, and what it does in a child.
+/// A check's name and its body, which runs in a child.
 pub type Check = (String, Box<dyn FnOnce() + Send>);
 
-/// Lists functions as checks under their names.
+/// Lists functions as checks, with their names.
 macro_rules! checks {
     ($($name:ident),* $(,)?) => {
         vec![$((stringify!($name).into(), Box::new($name) as Box<dyn FnOnce() + Send>)),*]
@@ -37,7 +39,7 @@ fn main() {
         return;
     }
     let mut arguments = Arguments::from_args();
-    // A process that forks has one thread.
+    // A process that forks must have one thread.
     arguments.test_threads = Some(1);
     let subjects = [
         ("refusals", refusals::checks()),

@@ -1,5 +1,5 @@
-//! `epoll_pwait2` and the clock where something refuses them: what serves instead, who never asks, and what a wait asks for
-//! after an interruption.
+//! A refused `epoll_pwait2` and a refused clock: which fallback serves, which waits never try the
+//! call, and the remaining timeout that a wait passes after an interruption.
 
 use crate::child::{self, End};
 use crate::figures;
@@ -14,10 +14,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 const PWAIT2: Number = libc::SYS_epoll_pwait2;
-/// What a fine wait asks for, and what serves instead, without a mask and with one.
+/// The call of a fine wait, and its fallbacks without and with a mask.
 const SERVE: [Number; 3] = [PWAIT2, SYS_WAIT, libc::SYS_epoll_pwait];
 const MS: Duration = Duration::from_millis(1);
-/// Longer than any wait here should take, be the machine ever so slow.
+/// Longer than any wait here takes on the slowest machine.
 const LONG: Duration = Duration::from_secs(120);
 const LONG_AND_FINE: Duration = Duration::from_nanos(120_000_000_001);
 
@@ -32,7 +32,7 @@ pub fn checks() -> Vec<Check> {
         an_interrupted_wait_of_whole_milliseconds_asks_for_what_is_left,
         an_interrupted_fine_wait_asks_for_what_is_left,
     ];
-    // With std the clock is std's: see `test-crates/answers`.
+    // With std the clock is std's, which `test-crates/answers` covers.
     #[cfg(not(feature = "std"))]
     checks.extend(crate::checks![
         a_clock_that_is_refused_once_is_asked_again,
@@ -54,12 +54,12 @@ pub fn checks() -> Vec<Check> {
     checks
 }
 
-/// One of the four waits, which gives how many events there were.
+/// One of the four waits. It returns the number of events.
 #[derive(Copy, Clone)]
 struct Wait {
     name: &'static str,
     run: fn(&Epoll, Option<Duration>) -> Result<usize, Errno>,
-    /// Goes on after a signal.
+    /// Whether the wait resumes after a signal.
     goes_on: bool,
 }
 
@@ -86,14 +86,14 @@ fn count(answer: Result<&mut [Event], Errno>) -> Result<usize, Errno> {
     answer.map(|events| events.len())
 }
 
-/// An epoll, and a counter that it watches.
+/// Makes an epoll that watches a counter.
 fn watching(initial: u32) -> (Epoll, EventFd) {
     let (epoll, eventfd) = (Epoll::new().expect("an epoll"), counter(initial));
     epoll.add(&eventfd, EventData::new_u64(1), EventFlags::IN).expect("added");
     (epoll, eventfd)
 }
 
-/// These waits, one after the other: the first finds that the call is missing, and the others do not ask.
+/// Makes these waits in turn. The first finds the call missing, and the others do not try it.
 fn is_remembered(errno: Errno) {
     let mut asked = 0;
     let refuse = |_: &Call| {
@@ -102,12 +102,12 @@ fn is_remembered(errno: Errno) {
     };
     intercepted(&[PWAIT2], refuse, || each_wait_is_right(50));
     assert_eq!(asked, 1);
-    // Nor does another thread.
+    // Other threads do not try it either.
     kill_at(&[PWAIT2]);
     thread::scope(|scope| scope.spawn(|| each_wait_is_right(50)).join()).expect("no panic");
 }
 
-/// Fine waits for nothing are never early; those with something ready give it.
+/// Fine waits without an event are never early. Those with an event return it.
 fn each_wait_is_right(times: u32) {
     for time in 0..times {
         for wait in WAITS {
@@ -141,9 +141,9 @@ fn a_timeout_that_only_epoll_pwait2_could_do_is_rounded_up_where_it_is_missing()
         if call.number == PWAIT2 {
             return Some(Errno::ENOSYS);
         }
-        // The fourth argument of both.
+        // The fourth argument of both calls.
         asked.push(call.argument(3));
-        Some(Errno::ECANCELED) // nobody waits for 24 days
+        Some(Errno::ECANCELED) // nothing waits for 24 days
     };
     let run = || {
         let (epoll, _eventfd) = watching(0);
@@ -167,7 +167,8 @@ fn a_mask_is_in_force_where_epoll_pwait2_is_missing() {
     let run = || {
         let (epoll, _eventfd) = watching(0);
         let (short, mut buffer) = (Duration::from_micros(5_500), Event::buffer::<1>());
-        // It is known to be missing before there are signals, which would interrupt the question too.
+        // The wait learns that the call is missing before signals start, since they would also
+        // interrupt that first call.
         assert_eq!(count(epoll.wait(&mut buffer, Some(short))), Ok(0));
         let _timer = Timer::every(Duration::from_micros(300));
         for _ in 0..20 {
@@ -224,7 +225,8 @@ fn another_error_of_epoll_pwait2_is_not_taken_for_its_absence() {
     assert_eq!(asked, 4);
 }
 
-/// Every timeout of whole milliseconds: with nothing ready, with something, and where the wait goes on, amid signals.
+/// Tries every timeout in whole milliseconds: without an event, with an event, and amid signals if
+/// the wait resumes.
 fn never_reaches(wait: &Wait) {
     kill_at(&[PWAIT2]);
     let whole = [Duration::ZERO, MS, 7 * MS, 20 * MS];
@@ -247,7 +249,7 @@ fn never_reaches(wait: &Wait) {
     }
 }
 
-/// The filter of [`never_reaches`] does what it says.
+/// Shows that the filter of [`never_reaches`] works.
 fn a_fine_timeout_is_killed_where_epoll_pwait2_kills() {
     for wait in WAITS {
         for timeout in [Duration::from_nanos(1), MS + Duration::from_nanos(1), Duration::MAX] {
@@ -261,7 +263,7 @@ fn a_fine_timeout_is_killed_where_epoll_pwait2_kills() {
     }
 }
 
-/// On these machines nothing could serve instead, so there is nothing to remember.
+/// These machines have no fallback, so the crate need not remember the refusal.
 #[cfg(not(feature = "std"))]
 fn a_clock_that_is_refused_once_is_asked_again() {
     for errno in [Errno::ENOSYS, Errno::EPERM] {
@@ -304,7 +306,8 @@ fn a_clock_that_is_refused_after_an_interruption_says_so() {
     }
 }
 
-/// What an uninterrupted wait of this time asks for, and when, if each call is interrupted after 3 ms, until nothing is left.
+/// The timeouts, and their times, that an uninterrupted wait passes if each call is interrupted
+/// after 3 ms until its timeout is over.
 fn asked_for(timeout: Duration, number: Number, asked: fn(&Call) -> Duration) -> Vec<(Duration, Duration)> {
     let (mut list, start) = (Vec::new(), Instant::now());
     let interrupt = |call: &Call| {
@@ -320,12 +323,13 @@ fn asked_for(timeout: Duration, number: Number, asked: fn(&Call) -> Duration) ->
     list
 }
 
-/// The first asks for all, each later one for less by what passed meanwhile, and none for too little.
+/// The first call passes the whole timeout. Each later one passes less by the time that elapsed,
+/// and never too little.
 fn each_asks_for_the_rest(timeout: Duration, list: &[(Duration, Duration)], rounding: Duration) {
     assert_eq!(list[0].1, timeout);
     for pair in list.windows(2) {
         let [(_, before), (at, left)] = pair else { unreachable!("two") };
-        assert!(*at + *left >= timeout, "at {at:?}, {left:?} of {timeout:?} is too little: {list:?}");
+        assert!(*at + *left >= timeout, "after {at:?}, {left:?} of {timeout:?} is too little: {list:?}");
         assert!(*left <= before.saturating_sub(3 * MS) + rounding, "{list:?}");
     }
     assert_eq!(list.last().map(|(_, left)| *left), Some(Duration::ZERO));
@@ -339,7 +343,7 @@ fn an_interrupted_wait_of_whole_milliseconds_asks_for_what_is_left() {
 
 fn an_interrupted_fine_wait_asks_for_what_is_left() {
     let asked = |call: &Call| {
-        // SAFETY: the thread that made the call waits for its answer, and the timeout is on its stack.
+        // SAFETY: the calling thread waits for the answer, and the timeout is on its stack.
         let time = unsafe { call.pointer::<Timespec>(3).read() };
         Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
     };

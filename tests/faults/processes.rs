@@ -1,4 +1,4 @@
-//! A process that forks with an epoll open, and one that becomes another program.
+//! A process that forks with an epoll open, and one that executes another program.
 
 use crate::child::{self, End};
 use crate::refusals::{counter, descriptors};
@@ -22,7 +22,7 @@ pub fn checks() -> Vec<Check> {
     ]
 }
 
-/// The data of what is ready, or of nothing where that is not ready within a minute.
+/// The data of the ready events; empty if there are none within a minute.
 fn ready(epoll: &Epoll) -> Vec<u64> {
     let mut buffer = Event::buffer::<8>();
     let events = epoll.wait(&mut buffer, Some(Duration::from_secs(60))).expect("a wait");
@@ -69,24 +69,24 @@ fn a_child_that_drops_its_copies_closes_nothing_of_its_parents() {
     assert_eq!(ready(&epoll), [1]);
 }
 
-/// As `Epoll::add` says of a file with duplicates.
+/// As documented at `Epoll::add` for a file with duplicates.
 fn what_a_parent_closes_stays_watched_while_a_child_has_it() {
     let (epoll, eventfd, go) = (Epoll::new().expect("an epoll"), counter(0), EventFd::new(0, EventFdFlags::CLOEXEC));
     let go = go.expect("an eventfd");
     epoll.add(&eventfd, EventData::new_u64(1), IN).expect("added");
-    // SAFETY: this process has one thread, and its child only reads, writes and ends.
+    // SAFETY: this process has one thread, and the child only reads, writes and exits.
     let child = unsafe { libc::fork() };
     assert!(child >= 0);
     if child == 0 {
         let outcome = go.read().and_then(|_| eventfd.write(1)).and_then(|()| go.read());
-        // SAFETY: it ends here.
+        // SAFETY: the child ends here.
         unsafe { libc::_exit(outcome.is_err().into()) };
     }
     drop(eventfd);
     go.write(1).expect("written");
     assert_eq!(ready(&epoll), [1]);
     go.write(1).expect("written");
-    // SAFETY: the status is not asked for.
+    // SAFETY: a null status is valid.
     assert_eq!(unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) }, child);
     assert!(is_silent(&epoll), "the last copy is closed");
 }
@@ -97,20 +97,20 @@ fn a_waker_wakes_across_a_fork() {
     for _ in 0..2 {
         in_child(|| waker.wake().expect("a wake-up"));
         assert_eq!(ready(&epoll), [1]);
-        // The flag is each process' own: the parent's is not set.
+        // Each process has its own flag, so the parent's is not set.
         waker.wake().expect("a wake-up");
         assert_eq!(ready(&epoll), [1]);
         waker.acknowledge();
     }
 }
 
-/// The environment's name for the descriptors that another program is to look for.
+/// The environment variable that names the descriptors to look for.
 const LOOK_FOR: &str = "BAREPOLL_TEST_DESCRIPTORS";
 
-/// Whether this process was started to look for descriptors; it has done so then.
+/// Looks for descriptors if this process was started to do so. Returns whether it was.
 pub fn is_another_program() -> bool {
     let Ok(text) = std::env::var(LOOK_FOR) else { return false };
-    // A number may be in use again, but not by what epoll and eventfd make.
+    // The number may be in use again, but not by an epoll or eventfd.
     let is_ours = |fd| match fs::read_link(format!("/proc/self/fd/{fd}")) {
         Ok(to) => to.to_string_lossy().starts_with("anon_inode:"),
         Err(_) => false,
@@ -118,7 +118,7 @@ pub fn is_another_program() -> bool {
     let is_open: Vec<bool> = text.split(' ').map(is_ours).collect();
     assert_eq!(is_open, [false, false, false, true, true]);
     let number = |place| text.split(' ').nth(place).and_then(|fd| fd.parse::<RawFd>().ok()).expect("a number");
-    // SAFETY: both were left open for this program, which has nobody else to use them.
+    // SAFETY: both were left open for this program and have no other owner.
     let (epoll, eventfd) = unsafe { (Epoll::from_raw_fd(number(3)), EventFd::from_raw_fd(number(4))) };
     assert_eq!(ready(&epoll), [5]);
     assert_eq!(eventfd.read(), Ok(3));
@@ -127,7 +127,7 @@ pub fn is_another_program() -> bool {
 }
 
 fn a_process_that_is_stopped_and_goes_on_interrupts_a_wait_without_any_handler() {
-    // As long as this process has that descriptor; and what the shell has stopped goes on.
+    // The shell stops and continues this process for as long as it has that descriptor.
     const SHELL: &str = "while [ -h /proc/$0/fd/$1 ]; do sleep 0.1; kill -STOP $0; sleep 0.1; kill -CONT $0; done";
     let (epoll, mut buffer, goes_on) = (Epoll::new().expect("an epoll"), Event::buffer::<1>(), counter(0));
     let names = [std::process::id().to_string(), goes_on.as_raw_fd().to_string()];

@@ -1,4 +1,4 @@
-//! Calls that are refused: what comes through, and what stays as it was.
+//! Refused calls: which errors reach the caller, and which state stays unchanged.
 
 use crate::seccomp::{intercepted, Call, Number};
 use crate::Check;
@@ -20,13 +20,13 @@ const IN: EventFlags = EventFlags::IN;
 const MS: Duration = Duration::from_millis(1);
 const FINE: Duration = Duration::from_micros(100);
 
-/// The call that `wait` makes of whole milliseconds: these machines have no `epoll_wait`.
+/// The call that `wait` makes for whole milliseconds. These machines lack `epoll_wait`.
 #[cfg(any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "loongarch64"))]
 pub const SYS_WAIT: Number = libc::SYS_epoll_pwait;
 #[cfg(not(any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "loongarch64")))]
 pub const SYS_WAIT: Number = libc::SYS_epoll_wait;
 
-/// Every error number that the kernel has, which is more than any call documents, and the largest that there can be.
+/// Every error number of the kernel, more than any call documents, and the largest possible one.
 pub fn errnos() -> impl Iterator<Item = Errno> {
     (1..=133).chain([4095]).filter_map(Errno::from_raw)
 }
@@ -35,7 +35,7 @@ pub fn counter(initial: u32) -> EventFd {
     EventFd::new(initial, EventFdFlags::CLOEXEC | EventFdFlags::NONBLOCK).expect("an eventfd")
 }
 
-/// The numbers of this process' open descriptors; one of them is this function's own.
+/// The numbers of this process' open descriptors, including the one that this function uses.
 pub fn descriptors() -> Vec<RawFd> {
     let names = fs::read_dir("/proc/self/fd").expect("/proc").map(|entry| entry.expect("an entry").file_name());
     let mut numbers: Vec<_> = names.filter_map(|name| name.to_str()?.parse().ok()).collect();
@@ -43,14 +43,14 @@ pub fn descriptors() -> Vec<RawFd> {
     numbers
 }
 
-/// What refused calls are tried with.
+/// The objects on which the refused calls are made.
 struct Scene {
-    /// Watches `ready`, and is woken by `waker`.
+    /// Watches `ready`. `waker` wakes it.
     epoll: Epoll,
     ready: EventFd,
     unwatched: EventFd,
     waker: Waker,
-    /// Open, and nobody's.
+    /// Open, without an owner.
     spare: RawFd,
 }
 
@@ -63,16 +63,16 @@ impl Scene {
     }
 }
 
-/// A call as somebody comes to make it.
+/// A call through one of the crate's functions.
 struct Entry {
     name: &'static str,
     call: Number,
     run: fn(&Scene) -> Result<(), Errno>,
-    /// What does not come through, and another check is about.
+    /// Errors that do not reach the caller. Other checks cover them.
     handled: &'static [Errno],
 }
 
-/// What a wait by the kernel's own call says.
+/// The result of a wait through the raw call.
 fn raw_wait(wait: impl FnOnce(*mut Event) -> Result<usize, Errno>) -> Result<(), Errno> {
     let mut event = MaybeUninit::<Event>::uninit();
     wait(event.as_mut_ptr()).map(drop)
@@ -84,11 +84,11 @@ macro_rules! entries {
     };
 }
 
-#[rustfmt::skip] // a line an entry
+#[rustfmt::skip] // one entry a line
 fn entries() -> Vec<Entry> {
     const DATA: EventData = EventData::new_u64(3);
     const NONE: BusyPoll = BusyPoll { busy_poll_usecs: 0, busy_poll_budget: 0, prefer_busy_poll: false };
-    #[allow(unused_mut)] // it stays so with std
+    #[allow(unused_mut)] // unused with std
     let mut entries = entries! {
         libc::SYS_epoll_create1 {
             "Epoll::new": |_| Epoll::new().map(drop);
@@ -106,7 +106,7 @@ fn entries() -> Vec<Entry> {
             "Epoll::modify": |scene| scene.epoll.modify(&scene.ready, DATA, IN);
             "Epoll::delete": |scene| scene.epoll.delete(&scene.ready);
             "Waker::new, its registration": |scene| Waker::new(&scene.epoll, DATA).map(drop);
-            // SAFETY: a removal has no event.
+            // SAFETY: a delete reads no event.
             "raw::epoll_ctl": |scene| unsafe {
                 raw::epoll_ctl(scene.epoll.as_raw_fd(), raw::EPOLL_CTL_DEL, scene.ready.as_raw_fd(), ptr::null_mut())
             };
@@ -117,13 +117,13 @@ fn entries() -> Vec<Entry> {
             "Epoll::wait_uninterrupted" (EINTR):
                 |scene| scene.epoll.wait_uninterrupted(&mut Event::buffer::<1>(), Some(MS)).map(drop);
             "Epoll::wait_spinning": |scene| scene.epoll.wait_spinning(&mut Event::buffer::<1>(), Some(MS), 3).map(drop);
-            // SAFETY: room for one event.
+            // SAFETY: the pointer has room for one event.
             "raw::epoll_wait": |scene| raw_wait(|event| unsafe { raw::epoll_wait(scene.epoll.as_raw_fd(), event, 1, 0) });
         }
         libc::SYS_epoll_pwait {
             "Epoll::wait_masked":
                 |scene| scene.epoll.wait_masked(&mut Event::buffer::<1>(), Some(MS), &SigSet::full()).map(drop);
-            // SAFETY: as above, and no mask.
+            // SAFETY: as above, and the mask is null.
             "raw::epoll_pwait": |scene| raw_wait(|event| unsafe {
                 raw::epoll_pwait(scene.epoll.as_raw_fd(), event, 1, 0, ptr::null())
             });
@@ -136,32 +136,32 @@ fn entries() -> Vec<Entry> {
                 |scene| scene.epoll.wait_uninterrupted(&mut Event::buffer::<1>(), Some(FINE)).map(drop);
             "Epoll::wait_spinning, fine" (ENOSYS, EPERM):
                 |scene| scene.epoll.wait_spinning(&mut Event::buffer::<1>(), Some(FINE), 0).map(drop);
-            // SAFETY: as above, and a timeout that can be read.
+            // SAFETY: as above, and the timeout is readable.
             "raw::epoll_pwait2": |scene| raw_wait(|event| unsafe {
                 raw::epoll_pwait2(scene.epoll.as_raw_fd(), event, 1, &Timespec::default(), ptr::null())
             });
         }
         libc::SYS_read {
             "EventFd::read": |scene| scene.ready.read().map(drop);
-            // SAFETY: room for eight bytes.
+            // SAFETY: the array has room for eight bytes.
             "raw::read": |scene| unsafe { raw::read(scene.ready.as_raw_fd(), [0; 8].as_mut_ptr(), 8) }.map(drop);
         }
         libc::SYS_write {
             "EventFd::write": |scene| scene.unwatched.write(1);
             "Waker::wake" (EAGAIN): |scene| scene.waker.wake();
-            // SAFETY: eight bytes.
+            // SAFETY: the array has eight bytes.
             "raw::write": |scene| unsafe { raw::write(scene.unwatched.as_raw_fd(), [1; 8].as_ptr(), 8) }.map(drop);
         }
         libc::SYS_ioctl {
             "Epoll::busy_poll": |scene| scene.epoll.busy_poll().map(drop);
             "Epoll::set_busy_poll": |scene| scene.epoll.set_busy_poll(NONE);
-            // SAFETY: room for what this request writes.
+            // SAFETY: the buffer has room for the request's bytes.
             "raw::ioctl": |scene| unsafe {
                 raw::ioctl(scene.epoll.as_raw_fd(), raw::EPIOCGPARAMS, [0_u8; 8].as_mut_ptr().cast())
             }.map(drop);
         }
         libc::SYS_close {
-            // SAFETY: the descriptor is nobody's.
+            // SAFETY: the descriptor has no other owner.
             "raw::close": |scene| unsafe { raw::close(scene.spare) };
         }
     };
@@ -180,11 +180,11 @@ fn entries() -> Vec<Entry> {
 
 /// Closes a descriptor that was just made.
 fn close(fd: RawFd) {
-    // SAFETY: its number is known to nobody else.
+    // SAFETY: the number has no other owner.
     assert_eq!(unsafe { raw::close(fd) }, Ok(()));
 }
 
-/// What is refused now, and how many calls were.
+/// The error to refuse calls with, and the number of refused calls.
 #[derive(Default)]
 struct Refusal {
     errno: AtomicI32,
@@ -192,14 +192,14 @@ struct Refusal {
 }
 
 impl Refusal {
-    /// The answer to a call; none while nothing is refused.
+    /// The error that refuses a call, if any.
     fn answer(&self) -> Option<Errno> {
         let errno = Errno::from_raw(self.errno.load(SeqCst));
         self.refused.fetch_add(errno.is_some().into(), SeqCst);
         errno
     }
 
-    /// Runs this while calls are refused, and gives what it gives, and how many were.
+    /// Refuses calls while `run` runs. Returns its result and the number of refused calls.
     fn during<T>(&self, errno: Errno, run: impl FnOnce() -> T) -> (T, u64) {
         let before = self.refused.load(SeqCst);
         self.errno.store(errno.raw(), SeqCst);
@@ -209,7 +209,8 @@ impl Refusal {
     }
 }
 
-/// This one call is refused with every error: it says so, was made once, and nothing has changed.
+/// Refuses this call with every error. The error must reach the caller after a single attempt, and
+/// no state may change.
 fn is_refused(entry: &Entry) {
     let (scene, refusal) = (Scene::new(), Refusal::default());
     let run = || {
@@ -217,8 +218,8 @@ fn is_refused(entry: &Entry) {
         for errno in errnos().filter(|errno| !entry.handled.contains(errno)) {
             assert_eq!(refusal.during(errno, || (entry.run)(&scene)), (Err(errno), 1), "{}, {errno}", entry.name);
         }
-        assert_eq!(descriptors(), before, "{}: what was open, and what is", entry.name);
-        // Not every kernel knows of busy polling.
+        assert_eq!(descriptors(), before, "{}: open descriptors before and after", entry.name);
+        // Not every kernel has busy polling.
         let afterwards = (entry.run)(&scene);
         assert!(
             matches!(afterwards, Ok(()) | Err(Errno::ENOTTY | Errno::EOPNOTSUPP)),
@@ -265,7 +266,7 @@ fn an_owner_whose_close_is_refused_closes_once_and_says_nothing() {
 fn close_is_refused(refusal: &Refusal, errno: Errno, owner: impl AsRawFd) {
     let fd = owner.as_raw_fd();
     assert_eq!(refusal.during(errno, || drop(owner)), ((), 1), "{errno}");
-    close(fd); // the filter kept it open, as the kernel never would
+    close(fd); // the filter kept it open, which the kernel never would
 }
 
 fn a_waker_that_cannot_be_registered_closes_its_eventfd_once() {
@@ -280,7 +281,7 @@ fn a_waker_that_cannot_be_registered_closes_its_eventfd_once() {
     assert_eq!((waker.err(), made, closed), (Some(Errno::ENOSPC), 1, 1));
 }
 
-/// The data of what is ready.
+/// The data of the ready events.
 fn ready(epoll: &Epoll) -> Vec<u64> {
     let mut buffer = Event::buffer::<8>();
     let events = epoll.wait(&mut buffer, Some(Duration::ZERO)).expect("a wait");
@@ -298,7 +299,7 @@ fn a_wake_up_that_was_refused_goes_out_at_the_next_try() {
                 assert!(ready(&epoll).is_empty());
             }
             assert_eq!((waker.wake(), ready(&epoll)), (Ok(()), vec![7]), "{errno}");
-            // A wake-up on its way makes no call that could be refused.
+            // A pending wake-up makes no call to refuse.
             assert_eq!(refusal.during(errno, || waker.wake()), (Ok(()), 0));
             waker.acknowledge();
         }
@@ -313,13 +314,13 @@ fn a_wake_up_to_a_full_counter_that_cannot_be_emptied_says_so_and_goes_out_at_th
     let waker = Waker::new(&epoll, EventData::new_u64(7)).expect("a waker");
     let run = || {
         for errno in errnos().filter(|errno| *errno != Errno::EAGAIN) {
-            // SAFETY: eight bytes.
+            // SAFETY: the array has eight bytes.
             assert_eq!(unsafe { raw::write(waker.as_raw_fd(), MOST.as_ptr(), 8) }, Ok(8));
             assert_eq!(ready(&epoll), [7]);
             assert_eq!(refusal.during(errno, || waker.wake()), (Err(errno), 1));
             assert_eq!((waker.wake(), ready(&epoll)), (Ok(()), vec![7]), "{errno}");
             waker.acknowledge();
-            // SAFETY: eight bytes.
+            // SAFETY: the array has room for eight bytes.
             assert_eq!(unsafe { raw::read(waker.as_raw_fd(), [0; 8].as_mut_ptr(), 8) }, Ok(8));
         }
     };
@@ -327,7 +328,7 @@ fn a_wake_up_to_a_full_counter_that_cannot_be_emptied_says_so_and_goes_out_at_th
 }
 
 fn a_wake_up_to_a_full_counter_whose_second_write_is_refused_says_so_and_goes_out_at_the_next_try() {
-    // The answers to come, the last first.
+    // The coming answers, the last one first.
     let answers = Mutex::new(Vec::new());
     let epoll = Epoll::new().expect("an epoll");
     let waker = Waker::new(&epoll, EventData::new_u64(7)).expect("a waker");
@@ -343,7 +344,7 @@ fn a_wake_up_to_a_full_counter_whose_second_write_is_refused_says_so_and_goes_ou
     intercepted(&[libc::SYS_write], |_| answers.lock().expect("no panic").pop(), run);
 }
 
-/// What is watched for, and the data.
+/// Interest flags and data.
 pub type Interest = (EventFlags, u64);
 
 /// The kernel's interest list.
@@ -361,13 +362,14 @@ fn registered(epoll: &Epoll) -> BTreeMap<RawFd, Interest> {
     text.lines().filter_map(parse).collect()
 }
 
-/// Flushes until nothing is left to tell, and gives what was refused.
+/// Flushes until no change is pending, and returns the errors.
 fn flush_all(interests: &mut InterestSet<'_>, epoll: &Epoll) -> Vec<FlushError> {
     std::iter::from_fn(|| interests.flush(epoll).err()).collect()
 }
 
 fn a_flush_names_the_refused_descriptor_and_tells_the_others() {
-    // Each is taken for the news that there is something, or nothing, to change; conformance has these.
+    // These errors tell the set to retry another way or to do nothing. The conformance list covers
+    // them.
     const ADD: &[Errno] = &[Errno::EEXIST];
     const MODIFY: &[Errno] = &[Errno::ENOENT];
     const DELETE: &[Errno] = &[Errno::EBADF, Errno::EPERM, Errno::EINVAL, Errno::ENOENT];
@@ -428,7 +430,7 @@ fn an_exclusive_one_whose_second_call_is_refused_is_not_watched() {
     intercepted(&[libc::SYS_epoll_ctl], |call| if is_add(call) { refusal.answer() } else { None }, run);
 }
 
-/// What is said of a descriptor: its place among the sources, and what is wanted of it.
+/// A change: the place among the sources, and the desired interest.
 type Change = (usize, Option<Interest>);
 
 const SOURCES: usize = 5;
@@ -444,7 +446,7 @@ fn change() -> impl Strategy<Value = Change> {
     (0..SOURCES, prop::option::weighted(0.7, (flags, 0..3_u64)))
 }
 
-/// Changes, a flush after each list of them, whose calls are refused where the other list says so.
+/// Lists of changes, with a flush after each. The other list says which of its calls are refused.
 fn whatever_flushes_are_refused_the_next_one_brings_what_is_wanted() {
     let sources: Vec<EventFd> = (0..SOURCES).map(|_| counter(0)).collect();
     let refusals = prop::collection::vec(prop::option::weighted(0.4, 0..3_usize), 12);
@@ -465,7 +467,7 @@ fn whatever_flushes_are_refused_the_next_one_brings_what_is_wanted() {
 
 type Round = (Vec<Change>, Vec<Option<usize>>);
 
-/// Follows the changes, and holds the kernel's list against what is promised after each flush.
+/// Makes the changes, and compares the kernel's list with the promised one after each flush.
 fn follow(sources: &[EventFd], rounds: Vec<Round>, answers: &Mutex<Vec<Option<usize>>>) -> Result<(), TestCaseError> {
     let (epoll, mut slots) = (Epoll::new().expect("an epoll"), [Slot::EMPTY; 64]);
     let mut interests = InterestSet::new(&mut slots);

@@ -1,5 +1,5 @@
-//! Calls that do not reach the kernel, by seccomp filters of a few instructions. A filter is its thread's, and that of threads
-//! and processes that it starts later; nothing takes it off again.
+//! Intercepts calls with short seccomp filters. A filter applies to its thread, and to threads and
+//! processes that it starts later. It cannot be removed.
 
 use crate::figures;
 use barepoll::Errno;
@@ -9,33 +9,34 @@ use std::os::unix::io::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::mpsc::channel;
 use std::thread;
 
-/// The number of a call.
+/// The number of a system call.
 pub type Number = i64;
 
-/// From now on, one of these calls by this thread kills the process with `SIGSYS`.
+/// From now on, each of these calls by this thread kills the process with `SIGSYS`.
 pub fn kill_at(calls: &[Number]) {
     install(calls, libc::SECCOMP_RET_KILL_PROCESS, 0);
 }
 
-/// A call that waits for its answer.
+/// An intercepted call that waits for its answer.
 pub struct Call {
     pub number: Number,
     arguments: [u64; 6],
 }
 
 impl Call {
-    /// An argument that is a number of 32 bits, counted from 0.
+    /// A 32-bit argument, counted from 0.
     pub fn argument(&self, place: usize) -> i32 {
         self.arguments[place] as i32
     }
 
-    /// An argument that is an address.
+    /// A pointer argument.
     pub fn pointer<T>(&self, place: usize) -> *const T {
         self.arguments[place] as usize as *const T
     }
 }
 
-/// Runs this in a thread of its own, each of whose calls by these numbers `answer` refuses with an error, or lets through.
+/// Runs this in a thread of its own. For each call with these numbers, `answer` returns an error to
+/// refuse it with, or lets it through.
 pub fn intercepted<T: Send>(
     calls: &[Number],
     mut answer: impl FnMut(&Call) -> Option<Errno>,
@@ -44,7 +45,7 @@ pub fn intercepted<T: Send>(
     answered(calls, |call| answer(call).map(|errno| (-errno.raw()).into()), run)
 }
 
-/// As [`intercepted`], with an answer that may be any, −errno among them.
+/// Like [`intercepted`], but the answer may be any value, including −errno.
 pub fn answered<T: Send>(
     calls: &[Number],
     mut answer: impl FnMut(&Call) -> Option<i64>,
@@ -58,7 +59,7 @@ pub fn answered<T: Send>(
             tell.send(listener).expect("the other side listens");
             run()
         });
-        // SAFETY: the filter's descriptor, which has just been made, and is nobody else's.
+        // SAFETY: the filter's descriptor was just made and has no other owner.
         let listener = unsafe { OwnedFd::from_raw_fd(told.recv().expect("a filter")) };
         let mut refused = 0;
         while is_asked(&listener) {
@@ -69,11 +70,11 @@ pub fn answered<T: Send>(
     })
 }
 
-/// Waits for the next call; false once the thread has ended.
+/// Waits for the next call. Returns false once the thread has ended.
 fn is_asked(listener: &OwnedFd) -> bool {
     let mut poll = libc::pollfd { fd: listener.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     loop {
-        // SAFETY: one descriptor to poll.
+        // SAFETY: the array has one descriptor.
         let ready = unsafe { libc::poll(&mut poll, 1, -1) };
         if ready == 1 {
             return poll.revents & libc::POLLIN != 0;
@@ -82,11 +83,11 @@ fn is_asked(listener: &OwnedFd) -> bool {
     }
 }
 
-/// Answers a call, and gives the answer.
+/// Answers a call, and returns the answer.
 fn serve(listener: &OwnedFd, answer: &mut impl FnMut(&Call) -> Option<i64>) -> Option<i64> {
-    // SAFETY: numbers, of which any are valid; the first call wants zeros.
+    // SAFETY: both are numbers, valid with any bits. The first request needs zeros.
     let (mut asked, mut answered): (libc::seccomp_notif, libc::seccomp_notif_resp) = unsafe { zeroed() };
-    // SAFETY: `asked` is what this request writes.
+    // SAFETY: the request writes `asked`.
     let outcome = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, &mut asked) };
     assert_eq!(outcome, 0, "{}", io::Error::last_os_error());
     answered.id = asked.id;
@@ -96,13 +97,13 @@ fn serve(listener: &OwnedFd, answer: &mut impl FnMut(&Call) -> Option<i64>) -> O
         Some(value) => answered.val = value,
         None => answered.flags = libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32,
     }
-    // SAFETY: `answered` is what this request reads.
+    // SAFETY: the request reads `answered`.
     let outcome = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, &mut answered) };
     assert_eq!(outcome, 0, "{}", io::Error::last_os_error());
     given
 }
 
-/// Installs a filter for this thread: these calls meet `action`, and all others pass.
+/// Installs a filter for this thread: `action` applies to these calls, and all others pass.
 fn install(calls: &[Number], action: u32, flags: usize) -> i32 {
     const LOAD: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
     const IF_EQUAL: u32 = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
@@ -111,17 +112,17 @@ fn install(calls: &[Number], action: u32, flags: usize) -> i32 {
 
     let mut program = vec![instruction(LOAD, offset_of!(libc::seccomp_data, nr) as u32, 0)];
     for (place, call) in calls.iter().enumerate() {
-        // Over the calls that remain, and the instruction that lets through.
+        // Jumps over the remaining calls and the instruction that lets a call pass.
         program.push(instruction(IF_EQUAL, *call as u32, (calls.len() - place) as u8));
     }
     program.push(instruction(RETURN, libc::SECCOMP_RET_ALLOW, 0));
     program.push(instruction(RETURN, action, 0));
     let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
-    // SAFETY: the program outlives the call, and may be read in all its length.
+    // SAFETY: the program outlives the call, and its length is right.
     let answer = unsafe {
         assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
         libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &program)
     };
-    assert!(answer >= 0, "no filter: {}", io::Error::last_os_error());
+    assert!(answer >= 0, "cannot install the filter: {}", io::Error::last_os_error());
     answer as i32
 }

@@ -1,4 +1,4 @@
-//! What a signal does to a call: where `SA_RESTART` lets the call go on, and what `SIGPIPE` does.
+//! Signals during a call: which calls `SA_RESTART` resumes, and the effect of `SIGPIPE`.
 
 use crate::child::{self, End};
 use crate::storm::{catch, caught, Timer};
@@ -22,7 +22,7 @@ pub fn checks() -> Vec<Check> {
 
 const LONG: Duration = Duration::from_secs(20);
 const INTERVAL: Duration = Duration::from_millis(1);
-/// The largest value of a counter: a write waits.
+/// The largest value of a counter. A further write waits.
 const FULL: u64 = u64::MAX - 1;
 
 fn blocking() -> EventFd {
@@ -39,8 +39,8 @@ fn every_wait_ends_with_eintr_though_the_handler_restarts_calls() {
     }
 }
 
-/// Runs a call of this thread until it ends, which is after `end` of another one. That comes after many signals, which this thread
-/// caught.
+/// Runs a call of this thread and, in another thread, `end`, which must end it. `end` runs after
+/// this thread has caught many signals.
 fn amid_signals<T>(call: impl FnOnce() -> T, end: impl FnOnce() + Send) -> T {
     let _timer = Timer::every(INTERVAL);
     catch(libc::SA_RESTART);
@@ -77,15 +77,15 @@ fn a_socket_with_a_timeout_of_its_own_says_eintr_all_the_same() {
     socket.set_read_timeout(Some(LONG)).expect("an option");
     let _timer = Timer::every(INTERVAL);
     catch(libc::SA_RESTART);
-    // SAFETY: there is room for one byte.
+    // SAFETY: the array has room for one byte.
     assert_eq!(unsafe { raw::read(socket.as_raw_fd(), [0].as_mut_ptr(), 1) }, Err(Errno::EINTR));
 }
 
-/// What a write to a socket says whose peer is gone.
+/// The result of a write to a socket whose peer is closed.
 fn write_to_nobody() -> Result<usize, Errno> {
     let (socket, peer) = UnixStream::pair().expect("sockets");
     drop(peer);
-    // SAFETY: there is one byte.
+    // SAFETY: the literal has one byte.
     unsafe { raw::write(socket.as_raw_fd(), b"x".as_ptr(), 1) }
 }
 

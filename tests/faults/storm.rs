@@ -1,11 +1,13 @@
-//! A storm of signals: `wait_uninterrupted` returns on time all the same.
+//! A storm of signals, in which `wait_uninterrupted` still returns on time.
 //!
-//! Some threads wait again and again, each with 10,000 signals a second of its own; as many beside them, in the same run,
-//! wait undisturbed. `BAREPOLL_STORM_SECONDS` says how long; the waits of all threads add up.
+//! Some threads wait repeatedly, each with 10,000 signals a second. As many threads beside them
+//! wait undisturbed in the same run. `BAREPOLL_STORM_SECONDS` sets the duration. The waits of all
+//! threads are added up.
 //!
-//! That no wait is early, and that each ends though signals go on, is asked of every run. How late they are, the scheduler decides too: that is
-//! asked of a long run alone, which somebody makes on a machine with nothing else to do. `missing.rs` shows what cannot depend on it:
-//! how much time is asked for after each interruption.
+//! Every run checks that no wait is early and that each ends while signals continue. Lateness also
+//! depends on the scheduler, so only a long run checks it, on an otherwise idle machine.
+//! `missing.rs` checks the part that does not depend on the scheduler: the timeout after each
+//! interruption.
 
 use crate::{child, figures, Check};
 use barepoll::{Epoll, Event};
@@ -22,31 +24,32 @@ pub fn checks() -> Vec<Check> {
 }
 
 pub const SIGNAL: i32 = libc::SIGUSR1;
-/// Threads that are disturbed, and that are not.
+/// Disturbed threads, and as many undisturbed ones.
 const THREADS: usize = 4;
 const MS: Duration = Duration::from_millis(1);
-/// 10,000 a second.
+/// 10,000 signals a second.
 const INTERVAL: Duration = Duration::from_micros(100);
 
-/// A disturbed thread goes on until it has caught so many.
+/// A disturbed thread continues until it has caught this many signals.
 const LEAST: u64 = 1000;
-/// A run is long from so many seconds on.
+/// A run of at least this many seconds is long.
 const MINUTE: u32 = 60;
-/// So many signals a second and thread are a storm, in a long run. A timer's next one waits until the last was caught, so that a thread
-/// without a processor gets fewer.
+/// The least signals a second and thread in a long run. A timer sends its next signal only after
+/// the last one was caught, so a thread without a processor gets fewer.
 const STORM: f64 = 9000.0;
-/// For how many of [`PERCENTS`] a disturbed wait of a long run may be later than an undisturbed one by no more than the bound.
+/// For this many of [`PERCENTS`], a disturbed wait of a long run may be later than an undisturbed
+/// one by at most the bound.
 const PUNCTUAL: usize = 4;
 
-/// What is said of how late waits are. The last is the scheduler's: a wait whose thread gets no processor is late by as much as that takes,
-/// disturbed or not.
+/// The reported percentiles of lateness. The last one depends on the scheduler: a wait is late for
+/// as long as its thread gets no processor, disturbed or not.
 const PERCENTS: [usize; 5] = [25, 50, 75, 99, 100];
 
-/// Signals that were caught.
+/// Caught signals, in all threads.
 static CAUGHT: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
-    /// Those of them that this thread caught.
+    /// Those that this thread caught.
     static MINE: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -55,14 +58,14 @@ extern "C" fn count(_signal: i32) {
     MINE.with(|mine| mine.set(mine.get() + 1));
 }
 
-/// How many signals were caught.
+/// The number of caught signals.
 pub fn caught() -> u64 {
     CAUGHT.load(Relaxed)
 }
 
-/// From now on the signal is counted. It interrupts what it meets, but for what `SA_RESTART` among the flags lets go on.
+/// Counts the signal from now on. Without `SA_RESTART` in `flags`, it interrupts calls.
 pub fn catch(flags: i32) {
-    // SAFETY: all zero is an action, and the handler only adds to an atomic.
+    // SAFETY: all zero is a valid action, and the handler only adds to atomics and a thread-local.
     unsafe {
         let mut action: libc::sigaction = zeroed();
         action.sa_flags = flags;
@@ -71,14 +74,15 @@ pub fn catch(flags: i32) {
     }
 }
 
-/// Sends this thread the signal again and again, until it is dropped.
+/// Sends this thread the signal repeatedly until dropped.
 pub struct Timer(libc::timer_t);
 
 impl Timer {
     pub fn every(interval: Duration) -> Self {
         catch(0);
         let time = libc::timespec { tv_sec: interval.as_secs() as _, tv_nsec: interval.subsec_nanos().into() };
-        // SAFETY: all zero is a valid event, and each call writes and reads what is this function's own.
+        // SAFETY: all zero is a valid event, and each call reads and writes only this function's
+        // own variables.
         unsafe {
             let (mut event, mut timer): (libc::sigevent, libc::timer_t) = (zeroed(), ptr::null_mut());
             event.sigev_notify = libc::SIGEV_THREAD_ID;
@@ -94,12 +98,12 @@ impl Timer {
 
 impl Drop for Timer {
     fn drop(&mut self) {
-        // SAFETY: the timer is there, and nobody else's.
+        // SAFETY: the timer exists and has no other owner.
         unsafe { libc::timer_delete(self.0) };
     }
 }
 
-/// How late waits were, and what they came to.
+/// The lateness of waits, and their total duration.
 #[derive(Default)]
 struct Waits {
     late: Vec<Duration>,
@@ -113,9 +117,9 @@ impl Waits {
         self
     }
 
-    /// How late they were, in order: of a hundred, so many were no later.
+    /// Lateness by percentile.
     fn percentiles(&mut self) -> [Duration; PERCENTS.len()] {
-        assert!(!self.late.is_empty(), "no wait came to its end");
+        assert!(!self.late.is_empty(), "no wait ended");
         self.late.sort_unstable();
         let last = self.late.len() - 1;
         PERCENTS.map(|percent| self.late[last * percent / 100])
@@ -129,14 +133,16 @@ impl Waits {
     }
 }
 
-/// Waits of many lengths, one after the other, none of them early, until then and until this thread has caught so many signals.
+/// Waits for many durations in turn. Continues until `until` and until this thread has caught
+/// `least` signals. No wait may be early.
 fn waits(until: Instant, least: u64, is_fine: bool) -> Waits {
     let (epoll, mut buffer, mut waits) = (Epoll::new().expect("an epoll"), Event::buffer::<1>(), Waits::default());
-    // 0.3 to 20 ms, each length once before any comes again.
+    // 0.3 to 20 ms, each once before any repeats.
     for number in (0..).map(|number| number * 7 % 198) {
         let ms = number / 10 + 1;
         let timeout = if is_fine { Duration::from_micros(300 + number * 100) } else { Duration::from_millis(ms) };
-        // A microsecond more makes a fine timeout of every one, as whole milliseconds are asked for otherwise.
+        // The extra microsecond makes every timeout a fine one, because whole milliseconds use
+        // another call.
         let timeout = timeout + Duration::from_micros(u64::from(is_fine));
         let start = Instant::now();
         if start >= until && MINE.with(Cell::get) >= least {
@@ -152,16 +158,16 @@ fn waits(until: Instant, least: u64, is_fine: bool) -> Waits {
     waits
 }
 
-/// 1/HZ: the resolution of the clock that a tick moves on.
+/// 1/HZ: the resolution of the clock that advances with the tick.
 fn tick() -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is what this call writes.
+    // SAFETY: the call writes `time`.
     assert_eq!(unsafe { libc::clock_getres(libc::CLOCK_MONOTONIC_COARSE, &mut time) }, 0);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// Never early, none of them; and in a long run late by no more than a millisecond or a tick, beside what the machine's other work
-/// costs every wait.
+/// No wait is early. In a long run, signals add at most a millisecond or a tick to the lateness of
+/// undisturbed waits.
 fn uninterrupted_waits_in_a_storm_of_signals_end_on_time() {
     let seconds = std::env::var("BAREPOLL_STORM_SECONDS").map_or(3, |text| text.parse().expect("seconds"));
     child::limit_to(seconds + 300);
@@ -204,8 +210,8 @@ fn uninterrupted_waits_in_a_storm_of_signals_end_on_time() {
     for pair in percentiles.chunks(2) {
         let [disturbed, undisturbed] = pair else { unreachable!("two of a kind") };
         for at in 0..PUNCTUAL {
-            assert!(disturbed[at] <= undisturbed[at] + bound, "late by {disturbed:?}, beside {undisturbed:?}");
+            assert!(disturbed[at] <= undisturbed[at] + bound, "late by {disturbed:?}, undisturbed by {undisturbed:?}");
         }
     }
-    assert!(rate >= STORM, "{rate:.0} signals a second and thread are no storm");
+    assert!(rate >= STORM, "only {rate:.0} signals a second and thread");
 }

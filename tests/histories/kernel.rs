@@ -1,24 +1,24 @@
-//! A model of what Linux does for one thread that never waits: `fs/eventpoll.c`, and the files it watches (`fs/eventfd.c`,
-//! `fs/pipe.c`, `net/unix/af_unix.c`).
+//! A model of Linux for one thread that never blocks: `fs/eventpoll.c`, and the files that it
+//! watches (`fs/eventfd.c`, `fs/pipe.c`, `net/unix/af_unix.c`).
 //!
-//! The order of events is the kernel's own. A ready list is a queue: what becomes ready goes to its end, and what a wait
-//! reports of a level goes there again. Of those who watch a file the last to come is told first; exclusive ones stand behind
-//! all others, in the order in which they came.
+//! The order of events is the kernel's. The ready list is a queue: a newly ready registration goes
+//! to its end, and so does a level-triggered one that a wait reported. A file notifies its newest
+//! watcher first. Exclusive watchers come after all others, oldest first.
 //!
-//! The kernel may choose in two places, where the model takes what it is told: how much a socket holds, and whether a kernel
-//! older than 6.17 accepts a chain of epolls that is too long only when it is looked at from its top.
+//! In two places the model follows the kernel's answer: how much a socket holds, and whether a
+//! kernel before 6.17 accepts a chain of epolls that is too long only when measured from its top.
 
 use super::step::{Kind, Step, FIRST, PAGE, PAGES, SLOTS};
 use barepoll::raw::*;
 use barepoll::Errno;
 use std::collections::{BTreeMap, VecDeque};
 
-/// What a step gives.
+/// A step's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// A count, where there is one.
+    /// The count, if any, or the error.
     pub result: Result<usize, Errno>,
-    /// Of a wait: flags and data, in order.
+    /// The events of a wait, as flags and data, in order.
     pub events: Vec<(u32, u64)>,
 }
 
@@ -35,26 +35,27 @@ type FileId = usize;
 type ItemId = usize;
 type PipeId = usize;
 
-/// Flags of how to report, which are no readiness (`EP_PRIVATE_BITS`).
-const HOW: u32 = EPOLLWAKEUP | EPOLLONESHOT | EPOLLET | EPOLLEXCLUSIVE;
-/// What may stand beside `EPOLLEXCLUSIVE` (`EPOLLEXCLUSIVE_OK_BITS`).
+/// Flags that select how to report, not readiness (`EP_PRIVATE_BITS`).
+const REPORTING: u32 = EPOLLWAKEUP | EPOLLONESHOT | EPOLLET | EPOLLEXCLUSIVE;
+/// The flags allowed beside `EPOLLEXCLUSIVE` (`EPOLLEXCLUSIVE_OK_BITS`).
 const EXCLUSIVE_OK: u32 = EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE;
-/// How many epolls may stand one upon the other above the last (`EP_MAX_NESTS`).
+/// The most epolls nested above the lowest one (`EP_MAX_NESTS`).
 const NESTS: usize = 4;
-/// How many paths of one to five steps may lead up from a file (`path_limits`); the first number is not looked at.
+/// The most paths of one to five steps up from a file (`path_limits`). The kernel does not check
+/// the first number.
 const PATHS: [usize; NESTS + 1] = [1000, 500, 100, 50, 10];
 
 const READABLE: u32 = EPOLLIN | EPOLLRDNORM;
 const WRITABLE: u32 = EPOLLOUT | EPOLLWRNORM;
 const SOCKET_WRITABLE: u32 = WRITABLE | EPOLLWRBAND;
-/// What `sock_def_readable` says to those who watch.
+/// The readiness that `sock_def_readable` passes to watchers.
 const SOCKET_DATA: u32 = READABLE | EPOLLPRI | EPOLLRDBAND;
 
-/// Halves of a socket that are shut.
+/// Shut halves of a socket.
 const RECEIVING: u8 = 1;
 const SENDING: u8 = 2;
 
-/// Messages in a socket's queue that surely leave room for more, of at most so many bytes.
+/// A queue of fewer messages, none larger than histories write, always has room for more.
 const MESSAGES: usize = 16;
 const MESSAGE: usize = 512;
 
@@ -69,14 +70,14 @@ enum File {
     Reader(PipeId),
     Writer(PipeId),
     Socket {
-        /// Until it is closed.
+        /// `None` once it is closed.
         peer: Option<FileId>,
-        /// The bytes of each message that came.
+        /// The bytes of each received message.
         queue: VecDeque<usize>,
         /// The peer wrote until there was no room.
         is_full: bool,
         shut: u8,
-        /// The peer closed without reading all that came.
+        /// The peer closed with unread messages.
         was_reset: bool,
     },
     Directory,
@@ -85,13 +86,13 @@ enum File {
 struct Open {
     file: File,
     descriptors: usize,
-    /// Who watches it, in the order in which they are told.
+    /// The watchers, in the order of notification.
     watchers: VecDeque<ItemId>,
 }
 
 #[derive(Default)]
 struct Pipe {
-    /// Where the bytes of each page begin, and how many there are.
+    /// Each page's offset and length of data.
     pages: VecDeque<(usize, usize)>,
     is_read: bool,
     is_written: bool,
@@ -128,7 +129,7 @@ impl Kernel {
         kernel
     }
 
-    /// Whether it knows what comes of a step.
+    /// Whether the model can predict this step.
     pub fn knows(&self, step: &Step) -> bool {
         let file = |slot: usize| self.slots[slot].map(|id| &self.files[&id].file);
         let (is_write, slot, bytes) = match *step {
@@ -145,13 +146,14 @@ impl Kernel {
                 (1..=MESSAGE).contains(&bytes) && (*is_full || queue.len() < MESSAGES)
             }
             Some(File::Socket { .. }) => bytes > 0,
-            // Older kernels take more than eight, newer ones do not.
+            // Older kernels accept more than eight bytes, newer ones do not.
             Some(File::Counter { .. }) => !is_write || bytes <= 8,
             _ => true,
         }
     }
 
-    /// Takes a step, and gives what it comes to; `told` is what the kernel said, for where it may choose.
+    /// Takes a step and returns its answer. `told` is the kernel's answer, for the places where the
+    /// kernel may choose.
     pub fn take(&mut self, step: &Step, told: &Answer) -> Answer {
         match *step {
             Step::Open(kind) => Ok(self.open(kind)).into(),
@@ -181,7 +183,7 @@ impl Kernel {
         }
     }
 
-    /// The interest list of what is open at a slot, if it is an epoll.
+    /// The interest list of the epoll at a slot, if there is one.
     pub fn interest_list(&self, slot: usize) -> Option<Vec<Registration>> {
         let epoll = self.slots[slot]?;
         let File::Epoll { .. } = self.files[&epoll].file else { return None };
@@ -202,7 +204,7 @@ impl Kernel {
         &mut self.files.get_mut(&file).expect("an open file").file
     }
 
-    /// Opens files at the lowest free slots, and gives how many.
+    /// Opens files at the lowest free slots, and returns their number.
     fn open(&mut self, kind: Kind) -> usize {
         let (first, second) = (self.next(), self.next());
         let socket =
@@ -241,7 +243,7 @@ impl Kernel {
         Ok(0)
     }
 
-    /// One descriptor less. With the last the file goes, and its registrations everywhere.
+    /// Drops one descriptor. The last one closes the file and removes its registrations.
     fn put(&mut self, file: FileId) {
         let open = self.files.get_mut(&file).expect("an open file");
         open.descriptors -= 1;
@@ -330,7 +332,7 @@ impl Kernel {
             watchers.push_back(id);
         }
         self.items.insert(id, item);
-        // Only where it may make paths longer than one step.
+        // Needed only if the registration may make paths longer than one step.
         let is_nested = self.is_epoll(file) || !self.files[&epoll].watchers.is_empty();
         if is_nested && self.below(file).into_iter().any(|file| !self.has_few_paths(file)) {
             self.remove(id);
@@ -348,7 +350,7 @@ impl Kernel {
         }
     }
 
-    /// What is ready when it is added or changed goes to the ready list.
+    /// Puts a registration that is ready when added or modified on the ready list.
     fn look(&mut self, id: ItemId) {
         if self.poll_item(id) != 0 {
             let epoll = self.items[&id].epoll;
@@ -358,7 +360,7 @@ impl Kernel {
         }
     }
 
-    /// False where it is on the ready list already.
+    /// Returns false if it is already on the ready list.
     fn make_ready(&mut self, id: ItemId) -> bool {
         let epoll = self.items[&id].epoll;
         let File::Epoll { ready } = self.file(epoll) else { return false };
@@ -393,7 +395,7 @@ impl Kernel {
         Ok(())
     }
 
-    /// How far it is from an epoll to the lowest; none if the other one is among them.
+    /// The distance from an epoll down to the lowest one. `None` if `forbidden` is among them.
     fn down(&self, epoll: FileId, forbidden: FileId) -> Option<usize> {
         let mut most = 0;
         for inner in self.watched_by(epoll).filter(|file| self.is_epoll(*file)) {
@@ -409,7 +411,7 @@ impl Kernel {
         self.watching(epoll).map(|outer| self.up(outer) + 1).max().unwrap_or(0)
     }
 
-    /// The file, or all that an epoll and those in it watch.
+    /// The file itself, or all files that an epoll and those in it watch.
     fn below(&self, file: FileId) -> Vec<FileId> {
         if !self.is_epoll(file) {
             return vec![file];
@@ -435,7 +437,7 @@ impl Kernel {
 
     // Readiness.
 
-    /// What a file is ready for.
+    /// A file's readiness.
     fn poll(&mut self, file: FileId) -> u32 {
         let writable = |this: &Self, peer: &Option<FileId>| {
             let full = peer.map(|peer| matches!(this.files[&peer].file, File::Socket { is_full: true, .. }));
@@ -467,7 +469,8 @@ impl Kernel {
         }
     }
 
-    /// An epoll is readable as long as something on its ready list is ready; what stands before that and is not leaves the list.
+    /// An epoll is readable while a registration on its ready list is ready. Those before it that
+    /// are not ready leave the list.
     fn poll_epoll(&mut self, epoll: FileId) -> u32 {
         loop {
             let File::Epoll { ready } = self.file(epoll) else { return 0 };
@@ -488,12 +491,12 @@ impl Kernel {
         self.poll(file) & events
     }
 
-    /// Tells those who watch a file what happened to it; nothing in particular is 0.
+    /// Notifies a file's watchers of an event. 0 means no particular event.
     fn tell(&mut self, file: FileId, what: u32) {
         let Some(open) = self.files.get(&file) else { return };
         for id in open.watchers.clone() {
             let Item { epoll, events, .. } = self.items[&id];
-            let is_off = events & !HOW == 0; // a one-shot that was reported
+            let is_off = events & !REPORTING == 0; // a one-shot that was already reported
             if is_off || (what != 0 && what & events == 0) {
                 continue;
             }
@@ -502,7 +505,7 @@ impl Kernel {
         }
     }
 
-    /// Tells those who watch one end of a pipe.
+    /// Notifies the watchers of one end of a pipe.
     fn tell_end(&mut self, pipe: PipeId, is_reader: bool, what: u32) {
         let is_end = |file: &File| match file {
             File::Reader(id) => is_reader && *id == pipe,
@@ -533,7 +536,7 @@ impl Kernel {
             let item = self.items.get_mut(&id).expect("an item");
             answer.events.push((found, item.data));
             if item.events & EPOLLONESHOT != 0 {
-                item.events &= HOW;
+                item.events &= REPORTING;
             } else if item.events & EPOLLET == 0 {
                 again.push_back(id);
             }
@@ -546,7 +549,7 @@ impl Kernel {
         answer
     }
 
-    // What is in files.
+    // The contents of files.
 
     fn read(&mut self, slot: usize, bytes: usize) -> Answer {
         let Some(id) = self.slots[slot] else { return Err(Errno::EBADF).into() };
@@ -560,7 +563,7 @@ impl Kernel {
                 let value = if *semaphore { 1 } else { *count };
                 *count -= value;
                 self.tell(id, EPOLLOUT);
-                // The value takes the place of an event.
+                // The value is returned as an event.
                 Answer { result: Ok(8), events: vec![(0, value)] }
             }
             File::Reader(pipe) => {
@@ -627,7 +630,7 @@ impl Kernel {
         *is_full = false;
         let got = self.read_socket(id, usize::MAX)?;
         if got > 0 {
-            let _ = self.read_socket(id, usize::MAX); // the last one takes an error along
+            let _ = self.read_socket(id, usize::MAX); // the last read also takes a pending error
         }
         Ok(got)
     }
@@ -660,7 +663,7 @@ impl Kernel {
         if !pipe.is_read {
             return Err(Errno::EPIPE);
         }
-        // What is more than whole pages joins the last page, if it fits there as it is.
+        // The bytes beyond whole pages are appended to the last page if they fit.
         let odd = bytes % PAGE;
         let mut left = bytes;
         if let Some((start, length)) = pipe.pages.back_mut().filter(|_| odd > 0) {
@@ -674,7 +677,7 @@ impl Kernel {
             pipe.pages.push_back((0, some));
             left -= some;
         }
-        // Even where nothing was written.
+        // Also after a write of nothing.
         self.tell_end(id, true, READABLE);
         if left == bytes {
             return Err(Errno::EAGAIN);
@@ -687,7 +690,7 @@ impl Kernel {
         if *shut & SENDING != 0 {
             return Err(Errno::EPIPE);
         }
-        let peer = peer.expect("what is not shut has a peer");
+        let peer = peer.expect("a socket that is not shut has a peer");
         let File::Socket { queue, is_full, .. } = self.file(peer) else { return Err(Errno::EINVAL) };
         if *is_full {
             return Err(Errno::EAGAIN);

@@ -1,12 +1,12 @@
-//! What happens in a history, and random histories of it.
+//! The steps of a history, and random histories.
 
 use super::corpus;
 use proptest::prelude::*;
 
-/// Descriptors at a time. A slot is a descriptor's number, but for where the numbers begin.
+/// Descriptors at a time. A slot is a descriptor's number minus a base.
 pub const SLOTS: usize = 12;
 
-/// Bytes of a pipe's page, and how many pages it has.
+/// Bytes of a pipe's page, and its number of pages.
 pub const PAGE: usize = 4096;
 pub const PAGES: usize = 2;
 
@@ -21,7 +21,7 @@ const WAKEUP: u32 = 1 << 29;
 const ONESHOT: u32 = 1 << 30;
 const ET: u32 = 1 << 31;
 
-/// A file to open. All are nonblocking.
+/// A kind of file to open. All are nonblocking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Epoll,
@@ -32,18 +32,18 @@ pub enum Kind {
     },
     /// Two slots: the reading end, the writing end.
     Pipe,
-    /// Two slots: connected stream sockets of `AF_UNIX`.
+    /// Two slots: connected `AF_UNIX` stream sockets.
     Pair,
     /// Cannot be watched.
     Directory,
 }
 
-/// One call, or a few that belong together. Slots may be closed, or another kind of file than the call is for.
+/// One call, or a few together. A slot may be closed, or hold a file that does not suit the call.
 #[derive(Clone, Copy, Debug)]
 pub enum Step {
-    /// At the lowest free slots, if there are enough.
+    /// Opens at the lowest free slots, if there are enough.
     Open(Kind),
-    /// `dup3`: what was at `to` is closed.
+    /// `dup3`, which closes the file at `to`.
     Duplicate {
         from: usize,
         to: usize,
@@ -67,12 +67,12 @@ pub enum Step {
         epoll: usize,
         slot: usize,
     },
-    /// With a timeout of zero.
+    /// Waits with a timeout of zero.
     Wait {
         epoll: usize,
         room: usize,
     },
-    /// With a buffer that nothing can be written to.
+    /// Waits with an unmapped buffer.
     WaitNowhere {
         epoll: usize,
     },
@@ -80,7 +80,7 @@ pub enum Step {
         slot: usize,
         bytes: usize,
     },
-    /// Zeros.
+    /// Writes zeros.
     Write {
         slot: usize,
         bytes: usize,
@@ -105,7 +105,8 @@ pub enum Step {
     },
 }
 
-/// What is open before the first step: epolls at 0 to 2, a counter at 3, a pipe at 4 and 5, sockets at 6 and 7.
+/// Open before the first step: epolls at 0 to 2, a counter at 3, a pipe at 4 and 5, sockets at 6
+/// and 7.
 pub const FIRST: [Kind; 6] =
     [Kind::Epoll, Kind::Epoll, Kind::Epoll, Kind::Counter { initial: 0, semaphore: false }, Kind::Pipe, Kind::Pair];
 
@@ -143,17 +144,17 @@ fn events() -> impl Strategy<Value = u32> {
     ]
 }
 
-/// Few, so that they are told apart at a glance; in both halves, so that none may be lost.
+/// A few values that are easy to tell apart and use both halves.
 fn data() -> impl Strategy<Value = u64> {
     (1..100_u64).prop_map(|number| number << 32 | number)
 }
 
-/// One of these slots, mostly; or any.
+/// Mostly one of these slots, sometimes another.
 fn slot_of(usual: &[usize]) -> impl Strategy<Value = usize> {
     prop_oneof![8 => prop::sample::select(usual.to_vec()), 1 => 0..SLOTS]
 }
 
-/// The slots that a history is mostly about.
+/// The slots that a history mostly uses.
 struct Usual {
     epolls: &'static [usize],
     sources: &'static [usize],
@@ -194,20 +195,20 @@ const FLAT: Usual = Usual {
     gone: &[1, 2, 3, 4, 4, 5, 5, 6, 7, 8, 9, 10, 11],
 };
 
-/// Six epolls, mostly in each other.
+/// Six epolls, mostly nested.
 const NESTED: Usual = Usual { epolls: &[0, 1, 2, 8, 9, 10], sources: &[0, 1, 2, 3, 8, 9, 10, 11], gone: &[3, 11] };
 
 fn nested(steps: Vec<Step>) -> Vec<Step> {
     [vec![Step::Open(Kind::Epoll); 3], steps].concat()
 }
 
-/// A history of about half as many steps as it may have.
+/// A history of about half the maximal length.
 pub fn history(most: usize) -> impl Strategy<Value = Vec<Step>> {
     let nested = prop::collection::vec(step(&NESTED), 1..most).prop_map(nested);
     prop_oneof![3 => prop::collection::vec(step(&FLAT), 1..most), 1 => nested]
 }
 
-/// A history by a fuzzer's bytes: the first says which kind, the others choose the steps.
+/// A history from a fuzzer's bytes: the first selects the kind, the others the steps.
 pub fn history_of(bytes: &[u8], most: usize) -> Vec<Step> {
     let (first, rest) = bytes.split_first().map_or((0, bytes), |(first, rest)| (*first, rest));
     let usual = if first % 4 == 0 { &NESTED } else { &FLAT };

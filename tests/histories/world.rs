@@ -1,4 +1,4 @@
-//! The kernel itself, by barepoll: descriptors with the numbers that a history gives them.
+//! The real kernel, called through barepoll, with descriptor numbers chosen by the history.
 
 use super::kernel::{Answer, Registration};
 use super::step::{Kind, Step, FIRST, PAGE, PAGES, SLOTS};
@@ -8,19 +8,19 @@ use std::fs;
 use std::mem::ManuallyDrop;
 use std::time::Duration;
 
-/// The number of slot 0: above all that a test program opens.
+/// The number of slot 0, above all descriptors of the test program.
 const BASE: i32 = 200;
 
-/// The most that a read or write of a history moves.
+/// The most bytes that a read or write of a history moves.
 const MOST: usize = 3 * PAGE;
-/// What a socket may send before it is full, in bytes; the kernel doubles it.
+/// A socket's send buffer in bytes. The kernel doubles it.
 const SEND_BUFFER: i32 = 1 << 16;
 
 pub struct World {
     is_open: [bool; SLOTS],
 }
 
-/// What libc gives.
+/// Converts libc's result.
 fn checked(returned: i32) -> Result<usize, Errno> {
     usize::try_from(returned).map_err(|_| {
         let error = std::io::Error::last_os_error();
@@ -45,7 +45,7 @@ impl World {
         match *step {
             Step::Open(kind) => Ok(self.open(kind)).into(),
             Step::Duplicate { from, to } => {
-                // SAFETY: no pointer; the number is this world's.
+                // SAFETY: the call takes no pointer, and the number belongs to this world.
                 let answer = checked(unsafe { libc::dup3(number(from), number(to), libc::O_CLOEXEC) }).map(|_| 0);
                 self.is_open[to] |= answer.is_ok();
                 answer.into()
@@ -61,7 +61,7 @@ impl World {
             Step::Wait { epoll, room } => self.wait(epoll, room),
             Step::WaitNowhere { epoll } => {
                 let nowhere = 8_usize as *mut Event;
-                // SAFETY: the kernel finds that nothing can be written there.
+                // SAFETY: the address is unmapped, so the kernel writes nothing.
                 unsafe { raw::epoll_wait(number(epoll), nowhere, 1, 0) }.into()
             }
             Step::Read { slot, bytes } => self.read(slot, bytes),
@@ -69,12 +69,12 @@ impl World {
             Step::Count { slot, add } => write(slot, &add.to_ne_bytes()).into(),
             Step::Fill { slot } => until_refused(|| write(slot, &[0; PAGE])).into(),
             Step::Drain { slot } => until_refused(|| self.read(slot, MOST).result).into(),
-            // SAFETY: no pointer.
+            // SAFETY: the call takes no pointer.
             Step::Shutdown { slot, how } => checked(unsafe { libc::shutdown(number(slot), how) }).into(),
         }
     }
 
-    /// Opens files at the lowest free slots, and gives how many.
+    /// Opens files at the lowest free slots, and returns their number.
     fn open(&mut self, kind: Kind) -> usize {
         let free: Vec<usize> = (0..SLOTS).filter(|slot| !self.is_open[*slot]).collect();
         let count = if matches!(kind, Kind::Pipe | Kind::Pair) { 2 } else { 1 };
@@ -82,7 +82,8 @@ impl World {
             return 0;
         }
         for (slot, fd) in free.into_iter().zip(opened(kind)) {
-            // SAFETY: no pointer; `fd` has just been made, and the number is this world's.
+            // SAFETY: the calls take no pointer. `fd` was just made, and the number belongs to this
+            // world.
             let moved = unsafe { checked(libc::dup3(fd, number(slot), libc::O_CLOEXEC)).and(checked(libc::close(fd))) };
             moved.expect("a descriptor at its number");
             self.is_open[slot] = true;
@@ -92,12 +93,12 @@ impl World {
 
     fn close(&mut self, slot: usize) -> Result<(), Errno> {
         self.is_open[slot] = false;
-        // SAFETY: the number is this world's, or nobody's.
+        // SAFETY: the number belongs to this world or to no descriptor.
         unsafe { raw::close(number(slot)) }
     }
 
     fn epoll(&self, slot: usize) -> Option<ManuallyDrop<Epoll>> {
-        // SAFETY: the descriptor stays open while this is used, and is not closed by it.
+        // SAFETY: the descriptor stays open during the use, and the use does not close it.
         self.is_open[slot].then(|| ManuallyDrop::new(unsafe { Epoll::from_raw_fd(number(slot)) }))
     }
 
@@ -105,7 +106,7 @@ impl World {
         let (interest, data) = (EventFlags::from_bits_retain(events), EventData::new_u64(data));
         match self.epoll(epoll).filter(|_| self.is_open[slot]) {
             Some(epoll) => {
-                // SAFETY: it is open, and stays so.
+                // SAFETY: the descriptor is open, and stays so.
                 let source = unsafe { BorrowedFd::borrow_raw(number(slot)) };
                 match op {
                     raw::EPOLL_CTL_ADD => epoll.add(source, data, interest),
@@ -113,8 +114,8 @@ impl World {
                     _ => epoll.delete(source),
                 }
             }
-            // What is closed cannot be lent.
-            // SAFETY: the event can be read.
+            // A closed descriptor cannot be borrowed.
+            // SAFETY: the event is readable.
             None => unsafe { raw::epoll_ctl(number(epoll), op, number(slot), &mut Event::new(interest, data)) },
         }
     }
@@ -151,7 +152,7 @@ impl World {
             .is_ok_and(|link| link.ends_with("anon_inode:[eventfd]"))
     }
 
-    /// The interest list as the kernel shows it.
+    /// The interest list according to the kernel.
     pub fn interest_list(&self, slot: usize) -> Option<Vec<Registration>> {
         let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", number(slot))).ok()?;
         let mut list = Vec::new();
@@ -170,18 +171,18 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         for slot in (0..SLOTS).filter(|slot| self.is_open[*slot]) {
-            // SAFETY: the number is this world's.
+            // SAFETY: the number belongs to this world.
             let _ = unsafe { raw::close(number(slot)) };
         }
     }
 }
 
 fn write(slot: usize, bytes: &[u8]) -> Result<usize, Errno> {
-    // SAFETY: so many bytes can be read.
+    // SAFETY: the pointer and the length come from a slice.
     unsafe { raw::write(number(slot), bytes.as_ptr(), bytes.len()) }
 }
 
-/// The sum of what was moved; or the error of the first attempt.
+/// The sum of the moved bytes, or the error of the first attempt.
 fn until_refused(mut attempt: impl FnMut() -> Result<usize, Errno>) -> Result<usize, Errno> {
     let mut sum = 0;
     loop {
@@ -194,7 +195,7 @@ fn until_refused(mut attempt: impl FnMut() -> Result<usize, Errno>) -> Result<us
     }
 }
 
-/// New nonblocking files, one or two.
+/// Opens one or two nonblocking files.
 fn opened(kind: Kind) -> Vec<i32> {
     let mut ends = [0; 2];
     match kind {
@@ -209,19 +210,19 @@ fn opened(kind: Kind) -> Vec<i32> {
             return vec![std::os::fd::IntoRawFd::into_raw_fd(fd)];
         }
         Kind::Pipe => {
-            // SAFETY: two descriptors are written.
+            // SAFETY: the array has room for two descriptors.
             checked(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_NONBLOCK) }).expect("a pipe");
             let bytes = (PAGE * PAGES) as i32;
-            // SAFETY: no pointer.
+            // SAFETY: the call takes no pointer.
             assert_eq!(unsafe { libc::fcntl(ends[1], libc::F_SETPIPE_SZ, bytes) }, bytes, "pages of 4096 bytes");
         }
         Kind::Pair => {
             let sort = libc::SOCK_STREAM | libc::SOCK_NONBLOCK;
-            // SAFETY: two descriptors are written.
+            // SAFETY: the array has room for two descriptors.
             checked(unsafe { libc::socketpair(libc::AF_UNIX, sort, 0, ends.as_mut_ptr()) }).expect("sockets");
             for end in ends {
                 let (option, size) = (std::ptr::from_ref(&SEND_BUFFER).cast(), 4);
-                // SAFETY: an `int` of four bytes.
+                // SAFETY: the option is an `int` of four bytes.
                 let set = unsafe { libc::setsockopt(end, libc::SOL_SOCKET, libc::SO_SNDBUF, option, size) };
                 checked(set).expect("a size");
             }

@@ -1,4 +1,4 @@
-//! Every call by libc. What has no function there goes by `syscall`.
+//! Every call through libc, or through its `syscall` where libc has no function.
 
 use super::call::{Call, Fd, How};
 use super::world::{checked, Answer, Layout, World};
@@ -8,8 +8,9 @@ use std::mem::size_of;
 pub fn call(world: &mut World, layout: &Layout, call: &Call) -> Option<Answer> {
     let slot = layout.free().first().copied();
     let made = |fd: c_int| checked(fd as isize).map(|fd| fd as i32);
-    // SAFETY, of each call: the kernel reads and writes behind the pointers, or finds that it cannot; it writes no more events than
-    // are ready, for which there is room. The numbers are this world's, or nobody's.
+    // SAFETY, of each call: the kernel reads and writes behind the pointers, or finds that it
+    // cannot. It writes at most the ready events, for which there is room. The numbers belong to
+    // this world or to no descriptor.
     Some(match *call {
         // SAFETY: as above.
         Call::Create { size } => world.adopt(made(unsafe { libc::epoll_create(size) }), slot),
@@ -38,7 +39,7 @@ pub fn call(world: &mut World, layout: &Layout, call: &Call) -> Option<Answer> {
                 }
             });
             let read = |place| {
-                // SAFETY: the kernel has written that many.
+                // SAFETY: the kernel has written that many events.
                 let event = unsafe { events.wrapping_add(place).read_unaligned() };
                 (event.events, event.u64)
             };

@@ -1,4 +1,4 @@
-//! Every call by `barepoll::raw`.
+//! Every call through `barepoll::raw`.
 
 use super::call::{Call, How};
 use super::world::{Answer, Layout, World};
@@ -20,8 +20,8 @@ pub fn call(world: &mut World, layout: &Layout, call: &Call) -> Option<Answer> {
         }
         Call::Wait { epoll, place, max, how, .. } => {
             let (epfd, events) = (world.number(epoll), world.address::<Event>(place));
-            // SAFETY: the kernel writes no more than is ready, for which there is room, or finds that it cannot; and so it
-            // reads the mask and the time.
+            // SAFETY: the kernel writes at most the ready events, for which there is room, and
+            // reads the mask and the time. Or it finds that it cannot.
             let found = unsafe {
                 match how {
                     How::Wait(ms) => raw::epoll_wait(epfd, events, max, ms),
@@ -30,7 +30,7 @@ pub fn call(world: &mut World, layout: &Layout, call: &Call) -> Option<Answer> {
                 }
             };
             let read = |place| {
-                // SAFETY: the kernel has written that many.
+                // SAFETY: the kernel has written that many events.
                 let event = unsafe { events.wrapping_add(place).read_unaligned() };
                 (event.flags().bits(), event.data().u64())
             };
@@ -50,7 +50,7 @@ pub fn call(world: &mut World, layout: &Layout, call: &Call) -> Option<Answer> {
             // SAFETY: the kernel reads and writes there, or finds that it cannot.
             unsafe { raw::ioctl(world.number(fd), request, world.address(place)) }.map_err(number).into()
         }
-        // SAFETY: the number is this world's, or nobody's.
+        // SAFETY: the number belongs to this world or to no descriptor.
         Call::Close(fd) => unsafe { raw::close(world.number(fd)) }.map(|()| 0).map_err(number).into(),
         Call::Open(_) | Call::Duplicate { .. } | Call::Shutdown { .. } => return None,
     })

@@ -1,4 +1,4 @@
-//! What rustix can express: open descriptors, buffers that there are, no mask, times that are valid.
+//! The calls that rustix can express: open descriptors, mapped buffers, no mask, valid times.
 
 use super::call::{Call, Fd, How, Mask, Place, Time};
 use super::world::{Answer, Layout, World};
@@ -13,7 +13,7 @@ pub fn call(world: &mut World, layout: &Layout, call: &Call) -> Option<Answer> {
     let slot = layout.free().first().copied();
     let number = Errno::raw_os_error;
     let made = |fd: io::Result<OwnedFd>| fd.map(IntoRawFd::into_raw_fd).map_err(number);
-    // SAFETY: it is open, and stays so.
+    // SAFETY: the descriptor is open, and stays so.
     let open = |fd: Fd| layout.is_open(fd).then(|| unsafe { BorrowedFd::borrow_raw(world.number(fd)) });
     let counted = |answer: io::Result<usize>| Answer::from(answer.map_err(number));
     Some(match *call {
@@ -46,7 +46,7 @@ pub fn call(world: &mut World, layout: &Layout, call: &Call) -> Option<Answer> {
                 How::Masked(..) | How::Fine(..) => return None,
             };
             let start = world.address::<MaybeUninit<Event>>(Place::Page);
-            // SAFETY: a page that holds so many, and nobody else uses it.
+            // SAFETY: the page holds that many events, and has no other user.
             let buffer = unsafe { std::slice::from_raw_parts_mut(start, room) };
             match epoll::wait(epoll, buffer, timeout.as_ref()) {
                 Ok((events, _)) => Answer {
@@ -58,23 +58,23 @@ pub fn call(world: &mut World, layout: &Layout, call: &Call) -> Option<Answer> {
         }
         Call::Read { fd, place: Place::Page, bytes } => {
             let fd = open(fd)?;
-            // SAFETY: a page that holds so many, and nobody else uses it.
+            // SAFETY: the page holds that many bytes, and has no other user.
             let buffer = unsafe { std::slice::from_raw_parts_mut(world.address::<u8>(Place::Page), bytes) };
             counted(io::read(fd, buffer))
         }
         Call::Write { fd, place: Place::Page, bytes, value } => {
             world.put(Place::Page, value);
-            // SAFETY: a page that holds so many, and nobody else uses it.
+            // SAFETY: the page holds that many bytes, and has no other user.
             let buffer = unsafe { std::slice::from_raw_parts(world.address::<u8>(Place::Page), bytes) };
             counted(io::write(open(fd)?, buffer))
         }
-        // SAFETY: it is open, and this world's.
+        // SAFETY: the descriptor is open, and belongs to this world.
         Call::Close(fd) if layout.is_open(fd) => counted(unsafe { io::try_close(world.number(fd)) }.map(|()| 0)),
         _ => return None,
     })
 }
 
-/// A time that the kernel would take.
+/// A time that the kernel accepts.
 fn span(time: Time) -> Option<Option<Timespec>> {
     match time {
         Time::Forever => Some(None),

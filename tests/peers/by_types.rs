@@ -1,7 +1,8 @@
-//! What barepoll's types can express: open descriptors, buffers that there are, waits that are no shorter than not at all.
+//! The calls that barepoll's types can express: open descriptors, mapped buffers, timeouts of at
+//! least zero.
 
 use super::call::{Call, Fd, How, Mask, Place, Style, Time, EPIOCGPARAMS, EPIOCSPARAMS};
-use super::world::{Answer, Layout, Sort, World};
+use super::world::{Answer, FileType, Layout, World};
 use barepoll::fd::{BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use barepoll::{BusyPoll, CreateFlags, Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags, SigSet};
 use bitflags::Flags;
@@ -11,12 +12,12 @@ use std::time::Duration;
 pub fn call(world: &mut World, layout: &Layout, call: &Call) -> Option<Answer> {
     let slot = layout.free().first().copied();
     let epoll = |fd: Fd| {
-        // SAFETY: the descriptor stays open while this is used, and is not closed by it.
+        // SAFETY: the descriptor stays open during the use, and the use does not close it.
         layout.is_open(fd).then(|| ManuallyDrop::new(unsafe { Epoll::from_raw_fd(world.number(fd)) }))
     };
     let counter = |fd: Fd| {
         // SAFETY: as for an epoll.
-        (layout.sort(fd)? == Sort::Counter)
+        (layout.file_type(fd)? == FileType::Counter)
             .then(|| ManuallyDrop::new(unsafe { EventFd::from_raw_fd(world.number(fd)) }))
     };
     let counted = |answer: Result<usize, Errno>| Answer::from(answer.map_err(Errno::raw));
@@ -31,7 +32,7 @@ pub fn call(world: &mut World, layout: &Layout, call: &Call) -> Option<Answer> {
         }
         Call::Control { epoll: watcher, op, fd, place: Place::Page, events, data } if layout.is_open(fd) => {
             let (epoll, interest) = (epoll(watcher)?, named(&FLAGS, events));
-            // SAFETY: it is open, and stays so.
+            // SAFETY: the descriptor is open, and stays so.
             let source = unsafe { BorrowedFd::borrow_raw(world.number(fd)) };
             counted(match op as i32 {
                 libc::EPOLL_CTL_ADD => epoll.add(source, EventData::new_u64(data), interest).map(|()| 0),
@@ -50,7 +51,7 @@ pub fn call(world: &mut World, layout: &Layout, call: &Call) -> Option<Answer> {
                 How::Masked(..) | How::Fine(..) => return None,
             };
             let start = world.address::<MaybeUninit<Event>>(Place::Page);
-            // SAFETY: a page that holds so many, and nobody else uses it.
+            // SAFETY: the page holds that many events, and has no other user.
             let buffer = unsafe { std::slice::from_raw_parts_mut(start, room) };
             let found = match (mask, style) {
                 (Some(signals), _) => epoll.wait_masked(buffer, timeout, &mask_of(signals)),
@@ -91,7 +92,7 @@ pub fn call(world: &mut World, layout: &Layout, call: &Call) -> Option<Answer> {
             counted(epoll(fd)?.set_busy_poll(params).map(|()| 0))
         }
         Call::Close(fd) if layout.is_open(fd) => {
-            // SAFETY: it is open, and this world's.
+            // SAFETY: the descriptor is open, and belongs to this world.
             drop(unsafe { OwnedFd::from_raw_fd(world.number(fd)) });
             Ok(0).into()
         }
@@ -99,7 +100,7 @@ pub fn call(world: &mut World, layout: &Layout, call: &Call) -> Option<Answer> {
     })
 }
 
-/// libc's number of each name.
+/// Each flag with its number in libc.
 const FLAGS: [(i32, EventFlags); 15] = [
     (libc::EPOLLIN, EventFlags::IN),
     (libc::EPOLLPRI, EventFlags::PRI),
@@ -124,7 +125,7 @@ const EVENTFD_FLAGS: [(i32, EventFdFlags); 3] = [
     (libc::EFD_CLOEXEC, EventFdFlags::CLOEXEC),
 ];
 
-/// Flags by their names; bits without a name as they are.
+/// Flags by name. Bits without a name stay as they are.
 fn named<F: Flags<Bits = u32>>(names: &[(i32, F)], bits: u32) -> F {
     let known = names.iter().fold(0, |known, (number, _)| known | *number as u32);
     let mut flags = F::from_bits_retain(bits & !known);
@@ -134,7 +135,7 @@ fn named<F: Flags<Bits = u32>>(names: &[(i32, F)], bits: u32) -> F {
     flags
 }
 
-/// libc's numbers of flags.
+/// Flags as libc's numbers.
 fn numbered<F: Flags<Bits = u32>>(names: &[(i32, F)], flags: F) -> u32 {
     let known = names.iter().fold(0, |known, (_, name)| known | name.bits());
     let has = |name: &F| flags.bits() & name.bits() == name.bits();
@@ -146,7 +147,7 @@ fn milliseconds(ms: i32) -> Option<Duration> {
     u64::try_from(ms).ok().map(Duration::from_millis)
 }
 
-/// A time that the kernel would take.
+/// A time that the kernel accepts.
 fn span(time: Time) -> Option<Option<Duration>> {
     match time {
         Time::Forever => Some(None),
@@ -158,7 +159,7 @@ fn span(time: Time) -> Option<Option<Duration>> {
     }
 }
 
-/// The set whose bytes, as the kernel reads them, are these.
+/// The set with these bytes, as the kernel reads them.
 fn mask_of(signals: u64) -> SigSet {
     let mut set = SigSet::empty();
     for (place, word) in words(signals).into_iter().enumerate() {

@@ -1,9 +1,9 @@
-//! Calls with every kind of argument, and random histories of them. None can wait for ever: what waits longer than not at all
-//! asks an epoll in which something is always ready, or nobody.
+//! Calls with every kind of argument, and random histories of them. None waits for ever: each wait
+//! with a nonzero timeout is for an always ready epoll or an invalid descriptor.
 
 use proptest::prelude::*;
 
-// libc's numbers, not those that are tested.
+// libc's numbers, not the tested ones.
 const IN: u32 = libc::EPOLLIN as u32;
 const OUT: u32 = libc::EPOLLOUT as u32;
 const RDHUP: u32 = libc::EPOLLRDHUP as u32;
@@ -20,45 +20,45 @@ const EFD_SEMAPHORE: u32 = libc::EFD_SEMAPHORE as u32;
 pub const EPIOCGPARAMS: u32 = libc::EPIOCGPARAMS as u32;
 pub const EPIOCSPARAMS: u32 = libc::EPIOCSPARAMS as u32;
 
-/// Descriptors at a time, of each peer.
+/// Descriptors that each peer has at a time.
 pub const SLOTS: usize = 12;
 
 /// A descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fd {
-    /// Open or closed.
+    /// A slot, open or closed.
     Slot(usize),
-    /// The epoll in which a counter is always readable.
+    /// An epoll whose counter is always readable.
     Ready,
-    /// Nobody's.
+    /// A number that no descriptor has.
     Number(i32),
 }
 
 /// An address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// The beginning of a page that can be read and written.
+    /// The start of a readable and writable page.
     Page,
-    /// A byte further.
+    /// One byte after it.
     Odd,
-    /// The last sixteen bytes of that page: room for one event, and nothing can be written after it.
+    /// The last sixteen bytes of that page: room for one event, then nothing writable.
     Edge,
-    /// The last four bytes of it.
+    /// Its last four bytes.
     Last,
-    /// Mapped, neither to be read nor to be written.
+    /// Mapped, neither readable nor writable.
     Guard,
-    /// To be read: zeros.
+    /// Readable zeros.
     ReadOnly,
     Null,
-    /// Not mapped.
+    /// Unmapped.
     Low,
-    /// The kernel's.
+    /// A kernel address.
     High,
 }
 
 pub const NOT_WRITABLE: [Place; 5] = [Place::Guard, Place::ReadOnly, Place::Null, Place::Low, Place::High];
 
-/// How long to wait, and with what.
+/// The call, timeout and mask of a wait.
 #[derive(Clone, Copy, Debug)]
 pub enum How {
     /// `epoll_wait`.
@@ -83,7 +83,7 @@ pub enum Time {
     At(Place),
 }
 
-/// A file that is opened by libc for everybody.
+/// A file that libc opens in every world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Pipe,
@@ -133,14 +133,14 @@ pub enum Call {
         place: Place,
         bytes: usize,
     },
-    /// The first eight bytes are these.
+    /// Writes these eight bytes first.
     Write {
         fd: Fd,
         place: Place,
         bytes: usize,
         value: u64,
     },
-    /// An ioctl with these eight bytes, which it may change.
+    /// An ioctl on these eight bytes, which it may change.
     Ioctl {
         fd: Fd,
         request: u32,
@@ -149,7 +149,7 @@ pub enum Call {
     },
 }
 
-/// Which of `Epoll`'s waits serves where several can.
+/// The wait of `Epoll` to use where several can express the call.
 #[derive(Clone, Copy, Debug)]
 pub enum Style {
     Plain,
@@ -157,7 +157,8 @@ pub enum Style {
     Spinning,
 }
 
-/// What is open before the first call: epolls at 0 and 1, counters at 2 and 3, a pipe at 4 and 5, sockets at 6 and 7.
+/// Open before the first call: epolls at 0 and 1, counters at 2 and 3, a pipe at 4 and 5, sockets
+/// at 6 and 7.
 pub const FIRST: [Call; 6] = [
     Call::Create1 { flags: CLOEXEC },
     Call::Create1 { flags: 0 },
@@ -252,7 +253,7 @@ pub fn call() -> impl Strategy<Value = Call> {
     let bytes = || prop::sample::select(&[8, 8, 8, 1, 7, 9, 0, 16, 100, 4095][..]);
     let most = prop::sample::select(&[u64::MAX, u64::MAX - 1, u64::MAX - 2][..]);
     let value = prop_oneof![4 => 0..3_u64, 2 => most, 1 => any::<u64>()];
-    // `epoll_params` with a sensible flag and no padding, and without.
+    // `epoll_params` with valid flags and zero padding, and without.
     let params = prop_oneof![
         any::<[u8; 7]>().prop_map(|b| [b[0], b[1], b[2], b[3] & 0x7f, b[4] & 63, 0, b[5] & 1, 0]),
         any::<[u8; 8]>()

@@ -6,10 +6,11 @@ use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-/// How many bytes choose a step: each number of so many is one that the strategy may make.
+/// The bytes that choose a step. Every number of this size yields a step that the strategy can
+/// make.
 const STEP: usize = 4;
 
-/// A step for each so many bytes, which are its seed.
+/// Makes a step from each group of bytes, used as the seed.
 pub fn steps<S: Strategy>(step: &S, bytes: &[u8]) -> Vec<S::Value> {
     let value = |bytes: &[u8]| {
         let mut seed = [0; 32];
@@ -21,14 +22,14 @@ pub fn steps<S: Strategy>(step: &S, bytes: &[u8]) -> Vec<S::Value> {
     bytes.chunks_exact(STEP).filter_map(value).collect()
 }
 
-/// Gives each file of a fuzzer's corpus to `replay`: of the one that is kept here, or, for `cargo xtask fuzz`, of another.
+/// Passes each file of a corpus to `replay`: the stored corpus, or another for `cargo xtask fuzz`.
 pub fn each(target: &str, replay: impl Fn(&[u8])) {
     let kept = || Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
     let folder = env::var_os("BAREPOLL_CORPUS").map_or_else(kept, PathBuf::from).join(target);
     let files: Vec<_> = fs::read_dir(&folder).expect("a corpus").flatten().map(|file| file.path()).collect();
     assert!(!files.is_empty(), "{} is empty", folder.display());
     for file in files {
-        // So that a failure is known by its file.
+        // Shows which file fails.
         println!("{}", file.display());
         replay(&fs::read(file).expect("an input"));
     }

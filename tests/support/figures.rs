@@ -1,16 +1,17 @@
-//! What a test measured, for `cargo xtask proof`: a line of JSON each, at the end of the file that `BAREPOLL_FIGURES` names.
-#![allow(dead_code)] // some tests have figures of one kind, and some of another
+//! Measurements for `cargo xtask proof`, appended to the file in `BAREPOLL_FIGURES`, one line of
+//! JSON each.
+#![allow(dead_code)] // most tests use only some of these functions
 
 use serde_json::{json, Value};
 use std::fs::OpenOptions;
 use std::io::Write;
 
-/// Figures of one measurement, each with what it counts.
+/// Reports the figures of one measurement, each with a label.
 pub fn report(measurement: &str, figures: &[(&str, usize)]) {
     figures.iter().for_each(|(what, n)| add(&json!({ "measurement": measurement, "what": what, "n": n })));
 }
 
-/// Adds so many of these to the figures. Whoever reads them adds up what is of the same name.
+/// Adds a count. The reader sums the counts with the same label.
 pub fn count(what: &str, n: u64) {
     add(&json!({ "what": what, "n": n }));
 }

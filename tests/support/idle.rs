@@ -1,4 +1,4 @@
-//! Whether a process has nothing to do, by what its threads want.
+//! Whether a process is idle, by the state of its threads.
 
 use std::fs;
 use std::thread::sleep;
@@ -6,8 +6,8 @@ use std::time::Duration;
 
 const MOMENTS: u32 = 30;
 
-/// Looks for so long at the threads of a process: whether one runs or wants to in at most a tenth of the moments. A thread that spins
-/// wants to in all of them, however little of the machine it gets.
+/// Samples a process' threads for this long. Returns whether any was running or runnable in at most
+/// a tenth of the samples. A spinning thread is runnable in all of them, even without a processor.
 pub fn is_idle(process: u32, pause: Duration) -> bool {
     let tasks = format!("/proc/{process}/task");
     let is_busy = || {

@@ -1,10 +1,10 @@
-//! Finding the examples, which `cargo test` has built.
+//! Finds the examples, which `cargo test` has built.
 
 use std::path::PathBuf;
 
-/// The program of an example, beside this test's own.
+/// The path of an example's program, beside this test's own.
 pub fn example(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("the test knows where it is");
+    let test = std::env::current_exe().expect("the test's path is known");
     // target/<profile>/deps/<test>-<hash>
     let profile = test.ancestors().nth(2).expect("a test lies in target/<profile>/deps");
     let program = profile.join("examples").join(name);

@@ -1,17 +1,19 @@
-//! Every port's numbers and constants, as data: `oracles.rs` holds them against other people's tables, `cargo xtask headers`
-//! against the kernel's headers and a C compiler.
+//! Every port's numbers and constants, as data. `oracles.rs` compares them with other projects'
+//! tables, `cargo xtask headers` with the kernel's headers and a C compiler.
 //!
-//! Whoever includes this file writes `use ports::arch;` at its crate's root, where the ports look for it.
+//! A crate that includes this file writes `use ports::arch;` at its root, because the ports refer
+//! to `crate::arch`.
 
 use barepoll::raw;
 
-/// Defines no functions: another machine's instruction does not assemble on this one, and only
-/// constants matter here.
+/// Defines no functions. Another architecture's instructions do not assemble here, and only the
+/// constants matter.
 macro_rules! syscalls {
     ($($port:tt)*) => {};
 }
 
-/// The cross-test table. One line a port: its file, and the ABIs in `data/uapi.json` that it serves.
+/// The cross-test table. Each line lists a port's file and the ABIs of `data/uapi.json` that it
+/// serves.
 macro_rules! every_port {
     ($then:ident) => {
         $then! {
@@ -36,16 +38,17 @@ macro_rules! every_port {
         }
     };
 }
-#[allow(unused_imports)] // xtask asks for all ports at once
+#[allow(unused_imports)] // used only by xtask
 pub(crate) use every_port;
 
 macro_rules! define_ports {
     ($($port:ident: $($abi:literal)+;)+) => {
-        // Some ports include another's file. x32 writes each number as `BIT_30 +` x86_64's, 0 too. Nothing expands a port's macro.
+        // Some ports include another's file. x32 writes each number as `BIT_30 +` x86_64's, even
+        // for 0. Nothing uses a port's macro.
         #[allow(clippy::duplicate_mod, clippy::identity_op, unused_macros)]
         #[path = "../../src/arch"]
         pub mod arch {
-            #[allow(dead_code)] // what every port shadows
+            #[allow(dead_code)] // each port shadows some of it
             pub mod generic;
             $(pub mod $port;)+
         }
@@ -59,7 +62,7 @@ macro_rules! define_ports {
         }
     };
 }
-/// Every constant of a port: where the headers' file has it, under which names, and what the port says.
+/// Every constant of a port: its section and names in the headers' file, and the port's value.
 macro_rules! facts {
     ($port:ident) => {{
         use $port::{errno, nr};
@@ -127,7 +130,7 @@ every_port!(define_ports);
 
 /// One constant of a port.
 pub struct Fact {
-    /// The part of the headers' file that has it.
+    /// Its section of the headers' file.
     pub section: &'static str,
     /// Its name in the port.
     pub constant: &'static str,
@@ -167,17 +170,18 @@ impl Number for Option<usize> {
 
 pub struct Port {
     pub file: &'static str,
-    #[allow(dead_code)] // xtask asks by target
+    #[allow(dead_code)] // used only by xtask
     pub abis: &'static [&'static str],
     pub facts: Vec<Fact>,
 }
 
-/// The port of this name.
+/// The port with this name.
 pub fn port(file: &str) -> Option<Port> {
     all().into_iter().find(|port| port.file == file)
 }
 
-/// A port's column of `bare/numbers.txt`: each call, in small letters, or constant; `None` for a call that the machine lacks.
+/// A port's column of `bare/numbers.txt`: calls in lower case, and constants. `None` for a call
+/// that the machine lacks.
 pub fn numbers(port: &str) -> Result<Vec<(&'static str, Option<u64>)>, String> {
     let lines = include_str!("../../test-crates/bare/numbers.txt").lines();
     let mut lines = lines.map(|line| line.split_whitespace().collect::<Vec<_>>());
@@ -195,7 +199,7 @@ pub fn numbers(port: &str) -> Result<Vec<(&'static str, Option<u64>)>, String> {
     lines.map(row).collect()
 }
 
-/// Calls `$then!` with all names of `barepoll::raw`, in the groups that the oracles have.
+/// Calls `$then!` with all names of `barepoll::raw`, grouped as the oracles group them.
 macro_rules! every_raw_constant {
     ($then:ident) => {
         $then! {
@@ -215,7 +219,7 @@ macro_rules! every_raw_constant {
 macro_rules! names_and_values {
     ($($group:ident { $($name:ident)+ })+) => { vec![$($((stringify!($name), raw::$name)),+),+] };
 }
-#[allow(unused_imports)] // xtask asks for our values only
+#[allow(unused_imports)] // xtask uses only the values
 pub(crate) use every_raw_constant;
 
 /// Every constant of `barepoll::raw`.

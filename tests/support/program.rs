@@ -14,7 +14,7 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
-/// Far longer than anything here takes: only what hangs meets it.
+/// Far longer than any step takes. Only a hang lasts this long.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
 pub struct Program {
@@ -27,7 +27,8 @@ impl Program {
         Self::spawn(Command::new(example(name)).args(arguments).stdin(Stdio::piped()))
     }
 
-    /// By a shell that does something before: `script` has the program and its arguments in `"$@"`.
+    /// Starts the example through a shell script, which finds the program and its arguments in
+    /// `"$@"`.
     pub fn start_by(script: &str, name: &str, arguments: &[&str]) -> Self {
         let mut command = Command::new("sh");
         Self::spawn(command.args(["-c", script, "sh"]).arg(example(name)).args(arguments).stdin(Stdio::piped()))
@@ -39,7 +40,7 @@ impl Program {
         Self { child, stdout }
     }
 
-    /// The address that its next line ends with, after these words.
+    /// Reads the next line, and returns the address that follows these words.
     pub fn address(&mut self, words: &str) -> SocketAddr {
         let mut line = String::new();
         self.stdout.read_line(&mut line).expect("the example prints");
@@ -47,7 +48,7 @@ impl Program {
         address.trim().parse().expect("its address is one")
     }
 
-    /// Ends its input and gives what it prints then; it must end well.
+    /// Ends the input, waits for a successful exit, and returns the remaining output.
     pub fn last_words(mut self) -> String {
         drop(self.child.stdin.take());
         eventually("the example ends", || self.child.try_wait().expect("it is our child").is_some());
@@ -66,8 +67,8 @@ impl Program {
         self.child.try_wait().expect("it is our child").is_none()
     }
 
-    /// Lets things happen while it is stopped, so that it finds them all at once.
-    #[allow(dead_code)] // only for some
+    /// Runs this while the example is stopped, so that it later finds all events at once.
+    #[allow(dead_code)] // not every test uses it
     pub fn frozen(&self, happen: impl FnOnce()) {
         let signal = |signal| {
             // SAFETY: the call takes no pointer.
@@ -89,7 +90,7 @@ impl Program {
         fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("the example runs").count()
     }
 
-    /// Waits until it has nothing to do for so long.
+    /// Waits until the example has been idle for this long.
     pub fn becomes_idle(&self, pause: Duration) {
         eventually("it is idle", || is_idle(self.child.id(), pause));
     }
@@ -112,12 +113,12 @@ pub fn connect(address: SocketAddr) -> TcpStream {
 pub fn eventually(what: &str, mut happens: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !happens() {
-        assert!(Instant::now() < deadline, "still waiting until {what}");
+        assert!(Instant::now() < deadline, "timed out waiting until {what}");
         sleep(Duration::from_millis(5));
     }
 }
 
-/// Bytes of which no two stretches are alike.
+/// Bytes without repetition.
 pub fn noise(length: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let next = |_| {
@@ -129,7 +130,7 @@ pub fn noise(length: usize) -> Vec<u8> {
     (0..length).map(next).collect()
 }
 
-/// Sends much before it reads, and then expects all of it back, and the end.
+/// Sends everything before it reads, then expects all of it back and the end of the stream.
 pub fn echo_to_a_late_reader(address: SocketAddr, length: usize) {
     let (mut stream, sent, mut back) = (connect(address), noise(length), Vec::new());
     let mut writer = stream.try_clone().expect("a socket");
@@ -138,14 +139,14 @@ pub fn echo_to_a_late_reader(address: SocketAddr, length: usize) {
             writer.write_all(&sent).expect("the example reads");
             writer.shutdown(Shutdown::Write).expect("it is open");
         });
-        // Mostly long enough for what comes back to fill every buffer. Where it is not, the example has less to do.
+        // Usually the returned data then fills every buffer. If not, the test is easier.
         sleep(Duration::from_millis(200));
         stream.read_to_end(&mut back).expect("an end, not a reset");
     });
     assert!(back == sent, "{} bytes of {length} came back, or others", back.len());
 }
 
-/// Everybody sends a number of their own; then everybody gets it back.
+/// Each client sends a number of its own, then each reads it back.
 pub fn exchange(clients: &[TcpStream]) {
     for (number, mut client) in clients.iter().enumerate() {
         client.write_all(&(number as u64).to_le_bytes()).expect("the example reads");
@@ -157,17 +158,18 @@ pub fn exchange(clients: &[TcpStream]) {
     }
 }
 
-/// Closing resets the connection, whatever is on its way.
+/// Makes the close reset the connection, even with data in transit.
 pub fn close_by_reset(stream: TcpStream) {
     let linger = libc::linger { l_onoff: 1, l_linger: 0 };
     let (pointer, size): (*const libc::linger, _) = (&linger, size_of::<libc::linger>() as libc::socklen_t);
-    // SAFETY: the kernel reads that many bytes there, and the descriptor is open.
+    // SAFETY: the pointer and size are those of the option's value, and the descriptor is open.
     let answer =
         unsafe { libc::setsockopt(stream.as_raw_fd(), libc::SOL_SOCKET, libc::SO_LINGER, pointer.cast(), size) };
     assert_eq!(answer, 0, "the option cannot be set");
 }
 
-/// Clients that come while it has no descriptor for them wait, it does not spin, and all are served when others leave.
+/// Clients beyond the descriptor limit wait without making the example spin, and all are served
+/// once others leave.
 pub fn survives_a_shortage(mut program: Program, address: SocketAddr) {
     let clients: Vec<_> = (0..64).map(|_| connect(address)).collect();
     clients.iter().for_each(|mut client| client.write_all(b"x").expect("the kernel takes it"));
@@ -181,14 +183,14 @@ pub fn survives_a_shortage(mut program: Program, address: SocketAddr) {
     let (served, mut waiting): (Vec<_>, Vec<_>) = clients.into_iter().partition(is_served);
     assert!(served.len() > 8 && waiting.len() > 8, "{} served, {} wait", served.len(), waiting.len());
     drop(served);
-    eventually("everybody has had a turn", || {
+    eventually("every client has had a turn", || {
         waiting.retain(|client| !is_served(client));
         waiting.is_empty()
     });
     assert!(program.is_running());
 }
 
-/// What it says to arguments that it cannot use: one line, and exit code 2.
+/// The example rejects these arguments with one line and exit code 2.
 pub fn refuses(name: &str, arguments: &[&str]) {
     let output: Output =
         Command::new(example(name)).args(arguments).stdin(Stdio::null()).output().expect("the example runs");

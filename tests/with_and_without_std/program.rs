@@ -1,5 +1,5 @@
-// A program for both worlds: `without_std.rs` and `with_std.rs` include this text, and it must mean the same in each. It
-// uses everything that `barepoll::fd` has, and nothing but `core`.
+// `without_std.rs` and `with_std.rs` include this program, and it must behave the same in both. It
+// uses everything in `barepoll::fd`, and nothing else but `core`.
 
 use barepoll::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use barepoll::{Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags, Result};
@@ -36,7 +36,7 @@ impl AsRawFd for Counter {
 
 impl FromRawFd for Counter {
     unsafe fn from_raw_fd(fd: RawFd) -> Self {
-        // SAFETY: the caller gives the descriptor away.
+        // SAFETY: the caller gives up the descriptor.
         Self { eventfd: unsafe { OwnedFd::from_raw_fd(fd) } }
     }
 }
@@ -47,7 +47,7 @@ impl IntoRawFd for Counter {
     }
 }
 
-/// By reference, by mutable reference, borrowed and by number: all that `AsFd` takes.
+/// By reference, by mutable reference, borrowed and by number: all that `AsFd` accepts.
 fn register_in_every_way(epoll: &Epoll, counter: &mut Counter) -> Result<()> {
     let data = EventData::new_fd(counter.as_raw_fd());
     epoll.add(&*counter, data, EventFlags::IN)?;
@@ -70,7 +70,7 @@ fn register_in_every_way(epoll: &Epoll, counter: &mut Counter) -> Result<()> {
     }
 }
 
-/// The implementations that std 1.63 has, but for those of its own types. That this compiles is all.
+/// The implementations of std 1.63, except for std's own types. Compiling is the whole test.
 pub fn has_the_implementations_of_std() {
     use core::fmt::Debug;
     use core::panic::{RefUnwindSafe, UnwindSafe};
@@ -94,13 +94,13 @@ pub fn has_the_implementations_of_std() {
     is_a_plain_value::<OwnedFd>();
     is_a_plain_value::<BorrowedFd<'static>>();
     lends::<&mut (dyn AsFd + Send + Sync)>();
-    // They may be trait objects.
+    // The traits are object safe.
     let _: Option<(&dyn AsFd, &dyn AsRawFd)> = None;
-    // A longer loan serves as a shorter one.
+    // A longer borrow converts to a shorter one.
     fn _shorter<'short, 'long: 'short>(fd: BorrowedFd<'long>) -> BorrowedFd<'short> {
         fd
     }
-    // Both have the representation of a C `int`, and may stand in a foreign function's signature.
+    // Both have a C `int`'s representation, so foreign functions' signatures may use them.
     const _: () = assert!(core::mem::size_of::<OwnedFd>() == 4 && core::mem::size_of::<BorrowedFd<'static>>() == 4);
     #[deny(improper_ctypes)]
     extern "C" {
@@ -114,7 +114,7 @@ pub fn has_the_implementations_of_std() {
     };
 }
 
-/// Gives the number that the counter was woken with.
+/// Returns the number that woke the counter.
 pub fn program() -> Result<u64> {
     let epoll = Epoll::new()?;
     let mut counter = Counter::new()?;
@@ -133,7 +133,7 @@ pub fn program() -> Result<u64> {
     }
 
     let number = counter.into_raw_fd();
-    // SAFETY: the counter gave its descriptor up just above.
+    // SAFETY: the counter has just given up its descriptor.
     let eventfd = unsafe { EventFd::from_raw_fd(number) };
     eventfd.read()
 }
