@@ -1,6 +1,6 @@
-/* The C library's epoll and eventfd functions, as barepoll-c defines them. Types and constants come
- * from the system's headers. The compiler checks these declarations against the system's. This header
- * adds epoll_pwait2 where <sys/epoll.h> lacks it. */
+/* barepoll-c's epoll and eventfd functions. Types and constants come from the system's headers. The
+ * compiler checks these declarations against the system's. The header adds epoll_pwait2 where
+ * <sys/epoll.h> lacks it. */
 #ifndef BAREPOLL_H
 #define BAREPOLL_H
 

@@ -4,7 +4,6 @@
 //! [`Call`], and must have that length from the start. Processes share it through a mapping, so
 //! that neither `fork` nor a crash loses a count.
 
-/// The functions.
 #[derive(Copy, Clone)]
 pub enum Call {
     EpollCreate,

@@ -1,5 +1,5 @@
-/* Checks the nine functions' behaviour, and prints a line per check and a final count. With the
- * argument `glibc` the same checks run, and pass, on glibc's functions, which validates the checks. */
+/* Checks the nine functions' behaviour, and prints a line per check and a final count. The argument
+ * `glibc` runs the same checks on glibc's functions, which pass. That validates the checks. */
 #define _GNU_SOURCE
 #include <barepoll.h>
 
@@ -51,8 +51,8 @@ static double now(void)
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-/* The wait returns 0 and is never early. A busy machine may delay it, but only a wrong timeout is late
- * three times. */
+/* The wait returns 0 and is never early. A busy machine may delay it, but only a wrong timeout is
+ * late three times. */
 #define TAKES(call, seconds)                                       \
     do {                                                           \
         int tries = 3;                                             \

@@ -1,6 +1,6 @@
-/* Tests the effect of `pthread_cancel` on a waiting thread. The argument is the expected outcome of an
- * epoll wait: `cancelled`, as with the C library's own functions, `interrupted`, which is EINTR, or
- * `undisturbed`. An eventfd read is cancelled or undisturbed, because libc's signal restarts it. */
+/* Tests the effect of `pthread_cancel` on a waiting thread. The argument is the expected outcome of
+ * an epoll wait: `cancelled`, as with the C library's own functions, `interrupted`, which is EINTR,
+ * or `undisturbed`. If an eventfd read is not cancelled, libc's signal restarts it. */
 #define _GNU_SOURCE
 #include <barepoll.h>
 

@@ -1,5 +1,5 @@
-/* Tests the counting library's effects on a program. It leaves `errno` unchanged even if its file fails
- * to open, and opens the file with O_CLOEXEC. The library calls this program's `open`. */
+/* Tests the counting library's effects on a program. It leaves `errno` unchanged even if its file
+ * fails to open, and opens the file with O_CLOEXEC. The library calls this program's `open`. */
 #define _GNU_SOURCE
 #include <barepoll.h>
 
