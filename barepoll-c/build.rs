@@ -1,5 +1,6 @@
-//! Says where C's `struct timespec` is two `long`s and not the kernel's two 64-bit fields: glibc on 32-bit machines, but for x32
-//! and riscv32, which came with 64-bit time. Says where nothing is optimised. Names the shared library.
+//! Sets `timespec_of_longs` where C's `struct timespec` is two `long`s, not the kernel's two 64-bit
+//! fields: with glibc on 32-bit machines, except x32 and riscv32, which began with 64-bit time.
+//! Sets `unoptimised` for `OPT_LEVEL` 0. Names the shared library.
 
 use std::env::var;
 
@@ -7,7 +8,7 @@ fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rustc-check-cfg=cfg(timespec_of_longs)");
     println!("cargo:rustc-check-cfg=cfg(unoptimised)");
-    // A program that was linked with it looks for a file of this name, wherever the library was when it was linked.
+    // A linked program looks for this file name, not for the library's path at link time.
     println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libbarepoll_c.so");
     if var("OPT_LEVEL").as_deref() == Ok("0") {
         println!("cargo:rustc-cfg=unoptimised");

@@ -1,10 +1,11 @@
-/* The C library's epoll and eventfd functions, as barepoll-c has them: types and constants are the system's, and so are these
- * declarations, which a compiler compares. What it adds is epoll_pwait2 for systems whose <sys/epoll.h> is older. */
+/* barepoll-c's epoll and eventfd functions. Types and constants come from the system's headers. The
+ * compiler checks these declarations against the system's. The header adds epoll_pwait2 where
+ * <sys/epoll.h> lacks it. */
 #ifndef BAREPOLL_H
 #define BAREPOLL_H
 
 #ifdef __GNUC__
-#pragma GCC system_header /* no warning that they are redundant */
+#pragma GCC system_header /* silences warnings about redundant declarations */
 #endif
 
 #include <signal.h>
@@ -13,7 +14,7 @@
 #include <sys/eventfd.h>
 #include <time.h>
 
-/* C++ wants the same exception specification in every declaration of a function. */
+/* C++ requires the same exception specification in every declaration of a function. */
 #ifdef __THROW
 #define BAREPOLL_THROW __THROW
 #else

@@ -1,9 +1,9 @@
-//! How often each function was called, for tests of whole programs: with feature `count`, in a file that they can read at any time.
+//! With feature `count`, counts the calls of each function in a file, for tests of whole programs.
 //!
-//! `BAREPOLL_C_COUNT` names the file. It holds one machine word a function, in the order of [`Call`], and must be as long as that
-//! from the start. Processes share it: it is mapped, so that neither `fork` nor a violent end loses a count.
+//! `BAREPOLL_C_COUNT` names the file. It holds one machine word per function, in the order of
+//! [`Call`], and must have that length from the start. Processes share it through a mapping, so
+//! that neither `fork` nor a crash loses a count.
 
-/// The functions.
 #[derive(Copy, Clone)]
 pub enum Call {
     EpollCreate,
@@ -41,7 +41,7 @@ mod counted {
     #[cfg(not(target_env = "musl"))]
     type Offset = isize;
 
-    // Numbers that all Linux machines share, but for that of close-on-exec.
+    // All Linux machines share these numbers, except close-on-exec's.
     const O_RDWR: i32 = 2;
     const O_CLOEXEC: i32 = raw::EPOLL_CLOEXEC as i32;
     const PROT_READ_WRITE: i32 = 1 | 2;
@@ -54,29 +54,29 @@ mod counted {
         fn mmap(at: *mut c_void, length: usize, protection: i32, flags: i32, fd: i32, from: Offset) -> *mut c_void;
     }
 
-    /// Counts one call.
     pub fn count(call: Call) {
-        /// Null before the first call. It is not made at start, when libc may not be ready to be asked for the environment.
+        /// Null before the first call. At program start libc's environment may not be ready.
         static COUNTERS: AtomicPtr<Counters> = AtomicPtr::new(ptr::null_mut());
         let mut counters = COUNTERS.load(Relaxed);
         if counters.is_null() {
-            // SAFETY: the C library gives the place of this thread's `errno`, which is there as long as the thread.
+            // SAFETY: the C library returns the address of this thread's `errno`, which lives as
+            // long as the thread.
             let before = unsafe { *__errno_location() };
             counters = map().unwrap_or_else(nowhere);
-            // SAFETY: as above. What failed here is no business of the caller's.
+            // SAFETY: as above. The caller must not see an error of the counter's.
             unsafe { *__errno_location() = before };
-            // Of two threads that come here at once, each has a mapping of the same file.
+            // If two threads race here, each uses its own mapping of the same file.
             COUNTERS.store(counters, Relaxed);
         }
-        // SAFETY: it is a static's, or a mapping's that is never unmapped; atomics, which may be shared.
+        // SAFETY: it points to a static or to a mapping that stays. Its atomics may be shared.
         let counters = unsafe { &*counters };
         counters[call as usize].fetch_add(1, Relaxed);
     }
 
-    /// Counters that nobody reads, for programs that were not told of a file.
+    /// Unread counters, for programs without a file.
     fn nowhere() -> *mut Counters {
         static NOWHERE: Counters = {
-            #[allow(clippy::declare_interior_mutable_const)] // each element is a copy of its own
+            #[allow(clippy::declare_interior_mutable_const)] // each element is a separate copy
             const ZERO: AtomicUsize = AtomicUsize::new(0);
             [ZERO; CALLS]
         };
@@ -84,22 +84,23 @@ mod counted {
     }
 
     fn map() -> Option<*mut Counters> {
-        // SAFETY: the name ends in a zero.
+        // SAFETY: the name ends with a zero byte.
         let path = unsafe { getenv(b"BAREPOLL_C_COUNT\0".as_ptr()) };
         if path.is_null() {
             return None;
         }
-        // SAFETY: the environment's strings end in a zero.
+        // SAFETY: the environment's strings end with a zero byte.
         let fd = unsafe { open(path, O_RDWR | O_CLOEXEC) };
         if fd < 0 {
             return None;
         }
         let mut first = [0; size_of::<Counters>()];
-        // SAFETY: the array is as long. What a mapping has beyond its file's end is lost, or is a SIGBUS.
+        // A write to the mapping beyond the end of the file is lost or raises SIGBUS.
+        // SAFETY: the array is that long.
         let long_enough = unsafe { raw::read(fd, first.as_mut_ptr(), first.len()) } == Ok(first.len());
-        // SAFETY: a new mapping, in no one's way.
+        // SAFETY: the kernel picks an unused address.
         let mapped = unsafe { mmap(ptr::null_mut(), size_of::<Counters>(), PROT_READ_WRITE, MAP_SHARED, fd, 0) };
-        // SAFETY: it was opened here. The mapping stays.
+        // SAFETY: this function opened the descriptor. Closing it keeps the mapping.
         let _ = unsafe { raw::close(fd) };
         (long_enough && mapped as isize != -1).then(|| mapped.cast())
     }

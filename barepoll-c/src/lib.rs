@@ -1,7 +1,8 @@
-//! The C library's epoll and eventfd functions on barepoll, under C's names and with C's signatures. A failure is −1 and `errno`.
+//! The C library's epoll and eventfd functions, built on barepoll, with C's names and signatures.
 //!
-//! What a C program sees is glibc's behaviour, with two differences: none of these is a cancellation point, and a read or write
-//! that falls short of eight bytes, which no eventfd does, is `EINVAL` where glibc leaves `errno` as it was.
+//! On failure they return −1 and set `errno`. They behave like glibc's, with two differences. None
+//! is a cancellation point. A read or write of fewer than eight bytes sets `EINVAL`, but glibc
+//! leaves `errno` unchanged. No eventfd returns fewer.
 //!
 //! C's `int` is `i32` on every Linux.
 #![no_std]
@@ -17,23 +18,24 @@ use count::{count, Call};
 use timespec::{with_kernels, Timespec};
 
 extern "C" {
-    /// glibc's and musl's.
+    /// glibc and musl define it.
     fn __errno_location() -> *mut i32;
 }
 
-#[cfg(panic = "unwind")] // dev and test: the handler is std's
+#[cfg(panic = "unwind")] // dev and test use std's panic handler
 extern crate std;
 
-/// Nothing here panics, so that no linker keeps it.
+/// Nothing here panics, so the linker drops it.
 #[cfg(panic = "abort")]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     loop {}
 }
 
-// Without optimisation, or with overflow checks, some of `core` stays. The prebuilt `core` needs
-// std's `rust_eh_personality`. Only what unwinds would call it, and nothing here does. It is hidden,
-// so that no other library finds it, and weak, so that std's may stand beside it.
+// Without optimisation or with overflow checks, the linker keeps some of `core`. The prebuilt
+// `core` refers to std's `rust_eh_personality`. Only unwinding would call it, and nothing here
+// unwinds. The symbol is hidden, so that no other library finds it, and weak, so that it can
+// coexist with std's.
 #[cfg(all(panic = "abort", any(unoptimised, debug_assertions)))]
 core::arch::global_asm!(
     ".pushsection .rodata",
@@ -44,20 +46,21 @@ core::arch::global_asm!(
     ".popsection",
 );
 
-/// A call's answer as C has it. The kernel's counts and descriptors fit an `int`.
+/// Converts a result to C's form. The kernel's counts and descriptors fit an `int`.
 #[inline]
 fn answer(result: Result<usize>) -> i32 {
     match result {
         Ok(value) => value as i32,
         Err(errno) => {
-            // SAFETY: the C library gives the place of this thread's `errno`, which is there as long as the thread.
+            // SAFETY: the C library returns the address of this thread's `errno`, which lives as
+            // long as the thread.
             unsafe { *__errno_location() = errno.raw() };
             -1
         }
     }
 }
 
-/// Of an eventfd's eight bytes: all or an error.
+/// Converts the length of an eventfd's read or write. Any length but eight is an error.
 #[inline]
 fn all_or_einval(result: Result<usize>) -> i32 {
     match result {
@@ -85,7 +88,7 @@ pub extern "C" fn epoll_create1(flags: i32) -> i32 {
 ///
 /// # Safety
 ///
-/// `event` is readable, or anything where `op` is `EPOLL_CTL_DEL`.
+/// `event` is readable. If `op` is `EPOLL_CTL_DEL`, it may be any pointer.
 #[no_mangle]
 pub unsafe extern "C" fn epoll_ctl(epfd: i32, op: i32, fd: i32, event: *mut Event) -> i32 {
     count(Call::EpollCtl);
@@ -97,7 +100,7 @@ pub unsafe extern "C" fn epoll_ctl(epfd: i32, op: i32, fd: i32, event: *mut Even
 ///
 /// # Safety
 ///
-/// There is room for `maxevents` at `events`.
+/// `events` has room for `maxevents` events.
 #[no_mangle]
 pub unsafe extern "C" fn epoll_wait(epfd: i32, events: *mut Event, maxevents: i32, timeout: i32) -> i32 {
     count(Call::EpollWait);
@@ -105,12 +108,13 @@ pub unsafe extern "C" fn epoll_wait(epfd: i32, events: *mut Event, maxevents: i3
     answer(unsafe { raw::epoll_wait(epfd, events, maxevents, timeout) })
 }
 
-/// `int epoll_pwait(int epfd, struct epoll_event *events, int maxevents, int timeout, const sigset_t *sigmask)`
+/// `int epoll_pwait(int epfd, struct epoll_event *events, int maxevents, int timeout, const
+/// sigset_t *sigmask)`
 ///
 /// # Safety
 ///
-/// There is room for `maxevents` at `events`; `sigmask` is null or readable. Of C's 1024 signals the kernel reads its own, which are
-/// the first, in the same words.
+/// `events` has room for `maxevents` events. `sigmask` is null or readable. C's set has 1024
+/// signals. The kernel reads only its own, which come first and have the same layout.
 #[no_mangle]
 pub unsafe extern "C" fn epoll_pwait(
     epfd: i32,
@@ -124,13 +128,14 @@ pub unsafe extern "C" fn epoll_pwait(
     answer(unsafe { raw::epoll_pwait(epfd, events, maxevents, timeout, sigmask) })
 }
 
-/// `int epoll_pwait2(int epfd, struct epoll_event *events, int maxevents, const struct timespec *timeout, const sigset_t *sigmask)`
+/// `int epoll_pwait2(int epfd, struct epoll_event *events, int maxevents, const struct timespec
+/// *timeout, const sigset_t *sigmask)`
 ///
-/// It is the kernel's call and no other: `ENOSYS` before Linux 5.11, as in glibc.
+/// It has no fallback: before Linux 5.11 it fails with `ENOSYS`, as glibc's does.
 ///
 /// # Safety
 ///
-/// As [`epoll_pwait`]; `timeout` is null or readable.
+/// As for [`epoll_pwait`]. `timeout` is null or readable.
 #[no_mangle]
 pub unsafe extern "C" fn epoll_pwait2(
     epfd: i32,
@@ -146,11 +151,11 @@ pub unsafe extern "C" fn epoll_pwait2(
     answer(unsafe { with_kernels(timeout, wait) })
 }
 
-/// [`epoll_pwait2`] of programs that glibc's headers give a 64-bit `time_t` on a 32-bit machine (`_TIME_BITS=64`).
+/// [`epoll_pwait2`] for 32-bit programs with a 64-bit `time_t` (glibc's `_TIME_BITS=64`).
 ///
 /// # Safety
 ///
-/// As [`epoll_pwait2`].
+/// As for [`epoll_pwait2`].
 #[cfg(timespec_of_longs)]
 #[no_mangle]
 pub unsafe extern "C" fn __epoll_pwait2_time64(
@@ -161,7 +166,8 @@ pub unsafe extern "C" fn __epoll_pwait2_time64(
     sigmask: *const SigSet,
 ) -> i32 {
     count(Call::EpollPwait2);
-    // SAFETY: the caller vouches for the pointers. Upper halves of nanoseconds that C leaves undefined, a 32-bit kernel skips.
+    // C leaves the upper half of the nanoseconds undefined. A 32-bit kernel ignores it.
+    // SAFETY: the caller vouches for the pointers.
     answer(unsafe { raw::epoll_pwait2(epfd, events, maxevents, timeout, sigmask) })
 }
 
@@ -180,7 +186,7 @@ pub extern "C" fn eventfd(initial: u32, flags: i32) -> i32 {
 #[no_mangle]
 pub unsafe extern "C" fn eventfd_read(fd: i32, value: *mut u64) -> i32 {
     count(Call::EventfdRead);
-    // SAFETY: the caller vouches for `value`, which has as many bytes.
+    // SAFETY: the caller vouches for `value`, which is eight bytes long.
     all_or_einval(unsafe { raw::read(fd, value.cast(), size_of::<u64>()) })
 }
 
@@ -188,6 +194,6 @@ pub unsafe extern "C" fn eventfd_read(fd: i32, value: *mut u64) -> i32 {
 #[no_mangle]
 pub extern "C" fn eventfd_write(fd: i32, value: u64) -> i32 {
     count(Call::EventfdWrite);
-    // SAFETY: `value` has as many bytes.
+    // SAFETY: `value` is eight bytes long.
     all_or_einval(unsafe { raw::write(fd, (&value as *const u64).cast(), size_of::<u64>()) })
 }

@@ -1,8 +1,8 @@
-//! C's `struct timespec`, and the kernel's.
+//! C's and the kernel's `struct timespec`.
 
 use barepoll::raw;
 
-/// Two `long`s, on 32-bit machines whose glibc was there before 64-bit time.
+/// Two `long`s, on 32-bit machines that glibc supported before 64-bit time.
 #[cfg(timespec_of_longs)]
 #[derive(Copy, Clone)]
 #[repr(C)]
@@ -15,7 +15,7 @@ pub struct Timespec {
 #[cfg(not(timespec_of_longs))]
 pub use raw::Timespec;
 
-/// Hands the timeout on in the kernel's form.
+/// Calls `wait` with the timeout in the kernel's form.
 ///
 /// # Safety
 ///
@@ -23,18 +23,18 @@ pub use raw::Timespec;
 #[inline]
 #[cfg(timespec_of_longs)]
 pub unsafe fn with_kernels<T>(timeout: *const Timespec, wait: impl FnOnce(*const raw::Timespec) -> T) -> T {
-    // SAFETY: the caller says so.
+    // SAFETY: the caller vouches for `timeout`.
     match unsafe { timeout.as_ref() } {
         None => wait(core::ptr::null()),
         Some(&Timespec { tv_sec, tv_nsec }) => wait(&raw::Timespec { tv_sec: tv_sec as i64, tv_nsec: tv_nsec as i64 }),
     }
 }
 
-/// Hands the timeout on untouched: where it is not readable, the kernel says so.
+/// Calls `wait` with the unchanged timeout. If it is unreadable, the kernel returns an error.
 ///
 /// # Safety
 ///
-/// None here; it is the other one's.
+/// No requirement: it is unsafe only to match the other definition.
 #[inline]
 #[cfg(not(timespec_of_longs))]
 pub unsafe fn with_kernels<T>(timeout: *const Timespec, wait: impl FnOnce(*const raw::Timespec) -> T) -> T {

@@ -1,5 +1,5 @@
-/* What a C program may expect of the nine functions, as a list of checks: a line each, and a closing count. Run on glibc's own
- * functions, with the argument `glibc`, the same list passes, which says that the list is right. */
+/* Checks the nine functions' behaviour, and prints a line per check and a final count. The argument
+ * `glibc` runs the same checks on glibc's functions, which pass. That validates the checks. */
 #define _GNU_SOURCE
 #include <barepoll.h>
 
@@ -19,7 +19,7 @@
 static const char *wrong;
 static int on_glibc;
 
-/* Ends a check at the first thing that is wrong. */
+/* Ends a check at its first failure. */
 #define EXPECT_AS(condition, text) \
     do {                           \
         if (!(condition)) {        \
@@ -29,19 +29,19 @@ static int on_glibc;
     } while (0)
 #define EXPECT(condition) EXPECT_AS(condition, #condition)
 
-/* -1, and this errno and no other; errno is something else before. */
+/* The call returns -1 and sets errno to `number`. */
 #define FAILS(call, number) \
     EXPECT_AS((errno = UNTOUCHED, (call) == -1 && errno == (number)), #call " fails with " #number)
-/* This answer, and errno left alone. */
+/* The call returns `answer` and leaves errno unchanged. */
 #define GIVES(call, answer) \
     EXPECT_AS((errno = UNTOUCHED, (call) == (answer) && errno == UNTOUCHED), #call " gives " #answer)
 
 enum { UNTOUCHED = 4000, NOT_OPEN = 1000 };
 
-/* So many seconds more are late; and so many milliseconds, nothing here takes. */
+/* Seconds after which a wait is late, and milliseconds that no wait here takes. */
 enum { LATE = 8, LONG_MS = 60000 };
 
-/* Neither readable nor writable, and no null. The compiler shall not know. */
+/* Not null, not readable, not writable. `volatile` hides the value from the compiler. */
 static void *volatile nowhere = (void *)16;
 
 static double now(void)
@@ -51,7 +51,8 @@ static double now(void)
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-/* This wait gives 0 and is never early. A busy machine may make it late, but a wrong timeout is late each time. */
+/* The wait returns 0 and is never early. A busy machine may delay it, but only a wrong timeout is
+ * late three times. */
 #define TAKES(call, seconds)                                       \
     do {                                                           \
         int tries = 3;                                             \
@@ -65,7 +66,7 @@ static double now(void)
         EXPECT_AS(tries, #call " is late each time");              \
     } while (0)
 
-/* A descriptor that is open until the end of the check that made it. */
+/* The descriptors that the current check keeps open until its end. */
 static int opened[64];
 static int open_count;
 
@@ -102,7 +103,7 @@ static void on_signal(int number)
     signals++;
 }
 
-/* A handler without SA_RESTART, and none run so far. */
+/* Sets a handler without SA_RESTART and resets the count. */
 static void handle(int number)
 {
     struct sigaction action;
@@ -112,7 +113,7 @@ static void handle(int number)
     signals = 0;
 }
 
-/* SIGALRM from now on, again and again, for one may come before the wait; 0 ends it. */
+/* Raises SIGALRM repeatedly, because one may arrive before the wait. 0 stops it. */
 static void alarm_every_ms(int ms)
 {
     struct itimerval timer;
@@ -121,7 +122,7 @@ static void alarm_every_ms(int ms)
     setitimer(ITIMER_REAL, &timer, NULL);
 }
 
-/* Whether the kernel has epoll_pwait2, asked without the function. */
+/* Whether the kernel has epoll_pwait2, tested without the C function. */
 static int has_pwait2(void)
 {
     return syscall(SYS_epoll_pwait2, -1, NULL, 1, NULL, NULL, 0) != -1 || errno != ENOSYS;
@@ -143,7 +144,7 @@ static void with_no_descriptor_left(int (*call)(void))
     EXPECT(error == EMFILE);
 }
 
-/* Making one. */
+/* Creating descriptors. */
 
 static int make_by_size(void) { return epoll_create(1); }
 static int make_by_flags(void) { return epoll_create1(0); }
@@ -275,7 +276,7 @@ static void every_member_of_the_union_comes_back(void)
 static void maxevents_is_a_limit(void)
 {
     struct epoll_event got[2];
-    volatile int none = 0, negative = -1, too_many = INT_MAX; /* the compiler would know better */
+    volatile int none = 0, negative = -1, too_many = INT_MAX; /* else the compiler warns */
     int epfd = new_epoll();
     GIVES(add(epfd, counter(1), EPOLLIN, 1), 0);
     GIVES(add(epfd, counter(1), EPOLLIN, 2), 0);
@@ -373,7 +374,7 @@ static void a_handler_interrupts_a_wait(void)
     EXPECT(signals >= 2);
 }
 
-/* The mask, of the first signals and the last. */
+/* Signal masks, with the first signals and the last. */
 
 static int wait_by_pwait(int epfd, int ms, const sigset_t *mask)
 {
@@ -398,11 +399,11 @@ static void mask_holds_while_waiting(int (*wait)(int, int, const sigset_t *), in
     sigprocmask(SIG_BLOCK, &mask, &before);
     raise(number);
     EXPECT(signals == 0);
-    /* Pending and blocked, and so it stays. */
+    /* The signal is pending and stays blocked. */
     GIVES(wait(epfd, 10, NULL), 0);
     GIVES(wait(epfd, 10, &mask), 0);
     EXPECT(signals == 0);
-    /* Let in by the mask, and only then. */
+    /* Only a mask without the signal lets it in. */
     FAILS(wait(epfd, LONG_MS, &before), EINTR);
     EXPECT(signals == 1);
     sigprocmask(SIG_SETMASK, &before, &after);
@@ -410,7 +411,7 @@ static void mask_holds_while_waiting(int (*wait)(int, int, const sigset_t *), in
     EXPECT(signals == 1);
 }
 
-/* The mask blocks what comes while waiting, and is gone when the handler runs. */
+/* The mask blocks signals during the wait. The handler runs after the wait. */
 static void mask_blocks_while_waiting(int (*wait)(int, int, const sigset_t *))
 {
     sigset_t mask;
@@ -425,7 +426,7 @@ static void mask_blocks_while_waiting(int (*wait)(int, int, const sigset_t *))
     EXPECT(signals >= 1);
 }
 
-/* Emulators keep some for themselves, and do not raise them. */
+/* Emulators reserve some signals and refuse to raise them. */
 static int last_signal(void)
 {
     int number = SIGRTMAX;
@@ -489,7 +490,7 @@ static void epoll_pwait2_takes_nanoseconds(void)
     FAILS(epoll_pwait2(epfd, &got, 0, &some, NULL), EINVAL);
     FAILS(epoll_pwait2(epfd, nowhere, 1, &some, NULL), EFAULT);
     FAILS(epoll_pwait2(epfd, &got, 1, &some, nowhere), EFAULT);
-    /* Elsewhere libc reads it itself, and would crash. */
+    /* With 32-bit longs libc reads the timeout itself and would crash. */
     if (sizeof(long) == 8)
         FAILS(epoll_pwait2(epfd, &got, 1, nowhere, NULL), EFAULT);
 }
@@ -541,7 +542,7 @@ static void eventfd_functions_refuse_with_each_error(void)
     FAILS(eventfd_write(kept(open("/proc/self/exe", O_RDONLY)), 1), EBADF);
 }
 
-/* glibc fails here too, and leaves errno as it was. */
+/* glibc's function fails too, but leaves errno unchanged. */
 static void a_read_that_falls_short_is_EINVAL(void)
 {
     eventfd_t value;

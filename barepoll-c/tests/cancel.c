@@ -1,6 +1,6 @@
-/* What `pthread_cancel` does to a thread that waits. The argument says what is expected of a wait for an epoll: that the thread is
- * `cancelled` in it, as with the C library's own functions; that it is `interrupted`, so fails with EINTR; or that it is `undisturbed`.
- * A read of an eventfd that is not cancelled is undisturbed: libc's signal restarts it. */
+/* Tests the effect of `pthread_cancel` on a waiting thread. The argument is the expected outcome of
+ * an epoll wait: `cancelled`, as with the C library's own functions, `interrupted`, which is EINTR,
+ * or `undisturbed`. If an eventfd read is not cancelled, libc's signal restarts it. */
 #define _GNU_SOURCE
 #include <barepoll.h>
 
@@ -47,7 +47,7 @@ static void *waiter(void *wait)
     return NULL;
 }
 
-/* Whether the thread sleeps, in the only call that it makes. */
+/* Whether the thread sleeps. It can sleep only in the tested call. */
 static int sleeps(void)
 {
     char path[64], text[512] = "";
@@ -61,7 +61,7 @@ static int sleeps(void)
     return name_end && name_end[2] == 'S';
 }
 
-/* Cancels a thread that waits, and says what became of its wait. */
+/* Cancels a waiting thread and returns the outcome of its wait. */
 static const char *outcome(int (*wait)(void), const char *expected)
 {
     pthread_t thread;
@@ -73,7 +73,7 @@ static const char *outcome(int (*wait)(void), const char *expected)
     while (!thread_id || !sleeps())
         usleep(1000);
     pthread_cancel(thread);
-    /* What ends by itself has a minute. What goes on is looked at for 0.3 s. */
+    /* A wait that should end has a minute. One that should go on is watched for 0.3 s. */
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += strcmp(expected, "undisturbed") ? 60 : 0;

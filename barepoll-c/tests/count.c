@@ -1,5 +1,5 @@
-/* What the counting library does to a program: it leaves `errno` alone, whatever becomes of its file, and opens that with O_CLOEXEC.
- * `open` is this program's own, and the library finds it. */
+/* Tests the counting library's effects on a program. It leaves `errno` unchanged even if its file
+ * fails to open, and opens the file with O_CLOEXEC. The library calls this program's `open`. */
 #define _GNU_SOURCE
 #include <barepoll.h>
 

@@ -1,4 +1,4 @@
-//! Standard input to standard output until it ends: by barepoll.
+//! Copies standard input to standard output until the input ends, with barepoll.
 #![no_std]
 #![no_main]
 #![cfg_attr(barepoll_unstable_asm, feature(asm_experimental_arch))]
@@ -13,11 +13,11 @@ use core::mem::MaybeUninit;
 const INPUT: u64 = 0;
 const END: u64 = 1;
 
-/// What [`start`] calls.
+/// The entry point that [`start`] calls.
 extern "C" fn main() -> ! {
     let epoll = must(Epoll::new());
     let end = must(EventFd::new(0, EventFdFlags::CLOEXEC));
-    // SAFETY: it stays open.
+    // SAFETY: descriptor 0 stays open.
     let input = unsafe { BorrowedFd::borrow_raw(0) };
     must(epoll.add(input, EventData::new_u64(INPUT), EventFlags::IN));
     must(epoll.add(&end, EventData::new_u64(END), EventFlags::IN));
@@ -28,14 +28,14 @@ extern "C" fn main() -> ! {
                 start::exit(0);
             }
             let mut bytes = [MaybeUninit::<u8>::uninit(); 1024];
-            // SAFETY: there is that much room.
+            // SAFETY: `bytes` is `bytes.len()` bytes long.
             let read = must(unsafe { raw::read(0, bytes.as_mut_ptr().cast(), bytes.len()) });
             if read == 0 {
                 must(end.write(1));
             }
             let mut written = 0;
             while written < read {
-                // SAFETY: so many are left of what was read.
+                // SAFETY: the first `read` bytes are initialised and `written` is smaller.
                 written += must(unsafe { raw::write(1, bytes.as_ptr().add(written).cast(), read - written) });
             }
         }
@@ -50,14 +50,14 @@ fn must<T>(answer: Result<T>) -> T {
     }
 }
 
-/// One for all calls.
+/// All calls share this exit.
 #[cold]
 #[inline(never)]
 fn fail() -> ! {
     start::exit(1)
 }
 
-#[cfg(panic = "unwind")] // dev and test: the handler is std's
+#[cfg(panic = "unwind")] // dev and test use std's panic handler
 extern crate std;
 
 #[cfg(panic = "abort")]

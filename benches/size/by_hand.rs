@@ -1,4 +1,4 @@
-//! Standard input to standard output until it ends: by `asm!` by hand, on x86_64.
+//! Copies standard input to standard output until the input ends, with x86_64 `asm!`.
 #![no_std]
 #![no_main]
 
@@ -21,7 +21,7 @@ struct Event {
 macro_rules! syscall {
     ($nr:literal $(, $reg:tt = $value:expr)*) => {{
         let returned: isize;
-        // SAFETY: every call below gives the kernel what its number takes.
+        // SAFETY: every call below passes valid arguments for its system call.
         unsafe {
             asm!("syscall", inlateout("rax") $nr as isize => returned, $(in($reg) $value as usize,)* lateout("rcx") _,
                 lateout("r11") _, options(nostack));
@@ -33,7 +33,7 @@ macro_rules! syscall {
     }};
 }
 
-/// What [`start`] calls.
+/// The entry point that [`start`] calls.
 extern "C" fn main() -> ! {
     let epoll = syscall!(291, "rdi" = 0x80000);
     let end = syscall!(290, "rdi" = 0, "rsi" = 0x80000);
@@ -45,7 +45,7 @@ extern "C" fn main() -> ! {
     loop {
         let ready = syscall!(232, "rdi" = epoll, "rsi" = events.as_mut_ptr(), "rdx" = 1, "r10" = -1_isize);
         for at in 0..ready {
-            // SAFETY: the kernel has written that many events, at most two.
+            // SAFETY: the kernel has written `ready` events.
             if unsafe { events.get_unchecked(at).assume_init() }.data == END {
                 start::exit(0);
             }
@@ -63,14 +63,14 @@ extern "C" fn main() -> ! {
     }
 }
 
-/// One for all calls.
+/// All calls share this exit.
 #[cold]
 #[inline(never)]
 fn fail() -> ! {
     start::exit(1)
 }
 
-#[cfg(panic = "unwind")] // dev and test: the handler is std's
+#[cfg(panic = "unwind")] // dev and test use std's panic handler
 extern crate std;
 
 #[cfg(panic = "abort")]

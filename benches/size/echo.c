@@ -1,9 +1,9 @@
-// Standard input to standard output until it ends: by the C library that it is compiled with.
+// Copies standard input to standard output until the input ends, with the linked C library.
 
 #include <stdlib.h>
 #include <unistd.h>
 #ifdef NOLIBC
-// The kernel's nolibc leaves these calls to its user.
+// The kernel's nolibc lacks these calls.
 #include <asm/unistd.h>
 #include <linux/eventpoll.h>
 #define EFD_CLOEXEC EPOLL_CLOEXEC
@@ -20,7 +20,7 @@
 
 enum { INPUT, END };
 
-// One for all calls.
+// All calls share this exit.
 static __attribute__((cold, noinline, noreturn)) void fail(void)
 {
 	exit(1);

@@ -1,4 +1,4 @@
-//! Standard input to standard output until it ends: by rustix.
+//! Copies standard input to standard output until the input ends, with rustix.
 #![no_std]
 #![no_main]
 
@@ -13,11 +13,11 @@ use rustix::io::{read, write, Result};
 const INPUT: epoll::EventData = epoll::EventData::new_u64(0);
 const END: epoll::EventData = epoll::EventData::new_u64(1);
 
-/// What [`start`] calls.
+/// The entry point that [`start`] calls.
 extern "C" fn main() -> ! {
     let epoll = must(epoll::create(epoll::CreateFlags::CLOEXEC));
     let end = must(eventfd(0, EventfdFlags::CLOEXEC));
-    // SAFETY: both stay open.
+    // SAFETY: both descriptors stay open.
     let (input, output) = unsafe { (BorrowedFd::borrow_raw(0), BorrowedFd::borrow_raw(1)) };
     must(epoll::add(&epoll, input, INPUT, epoll::EventFlags::IN));
     must(epoll::add(&epoll, &end, END, epoll::EventFlags::IN));
@@ -49,14 +49,14 @@ fn must<T>(answer: Result<T>) -> T {
     }
 }
 
-/// One for all calls.
+/// All calls share this exit.
 #[cold]
 #[inline(never)]
 fn fail() -> ! {
     start::exit(1)
 }
 
-#[cfg(panic = "unwind")] // dev and test: the handler is std's
+#[cfg(panic = "unwind")] // dev and test use std's panic handler
 extern crate std;
 
 #[cfg(panic = "abort")]

@@ -1,4 +1,5 @@
-//! Standard input to standard output until it ends: by the standard library, and by libc for what it has not.
+//! Copies standard input to standard output until the input ends, with std. std has no epoll or
+//! eventfd, so these calls use libc.
 
 use std::fs::File;
 use std::io::{Error, Read, Result, Write};
@@ -16,7 +17,8 @@ fn main() -> ExitCode {
 }
 
 fn echo() -> Result<()> {
-    // SAFETY: nothing else owns them: the standard streams are used here alone, and the others are new.
+    // SAFETY: nothing else owns these descriptors. Only this function uses the standard streams,
+    // and the others are new.
     let (mut input, mut output, epoll, mut end) = unsafe {
         let epoll = must(libc::epoll_create1(libc::EPOLL_CLOEXEC))?;
         let end = must(libc::eventfd(0, libc::EFD_CLOEXEC))?;
@@ -24,7 +26,7 @@ fn echo() -> Result<()> {
     };
     for (source, data) in [(&input, INPUT), (&end, END)] {
         let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: data };
-        // SAFETY: the event can be read.
+        // SAFETY: the event is readable.
         must(unsafe { libc::epoll_ctl(epoll.as_raw_fd(), libc::EPOLL_CTL_ADD, source.as_raw_fd(), &mut event) })?;
     }
     let mut events = [libc::epoll_event { events: 0, u64: 0 }; 1];

@@ -1,6 +1,11 @@
-//! `benches count WHO OPERATION N THREADS` does one operation N times, for a counter of instructions; `benches time SCENARIO` times ways to
-//! do the same beside each other, and `benches try SCENARIO` does so for a moment; `benches repeat PLACE TIMES SCENARIO` does the way at that
-//! place so many times, for a counter of system calls. `cargo xtask bench` runs them.
+//! The benchmarks that `cargo xtask bench` runs:
+//!
+//! - `benches count WHO OPERATION N THREADS` runs one operation N times, for a tool that counts
+//!   instructions.
+//! - `benches time SCENARIO` times several ways to do one thing.
+//! - `benches try SCENARIO` does the same briefly.
+//! - `benches repeat PLACE TIMES SCENARIO` runs the way at index PLACE, for a tool that counts
+//!   system calls.
 
 mod calls;
 mod scenarios;

@@ -1,13 +1,14 @@
-//! Wall time of several ways to do the same, beside each other.
+//! Compares the wall time of several ways to do one thing.
 //!
-//! Each does a short chunk in turn, the order another every round, so that what disturbs the machine disturbs all of them. What is
-//! compared is the chunks of one round: each way's time as a ratio to the first's. The second is the first once more: how far its
-//! ratio strays from 1 is what a ratio of this run is worth.
+//! In each round every way runs one short chunk, and the order changes between rounds. So a
+//! disturbance of the machine affects all ways. The result is each way's time in a round as a ratio
+//! to the first way's. The second way repeats the first, so the distance of its ratio from 1 is the
+//! error of the run.
 
 use serde_json::{json, Value};
 use std::time::{Duration, Instant};
 
-/// One way to do it: its name, and the thing done so many times, which gives how long it took.
+/// One way to do it. `run` repeats it and returns the time taken.
 pub struct Way<'a> {
     name: &'static str,
     run: Box<dyn FnMut(u32) -> Duration + 'a>,
@@ -23,32 +24,31 @@ impl<'a> Way<'a> {
         })
     }
 
-    /// One that times itself, for what comes before and after is not to be counted.
+    /// A way that times itself, to exclude its preparation and cleanup.
     pub fn timed(name: &'static str, run: impl FnMut(u32) -> Duration + 'a) -> Self {
         Self { name, run: Box::new(run), at_least: 1 }
     }
 
-    /// A chunk is so many times, or more.
+    /// Sets the fewest repetitions in a chunk.
     pub fn at_least(self, times: u32) -> Self {
         Self { at_least: times, ..self }
     }
 }
 
-/// What the names of barepoll's own ways begin with.
+/// The prefix of barepoll's names.
 const OURS: &str = "barepoll";
 
 const ROUNDS: usize = 1200;
-/// What a chunk of the first way is to take.
+/// The intended duration of the first way's chunk.
 const CHUNK: Duration = Duration::from_micros(120);
 const WARM_UP: Duration = Duration::from_millis(50);
 
-/// What is done with ways.
 pub enum Purpose {
-    /// They are timed beside each other.
+    /// Compare their times.
     Compare,
-    /// The same, too short for its figures to be worth much: that each way works is what it shows.
+    /// Compare briefly, only to show that each way works. The figures are not reliable.
     Try,
-    /// One of them is done so many times, for who counts something about it from outside.
+    /// Repeat one way, for a tool that counts its system calls.
     Repeat { place: usize, times: u32 },
 }
 
@@ -65,13 +65,14 @@ impl Purpose {
     }
 }
 
-/// For each way: nanoseconds for one, quartiles of the ratios to the first way, and of barepoll's ratios to this one.
+/// For each way: nanoseconds per repetition, and the quartiles of two ratios, its own to the first
+/// way's and barepoll's to its own.
 fn compare(mut ways: Vec<Way<'_>>, rounds: usize, warm_up: Duration) -> Value {
     let times = chunk(&mut ways, warm_up);
     let mut chunks: Vec<Vec<f64>> = vec![Vec::with_capacity(rounds); ways.len()];
     for round in 0..rounds {
         for place in 0..ways.len() {
-            // Forwards and backwards, and another first each time.
+            // Alternate the direction and rotate the first way.
             let turned = (place + round / 2) % ways.len();
             let place = if round % 2 == 0 { turned } else { ways.len() - 1 - turned };
             let took = (ways[place].run)(times);
@@ -91,7 +92,7 @@ fn compare(mut ways: Vec<Way<'_>>, rounds: usize, warm_up: Duration) -> Value {
     ways.iter().zip(&chunks).map(row).collect()
 }
 
-/// How many times make a chunk, once each way has run for so long.
+/// Warms up every way and returns the repetitions of a chunk.
 fn chunk(ways: &mut [Way<'_>], warm_up: Duration) -> u32 {
     let least = ways.iter().map(|way| way.at_least).max().unwrap_or(1);
     let mut times = 1;

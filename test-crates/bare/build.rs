@@ -11,7 +11,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         (arch, _) => arch.trim_end_matches("r6").replace("mips32", "mips"),
     };
     if port.starts_with("sparc") {
-        println!("cargo:rustc-cfg=barepoll_unstable_asm"); // the one that has assembly of its own in this program
+        println!("cargo:rustc-cfg=barepoll_unstable_asm"); // this program has its own assembly for it
     }
     let table = fs::read_to_string("numbers.txt")?;
     let mut lines =

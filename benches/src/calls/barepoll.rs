@@ -1,4 +1,4 @@
-//! barepoll, as a user writes it.
+//! barepoll's public API.
 
 use barepoll::{Epoll, Errno, Event, EventData, EventFlags};
 use std::hint::black_box;

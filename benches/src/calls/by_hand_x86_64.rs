@@ -1,4 +1,4 @@
-//! The limit: `asm!` by hand, with no more than what x86_64's `syscall` needs.
+//! The lower bound: hand-written `asm!` with only the operands that x86_64's `syscall` needs.
 
 use barepoll::fd::AsRawFd;
 use barepoll::Event;
@@ -9,7 +9,7 @@ use std::mem::MaybeUninit;
 macro_rules! syscall {
     ($nr:literal $(, $reg:tt = $value:expr)*) => {{
         let ret: isize;
-        // SAFETY: every call below gives the kernel what its number takes.
+        // SAFETY: every call below passes valid arguments for its system call.
         unsafe {
             asm!("syscall", inlateout("rax") $nr as isize => ret, $(in($reg) $value as usize,)* lateout("rcx") _, lateout("r11") _,
                 options(nostack));
@@ -39,7 +39,7 @@ crate::calls::operations! {
         syscall!(0, "rdi" = at.empty.as_raw_fd(), "rsi" = value.as_mut_ptr(), "rdx" = 8) == -11;
     create_close(_at) {}
         {
-            // What was not made cannot be closed.
+            // If epoll_create1 fails, close fails too.
             let fd = syscall!(291, "rdi" = 0x80000);
             syscall!(3, "rdi" = fd) == 0
         };

@@ -1,4 +1,4 @@
-//! libc, as C programs do.
+//! libc's functions, as C programs call them.
 
 use barepoll::fd::AsRawFd;
 use std::hint::black_box;
@@ -14,23 +14,23 @@ crate::calls::operations! {
     modify(at) {}
         {
             let mut event = libc::epoll_event { events: 1, u64: 1 };
-            // SAFETY: the event is a local one.
+            // SAFETY: the event is a local variable.
             unsafe { libc::epoll_ctl(at.epoll.as_raw_fd(), libc::EPOLL_CTL_MOD, at.empty.as_raw_fd(), &mut event) >= 0 }
         };
     write(at) {}
-        // SAFETY: eight bytes.
+        // SAFETY: the pointer is valid for eight bytes.
         unsafe { libc::write(at.full.as_raw_fd(), (&1_u64 as *const u64).cast(), 8) } >= 0;
     read(at) { let mut value = MaybeUninit::<u64>::uninit() }
         // SAFETY: room for eight bytes.
         unsafe { libc::read(at.full.as_raw_fd(), value.as_mut_ptr().cast(), 8) } == 8;
     read_again(at) { let mut value = MaybeUninit::<u64>::uninit() }
-        // SAFETY: room for eight bytes; errno is this thread's.
+        // SAFETY: room for eight bytes. errno belongs to this thread.
         unsafe {
             libc::read(at.empty.as_raw_fd(), value.as_mut_ptr().cast(), 8) < 0 && *libc::__errno_location() == libc::EAGAIN
         };
     create_close(_at) {}
         {
-            // SAFETY: no pointer; the descriptor is this loop's own.
+            // SAFETY: the call takes no pointer, and only this loop uses the descriptor.
             unsafe { libc::close(libc::epoll_create1(libc::EPOLL_CLOEXEC)) == 0 }
         };
 }

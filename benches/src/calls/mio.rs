@@ -1,4 +1,4 @@
-//! mio: what it has of these. Its eventfd is its waker's, which reads it only when it is full.
+//! The operations that mio has. Only its waker uses its eventfd, and reads it only when it is full.
 
 use barepoll::fd::AsRawFd;
 use mio::unix::SourceFd;

@@ -1,10 +1,10 @@
-//! The calls themselves, one operation many times: by hand, by barepoll, by its peers.
+//! Single operations, repeated: by hand-written assembly, barepoll and its peers.
 
 mod barepoll;
 #[cfg(target_arch = "x86_64")]
 #[path = "by_hand_x86_64.rs"]
 mod by_hand;
-// The same at another place: what differs between the two is what a place is worth.
+// The same code at another address. The two differ only by the effect of code placement.
 #[allow(clippy::duplicate_mod)]
 #[cfg(target_arch = "x86_64")]
 #[path = "by_hand_x86_64.rs"]
@@ -20,24 +20,24 @@ mod syscalls;
 use crate::wall::{Purpose, Way};
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-/// What is done `n` times. Descriptors: an epoll that watches the eventfd for reading; `full`, a semaphore that never runs
-/// dry; `empty`, nonblocking and zero.
+/// The descriptors of every operation: an epoll that watches `empty` for reading, `full`, a
+/// semaphore that never reaches zero, and `empty`, a nonblocking eventfd at zero.
 pub struct Descriptors {
     epoll: ::barepoll::Epoll,
     full: ::barepoll::EventFd,
     empty: ::barepoll::EventFd,
 }
 
-/// Runs an operation `n` times; false if one of them did not do what it should.
+/// Runs an operation `n` times. Returns false if one of them gave a wrong result.
 type Operation = fn(&Descriptors, u64) -> bool;
 
 type Operations = [Option<Operation>; OPERATIONS.len()];
 
-/// The operations, in the order of every implementor's table. `wait-given` has a timeout that is no constant: it is read from memory, which
-/// `black_box` has shown to whoever may change it, for each wait.
+/// The operations, in the order of every implementation's table. The timeout of `wait-given` is not
+/// a constant. After `black_box` the compiler must load it from memory for each wait.
 const OPERATIONS: [&str; 7] = ["wait", "wait-given", "modify", "write", "read", "read-again", "create-close"];
 
-/// By hand first: the limit.
+/// Hand-written assembly comes first, as the lower bound.
 const WHO: [(&str, Operations); 9] = [
     ("by-hand", by_hand::OPERATIONS),
     ("barepoll", barepoll::OPERATIONS),
@@ -50,7 +50,8 @@ const WHO: [(&str, Operations); 9] = [
     ("polling", polling::OPERATIONS),
 ];
 
-/// Defines an implementor's operations: each an expression that is true where the call did what it should, or none.
+/// Defines an implementation's operations. Each is `none` or an expression that is true if the call
+/// gave the right result.
 macro_rules! operations {
     ($($name:ident $(: $none:ident)? $(($at:ident) { $($before:stmt);* $(;)? } $call:expr)?;)*) => {
         $($(
@@ -63,8 +64,9 @@ macro_rules! operations {
                         return false;
                     }
                     left -= 1;
-                    // SAFETY: no instruction. It hides the counter, or each loop would be turned round in another way; and says whose
-                    // loop it is, or the compiler would make one of two that are alike.
+                    // SAFETY: this emits no instruction. It hides the counter, so that the compiler
+                    // builds each loop the same way. The module's name keeps the compiler from
+                    // merging loops that are alike.
                     unsafe {
                         std::arch::asm!(
                             concat!("/* ", module_path!(), " {} */"), inout(reg) left, options(nomem, nostack, preserves_flags)
@@ -81,13 +83,13 @@ macro_rules! operations {
 }
 pub(crate) use operations;
 
-/// What `WHO` and `OPERATION` may be.
+/// The valid arguments, for error messages.
 pub fn names() -> String {
     let who: Vec<&str> = WHO.iter().map(|(name, _)| *name).collect();
     format!("WHO is of {}, OPERATION of {}, THREADS 1 or 2", who.join(", "), OPERATIONS.join(", "))
 }
 
-/// For a counter of instructions: one operation `n` times, in a process of one or two threads.
+/// Runs one operation `n` times in one or two threads, for a tool that counts instructions.
 pub fn run(who: &str, operation: &str, n: &str, threads: &str) -> Result<(), String> {
     let (_, table) = WHO.iter().find(|(name, _)| *name == who).ok_or_else(names)?;
     let run = table[place(operation)?].ok_or_else(|| format!("{who} has no {operation}"))?;
@@ -104,7 +106,7 @@ pub fn run(who: &str, operation: &str, n: &str, threads: &str) -> Result<(), Str
     Err(format!("{operation} by {who} did not do what it should"))
 }
 
-/// Wall time of an operation by everybody, beside the same by hand.
+/// Compares every implementation's wall time of an operation with the hand-written assembly.
 pub fn time(operation: &str, threads: &str, purpose: &Purpose) -> Result<serde_json::Value, String> {
     let place = place(operation)?;
     let descriptors = descriptors().map_err(|errno| format!("no descriptors to work with: {errno}"))?;
@@ -125,9 +127,9 @@ fn place(operation: &str) -> Result<usize, String> {
     OPERATIONS.iter().position(|name| *name == operation).ok_or_else(names)
 }
 
-/// A duplicate, owned as std does.
+/// A duplicate, owned by std's type.
 fn std_fd(of: &impl ::barepoll::fd::AsRawFd) -> OwnedFd {
-    // SAFETY: open for as long as what owns it is borrowed.
+    // SAFETY: the borrow of its owner keeps the descriptor open.
     unsafe { BorrowedFd::borrow_raw(of.as_raw_fd()) }.try_clone_to_owned().expect("a descriptor is left")
 }
 

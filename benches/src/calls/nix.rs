@@ -1,4 +1,4 @@
-//! nix, on libc.
+//! nix, a wrapper of libc.
 
 use crate::calls::std_fd;
 use barepoll::fd::AsRawFd;
@@ -8,9 +8,9 @@ use nix::sys::eventfd::EventFd;
 use std::hint::black_box;
 use std::os::fd::BorrowedFd;
 
-/// nix's own owner of a duplicate.
+/// A duplicate, owned by nix's type.
 fn eventfd(of: &impl barepoll::fd::AsRawFd) -> EventFd {
-    // SAFETY: a duplicate of an eventfd.
+    // SAFETY: the descriptor is a duplicate of an eventfd.
     unsafe { EventFd::from_owned_fd(std_fd(of)) }
 }
 
@@ -21,7 +21,7 @@ crate::calls::operations! {
         epoll.wait(&mut buffer, timeout).is_ok();
     modify(at) {
             let epoll = Epoll(std_fd(&at.epoll));
-            // SAFETY: open for as long as what owns it is borrowed. It is registered by this number.
+            // SAFETY: the borrow of its owner keeps it open. The epoll knows it by this number.
             let empty = unsafe { BorrowedFd::borrow_raw(at.empty.as_raw_fd()) }
         }
         epoll.modify(empty, &mut EpollEvent::new(EpollFlags::EPOLLIN, 1)).is_ok();

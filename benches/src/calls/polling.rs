@@ -1,4 +1,5 @@
-//! polling: what it has of these. Its wake-up is `notify`, which costs a call only where none is pending; here each is taken up.
+//! The operations that polling has. Its wake-up is `notify`, which makes a system call only if no
+//! wake-up is pending. Here the poller handles each wake-up before the next.
 
 use crate::calls::std_fd;
 use polling::{Event, Events, PollMode, Poller};

@@ -1,4 +1,4 @@
-//! rustix, its default backend.
+//! rustix with its default backend.
 
 use barepoll::fd::AsRawFd;
 use rustix::event::{epoll, Timespec};
@@ -7,7 +7,7 @@ use rustix::io::{self, Errno};
 use std::hint::black_box;
 
 fn borrow(fd: &impl AsRawFd) -> BorrowedFd<'_> {
-    // SAFETY: open for as long as what owns it is borrowed.
+    // SAFETY: the borrow of its owner keeps the descriptor open.
     unsafe { BorrowedFd::borrow_raw(fd.as_raw_fd()) }
 }
 

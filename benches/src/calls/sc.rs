@@ -1,4 +1,4 @@
-//! sc, which issues barepoll's traps on x86_64, by itself.
+//! sc, used directly. On x86_64 barepoll issues its system calls through it.
 
 use barepoll::fd::AsRawFd;
 use barepoll::{Event, EventData, EventFlags};
@@ -16,13 +16,13 @@ crate::calls::operations! {
     modify(at) {}
         {
             let event = Event::new(EventFlags::IN, EventData::new_u64(1));
-            // SAFETY: the event is a local one.
+            // SAFETY: the event is a local variable.
             unsafe { syscall!(EPOLL_CTL, at.epoll.as_raw_fd(), 3, at.empty.as_raw_fd(), &raw const event) as isize >= 0 }
         };
     write(at) {}
         {
             let add = 1_u64;
-            // SAFETY: eight bytes.
+            // SAFETY: the pointer is valid for eight bytes.
             unsafe { syscall!(WRITE, at.full.as_raw_fd(), &raw const add, 8) as isize >= 0 }
         };
     read(at) { let mut value = MaybeUninit::<u64>::uninit() }
@@ -33,7 +33,7 @@ crate::calls::operations! {
         unsafe { syscall!(READ, at.empty.as_raw_fd(), value.as_mut_ptr(), 8) as isize } == -11;
     create_close(_at) {}
         {
-            // SAFETY: no pointer; the descriptor is this loop's own.
+            // SAFETY: the call takes no pointer, and only this loop uses the descriptor.
             unsafe { syscall!(CLOSE, syscall!(EPOLL_CREATE1, 0x80000)) == 0 }
         };
 }

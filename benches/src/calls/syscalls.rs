@@ -1,4 +1,4 @@
-//! syscalls: any call by its name, checked.
+//! The `syscalls` crate, which calls by name and checks the result.
 
 use barepoll::fd::AsRawFd;
 use barepoll::{Event, EventData, EventFlags};
@@ -17,13 +17,13 @@ crate::calls::operations! {
         {
             let event = Event::new(EventFlags::IN, EventData::new_u64(1));
             let (epoll, empty) = (at.epoll.as_raw_fd(), at.empty.as_raw_fd());
-            // SAFETY: the event is a local one.
+            // SAFETY: the event is a local variable.
             unsafe { syscall!(syscalls::Sysno::epoll_ctl, epoll, 3, empty, &raw const event) }.is_ok()
         };
     write(at) {}
         {
             let add = 1_u64;
-            // SAFETY: eight bytes.
+            // SAFETY: the pointer is valid for eight bytes.
             unsafe { syscall!(syscalls::Sysno::write, at.full.as_raw_fd(), &raw const add, 8) }.is_ok()
         };
     read(at) { let mut value = MaybeUninit::<u64>::uninit() }
@@ -34,7 +34,7 @@ crate::calls::operations! {
         unsafe { syscall!(syscalls::Sysno::read, at.empty.as_raw_fd(), value.as_mut_ptr(), 8) } == Err(Errno::EAGAIN);
     create_close(_at) {}
         {
-            // SAFETY: no pointer; the descriptor is this loop's own.
+            // SAFETY: the call takes no pointer, and only this loop uses the descriptor.
             unsafe { syscall!(syscalls::Sysno::epoll_create1, 0x80000).and_then(|fd| syscall!(syscalls::Sysno::close, fd)) }
                 .is_ok()
         };

@@ -1,4 +1,4 @@
-//! A wake-up that comes from another core: how long until the wait that it ends is over.
+//! The time from a wake-up on one core to the end of the wait on another.
 
 use super::{cpus, stay_on, ONE};
 use crate::wall::{Purpose, Way};
@@ -9,18 +9,18 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::scope;
 use std::time::{Duration, Instant};
 
-/// How often a thread looks before it waits; some 25 µs long.
+/// How often a thread polls before it sleeps, which takes about 25 µs.
 const SPINS: u32 = 200;
 
-/// A thread that waits, again and again, and who wakes it.
+/// The shared state of a thread that waits in a loop and the thread that wakes it.
 struct Pair {
     epoll: Epoll,
     waker: Waker,
     spins: u32,
-    /// What both count time from.
+    /// The origin of both threads' times.
     start: Instant,
     waits: AtomicBool,
-    /// When its wait was over, in nanoseconds; 0 until then.
+    /// The time the wait ended, in nanoseconds, and 0 until then.
     over: AtomicU64,
     stop: AtomicBool,
 }
@@ -47,7 +47,8 @@ impl Pair {
         }
     }
 
-    /// Wakes it, so long after it has begun to wait, and gives how long that took. This thread stays awake.
+    /// Wakes the other thread `pause` after its wait began. Returns the time until that wait ended.
+    /// This thread never sleeps.
     fn wake(&self, pause: Duration) -> Duration {
         while !self.waits.load(Ordering::Acquire) {
             spin_loop();
@@ -70,14 +71,15 @@ impl Pair {
 
     fn way(&self, name: &'static str, pause: Duration) -> Way<'_> {
         Way::timed(name, move |times| {
-            // Since its last turn it has slept: that one does not count.
+            // The thread has slept since its last chunk, so its first wake-up does not count.
             self.wake(pause);
             (0..times).map(|_| self.wake(pause)).sum()
         })
     }
 }
 
-/// A thread is woken so many microseconds after it has begun to wait: while it would still look, or when it has long gone to sleep.
+/// Wakes a thread `pause_us` after its wait began: while it would still poll, or long after it
+/// slept.
 pub fn spin_across(pause_us: usize, purpose: &Purpose) -> Result<Value, String> {
     let [here, there, ..] = cpus()[..] else {
         return Err("a wake-up from another core takes two, and there is one for this process".into());

@@ -1,4 +1,5 @@
-//! An echo server and its clients, each a process: this program again. It compares what servers say they took.
+//! An echo server and its clients, as two more processes of this program. Each server reports its
+//! own time.
 
 use super::echo::{Server, BATCH};
 use crate::wall::Way;
@@ -8,7 +9,7 @@ use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Another process of this program, which ends when its standard input does.
+/// Another process of this program. It exits when its standard input ends.
 struct Other {
     child: Child,
     to: Option<ChildStdin>,
@@ -23,9 +24,9 @@ impl Other {
         Ok(Self { child, to, from: BufReader::new(from.expect("it is piped")) })
     }
 
-    /// Says a line, and gives the line that comes back.
+    /// Sends a line and returns the reply.
     fn ask(&mut self, line: &str) -> io::Result<String> {
-        // In one call: calls are counted.
+        // One write only, because a tool counts the system calls.
         self.to.as_mut().expect("it is piped").write_all(format!("{line}\n").as_bytes())?;
         let mut answer = String::new();
         self.from.read_line(&mut answer)?;
@@ -40,7 +41,7 @@ impl Drop for Other {
     }
 }
 
-/// Lines of standard input, each answered by one.
+/// Answers each line of standard input with one line.
 fn answer_lines(mut answer: impl FnMut(&str) -> io::Result<String>) -> io::Result<()> {
     let mut stdout = io::stdout();
     for line in io::stdin().lines() {
@@ -49,7 +50,7 @@ fn answer_lines(mut answer: impl FnMut(&str) -> io::Result<String>) -> io::Resul
     Ok(())
 }
 
-/// A server in another process, which says how long it took.
+/// A server in another process that reports its own time.
 pub fn way(name: &'static str, place: usize, connections: usize, bytes: usize) -> io::Result<Way<'static>> {
     let numbers = [place, connections, bytes].map(|number| number.to_string());
     let mut server = Other::start(&[&["serve".to_string()], &numbers[..]].concat())?;
@@ -60,7 +61,7 @@ pub fn way(name: &'static str, place: usize, connections: usize, bytes: usize) -
     Ok(Way::timed(name, run).at_least(BATCH as u32))
 }
 
-/// `benches serve`: a server, whose clients are a process more.
+/// `benches serve`: a server that starts one process for all its clients.
 pub fn serve<S: Server>(connections: usize, bytes: usize) -> io::Result<()> {
     let address = format!("barepoll-benches-{}", std::process::id());
     let listener = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&address)?)?;
@@ -85,7 +86,8 @@ pub fn serve<S: Server>(connections: usize, bytes: usize) -> io::Result<()> {
     })
 }
 
-/// `benches clients`: some send a request when told to, and receive what is answered, and the next time others.
+/// `benches clients`: on `send`, [`BATCH`] clients send a request. On any other line they receive
+/// the answers, and the next turn uses the next clients.
 pub fn be_clients(address: &str, connections: usize, bytes: usize) -> io::Result<()> {
     let address = SocketAddr::from_abstract_name(address)?;
     let connect = |_| UnixStream::connect_addr(&address);

@@ -1,6 +1,7 @@
-//! An echo server's own time for a request. The client is the same thread: it sends one request to each of some connections, then
-//! the server works until all are answered, and only that is timed. Another thread sleeps beside it. With more connections than a
-//! process may have, servers and clients are processes of their own.
+//! An echo server's own time for a request. One thread is client and server. It sends one request
+//! on each connection of a batch, then serves until all are answered. Only the serving is timed.
+//! Another thread sleeps meanwhile. Above 1024 connections, servers and clients are separate
+//! processes.
 
 use super::{apart, beside_another_thread};
 use crate::wall::{Purpose, Way};
@@ -12,23 +13,23 @@ use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-/// Connections that have a request at a time.
+/// Connections with a pending request at a time.
 pub const BATCH: usize = 64;
-/// Events that a server takes at a time.
+/// Events that a server receives in one wait.
 const EVENTS: usize = 256;
 
 pub trait Server: Sized {
     fn new(connections: &[UnixStream]) -> Self;
-    /// Answers what has come, waiting for it, and gives how many answers that were.
+    /// Waits for requests and answers them. Returns the number of answers.
     fn turn(&mut self, connections: &[UnixStream], room: &mut [u8]) -> usize;
 }
 
 fn borrow(stream: &UnixStream) -> BorrowedFd<'_> {
-    // SAFETY: open for as long as the stream is borrowed.
+    // SAFETY: the borrow of the stream keeps the descriptor open.
     unsafe { BorrowedFd::borrow_raw(stream.as_raw_fd()) }
 }
 
-/// Level-triggered, by barepoll; read until a read falls short of the room.
+/// barepoll, level-triggered. A read shorter than the buffer shows that the socket is empty.
 struct Ours(Epoll);
 
 impl Server for Ours {
@@ -45,7 +46,7 @@ impl Server for Ours {
         let ready = self.0.wait(&mut buffer, None).unwrap();
         for event in &*ready {
             let fd = event.data().fd();
-            // SAFETY: `room` has that much, and what was read is there to be written.
+            // SAFETY: `room` is `room.len()` bytes long, and `length` of them were read.
             unsafe {
                 let length = raw::read(fd, room.as_mut_ptr(), room.len()).unwrap();
                 assert_eq!(raw::write(fd, room.as_ptr(), length), Ok(length));
@@ -55,7 +56,7 @@ impl Server for Ours {
     }
 }
 
-/// The same, edge-triggered: the kernel need not look again at what it has reported.
+/// barepoll, edge-triggered: the kernel need not check reported descriptors again.
 struct Edge(Ours);
 
 impl Server for Edge {
@@ -73,7 +74,7 @@ impl Server for Edge {
     }
 }
 
-/// The same by libc.
+/// libc, level-triggered.
 struct Libc(Epoll);
 
 impl Server for Libc {
@@ -84,7 +85,8 @@ impl Server for Libc {
     fn turn(&mut self, _: &[UnixStream], room: &mut [u8]) -> usize {
         let mut buffer = [const { MaybeUninit::<libc::epoll_event>::uninit() }; EVENTS];
         let epoll: RawFd = barepoll::fd::AsRawFd::as_raw_fd(&self.0);
-        // SAFETY: room for as many events, of which as many as it gives are written; `room` likewise.
+        // SAFETY: `buffer` has room for `EVENTS` events, and the kernel has written `ready` of
+        // them. `room` has room for `room.len()` bytes, and `length` of them were read.
         unsafe {
             let ready = libc::epoll_wait(epoll, buffer.as_mut_ptr().cast(), EVENTS as i32, -1) as usize;
             for event in &buffer[..ready] {
@@ -97,7 +99,7 @@ impl Server for Libc {
     }
 }
 
-/// Edge-triggered, as mio is and its documentation says to use it: reads until there is nothing more.
+/// mio is edge-triggered, and its documentation says to read until the socket is empty.
 struct Mio(mio::Poll, mio::Events);
 
 impl Server for Mio {
@@ -131,7 +133,7 @@ fn answer_until_empty(mut connection: &UnixStream, room: &mut [u8]) -> usize {
     }
 }
 
-/// One-shot, as polling is unless asked otherwise: armed again after each event.
+/// polling is one-shot by default, so each event rearms the descriptor.
 struct Polling(polling::Poller, polling::Events);
 
 impl Server for Polling {
@@ -166,7 +168,7 @@ fn way<'a, S: Server + 'a>(name: &'static str, connections: usize, bytes: usize)
     };
     let (servers, mut clients): (Vec<_>, Vec<_>) = (0..connections).map(pair).unzip();
     let mut server = S::new(&servers);
-    // Room for one more, so that a request is read short.
+    // One byte more than a request, so that every read falls short.
     let (request, mut room, mut answer) = (vec![b'x'; bytes], vec![0; bytes + 1], vec![0; bytes]);
     let batch = connections.min(BATCH);
     let mut next = 0;
@@ -191,7 +193,7 @@ fn way<'a, S: Server + 'a>(name: &'static str, connections: usize, bytes: usize)
 type Make = fn(&'static str, usize, usize) -> Way<'static>;
 type Serve = fn(usize, usize) -> io::Result<()>;
 
-/// What is compared, here and in processes of their own.
+/// The servers to compare, in this process or in separate ones.
 const WAYS: [(&str, Make, Serve); 6] = [
     ("libc, level", way::<Libc>, apart::serve::<Libc>),
     ("the same again", way::<Libc>, apart::serve::<Libc>),
@@ -201,7 +203,7 @@ const WAYS: [(&str, Make, Serve); 6] = [
     ("polling, one-shot", way::<Polling>, apart::serve::<Polling>),
 ];
 
-/// More are in processes of their own.
+/// Above this many connections, servers and clients are separate processes.
 const TOGETHER: usize = 1024;
 
 pub fn echo(connections: usize, bytes: usize, purpose: &Purpose) -> Result<serde_json::Value> {
@@ -212,7 +214,7 @@ pub fn echo(connections: usize, bytes: usize, purpose: &Purpose) -> Result<serde
     Ok(beside_another_thread(|| purpose.of((0..WAYS.len()).map(make).collect())))
 }
 
-/// The other side of [`apart::way`].
+/// The server process that [`apart::way`] starts.
 pub fn serve(place: usize, connections: usize, bytes: usize) -> io::Result<()> {
     beside_another_thread(|| WAYS[place].2(connections, bytes))
 }

@@ -1,4 +1,4 @@
-//! Changing what descriptors are watched for: by calls at once, and by an `InterestSet`.
+//! Changing descriptors' interests: by immediate system calls and by an `InterestSet`.
 
 use super::{counter, ONE};
 use crate::wall::{Purpose, Way};
@@ -7,7 +7,7 @@ use barepoll::{Epoll, EventFd, EventFlags, InterestSet, Result, Slot};
 /// How many descriptors change in a turn.
 const DESCRIPTORS: usize = 16;
 
-/// Registered eventfds, twice: for calls, and for a set.
+/// An epoll and its registered eventfds.
 struct Registered {
     epoll: Epoll,
     eventfds: Vec<EventFd>,
@@ -21,7 +21,7 @@ impl Registered {
     }
 }
 
-/// Each descriptor removed, and added again with another interest; then told.
+/// Removes each descriptor, adds it again with another interest, then flushes the set.
 pub fn interest(purpose: &Purpose) -> Result<serde_json::Value> {
     let naive = |at: &Registered, interest| {
         for eventfd in &at.eventfds {
@@ -38,7 +38,7 @@ pub fn interest(purpose: &Purpose) -> Result<serde_json::Value> {
     })
 }
 
-/// Each descriptor's interest changed once.
+/// Changes each descriptor's interest once.
 pub fn interest_nothing_to_save(purpose: &Purpose) -> Result<serde_json::Value> {
     let naive = |at: &Registered, interest| {
         for eventfd in &at.eventfds {

@@ -1,4 +1,4 @@
-//! What is timed: each scenario is ways to do one thing, the usual one first, then that once more.
+//! The scenarios. Each compares several ways to do one thing. The usual way comes first and second.
 
 mod across;
 mod apart;
@@ -26,7 +26,7 @@ const SCENARIOS: [(&str, Scenario); 8] = [
     ("interest-nothing-to-save", interest::interest_nothing_to_save),
 ];
 
-/// Those that are of something, or one of the scenarios; or `timers`, which is only timed.
+/// Runs a scenario of [`SCENARIOS`], one with arguments, or `timers`, which only measures time.
 pub fn run(purpose: &Purpose, name: &str, of: &[&str]) -> std::result::Result<(), String> {
     let names = SCENARIOS.map(|(name, _)| name).join(", ");
     let of_what = "call OPERATION THREADS, echo CONNECTIONS BYTES, spin-across MICROSECONDS";
@@ -46,7 +46,8 @@ pub fn run(purpose: &Purpose, name: &str, of: &[&str]) -> std::result::Result<()
     compared.map(|compared| println!("{compared}"))
 }
 
-/// What `echo` starts: `serve PLACE CONNECTIONS BYTES`, and `clients ADDRESS CONNECTIONS BYTES`.
+/// The processes of `echo`: `serve PLACE CONNECTIONS BYTES` and `clients ADDRESS CONNECTIONS
+/// BYTES`.
 pub fn be_part(role: &str, of: &str, connections: &str, bytes: &str) -> std::result::Result<(), String> {
     let number = |text: &str| text.parse().map_err(|_| format!("{text} is no number"));
     let (connections, bytes) = (number(connections)?, number(bytes)?);
@@ -65,7 +66,8 @@ const ONE: EventData = EventData::new_u64(1);
 
 /// The CPUs that this thread may use.
 fn cpus() -> Vec<usize> {
-    // SAFETY: a set of CPUs is words, of which zero is the empty one; the kernel writes as many bytes as it is told.
+    // SAFETY: `cpu_set_t` is plain words, and all zeros is the empty set. The kernel writes at most
+    // the size it is given.
     unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();
         libc::sched_getaffinity(0, size_of_val(&set), &mut set);
@@ -73,9 +75,9 @@ fn cpus() -> Vec<usize> {
     }
 }
 
-/// This thread stays on a CPU, and those that it starts.
+/// Pins this thread, and the threads that it starts, to a CPU.
 fn stay_on(cpu: usize) {
-    // SAFETY: as above; the kernel reads as many bytes.
+    // SAFETY: as above. The kernel reads at most the size it is given.
     let answer = unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();
         libc::CPU_SET(cpu, &mut set);
@@ -84,12 +86,12 @@ fn stay_on(cpu: usize) {
     assert_eq!(answer, 0, "sched_setaffinity");
 }
 
-/// A libc call of a process with two threads takes a longer way than of one with one.
+/// Runs beside a sleeping thread, because libc's calls take a slower path in a threaded process.
 pub fn beside_another_thread<T>(run: impl FnOnce() -> T) -> T {
     beside(std::thread::park, run)
 }
 
-/// Another thread does something over and over, or sleeps until it is unparked.
+/// Runs while another thread repeats `other`. `other` may park, because the end unparks it.
 fn beside<T>(other: impl Fn() + Sync, run: impl FnOnce() -> T) -> T {
     let end = AtomicBool::new(false);
     scope(|scope| {

@@ -1,4 +1,4 @@
-//! Waits: with work ready, with many registered, with many ready, and until a time.
+//! Waits: with work ready, with many registrations, with many ready, and with a timeout.
 
 use super::{beside, counter, cpus, stay_on, ONE};
 use crate::wall::{quartiles, Purpose, Way};
@@ -7,7 +7,7 @@ use barepoll::{Epoll, Event, EventFd, EventFlags, Result};
 use serde_json::{json, Value};
 use std::time::{Duration, Instant};
 
-/// A wait of at most 5 ms with work ready; and one that does not wait, which none that might can be cheaper than.
+/// Waits of at most 5 ms with work ready. A wait with timeout 0 is their lower bound.
 pub fn spin(purpose: &Purpose) -> Result<serde_json::Value> {
     const TIMEOUT: Option<Duration> = Some(Duration::from_millis(5));
     let (epoll, eventfd) = (Epoll::new()?, counter()?);
@@ -36,15 +36,15 @@ pub fn spin(purpose: &Purpose) -> Result<serde_json::Value> {
     ]))
 }
 
-/// An epoll with so many registrations, and the files that keep them alive, which are fewer: a file is registered by many numbers, each
-/// closed once that is done. So this needs no more descriptors than any process may have.
+/// An epoll with `count` registrations, and the files that keep them alive. Each file is registered
+/// under many descriptor numbers, each closed after its registration. So few descriptors suffice.
 fn registered(count: usize) -> Result<(Epoll, Vec<EventFd>)> {
     const FILES: usize = 128;
     let (epoll, files) = (Epoll::new()?, (0..count.min(FILES)).map(|_| counter()).collect::<Result<Vec<_>>>()?);
     for place in 0..count {
         let file = files[place % files.len()].as_raw_fd();
         let lowest = (1000 + place / files.len()) as i32;
-        // SAFETY: a new descriptor, closed below.
+        // SAFETY: the descriptor is new and open until `close` below.
         unsafe {
             let number = libc::fcntl(file, libc::F_DUPFD_CLOEXEC, lowest);
             epoll.add(BorrowedFd::borrow_raw(number), ONE, EventFlags::IN)?;
@@ -54,7 +54,7 @@ fn registered(count: usize) -> Result<(Epoll, Vec<EventFd>)> {
     Ok((epoll, files))
 }
 
-/// A wait that does not wait, of an epoll where so many are registered and nothing is ready.
+/// A wait with timeout 0 and nothing ready, by the number of registrations.
 pub fn idle(purpose: &Purpose) -> Result<Value> {
     const REGISTERED: [(&str, usize); 5] =
         [("1 registered", 1), ("the same again", 1), ("100", 100), ("10,000", 10_000), ("100,000", 100_000)];
@@ -70,7 +70,7 @@ pub fn idle(purpose: &Purpose) -> Result<Value> {
     Ok(purpose.of(ways.collect()))
 }
 
-/// A wait of an epoll where so many are ready, for each of them.
+/// The cost of a wait per ready descriptor, by their number.
 pub fn ready(purpose: &Purpose) -> Result<Value> {
     const READY: [(&str, usize); 6] =
         [("1 ready", 1), ("the same again", 1), ("4", 4), ("16", 16), ("128", 128), ("1,024", 1024)];
@@ -85,7 +85,7 @@ pub fn ready(purpose: &Purpose) -> Result<Value> {
     let ways = READY.iter().zip(&at).map(|((name, ready), (epoll, _))| {
         Way::new(name, move |times| {
             let mut buffer = Event::buffer::<1024>();
-            // As many events as others, in fewer waits.
+            // Every way reports as many events, but in fewer waits if more are ready.
             for _ in 0..times.div_ceil(*ready as u32) {
                 assert_eq!(epoll.wait(&mut buffer, Some(Duration::ZERO)).unwrap().len(), *ready);
             }
@@ -95,8 +95,8 @@ pub fn ready(purpose: &Purpose) -> Result<Value> {
     Ok(purpose.of(ways.collect()))
 }
 
-/// A wait until a time: asked, and given. The thread's timer slack, by which a kernel may be late, is as it comes, and then none; then
-/// the CPU does not go idle either.
+/// The requested and the actual time of a wait: with the default timer slack, with none, and with
+/// none while the CPU does not go idle. A kernel may be late by the thread's timer slack.
 pub fn timers(purpose: &Purpose) -> Result<Value> {
     const ASKED_US: [u64; 7] = [10, 50, 100, 500, 1000, 2500, 10_000];
     let times = if matches!(purpose, Purpose::Compare) { 60 } else { 2 };
@@ -117,14 +117,14 @@ pub fn timers(purpose: &Purpose) -> Result<Value> {
         (
             "polling",
             Box::new(|time| {
-                events.clear(); // its timer's are in it, though it does not show them
+                events.clear(); // it holds polling's own timer events, though it hides them
                 assert_eq!(poller.wait(&mut events, Some(time)).expect("polling's wait"), 0);
             }),
         ),
     ];
     let mut rows = Vec::new();
     let mut measure = |slack: &str, slack_ns: libc::c_ulong| {
-        // SAFETY: two numbers.
+        // SAFETY: the call takes two integers.
         unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, slack_ns) };
         for asked in ASKED_US {
             let mut given: [Vec<f64>; 4] = Default::default();
@@ -148,10 +148,10 @@ pub fn timers(purpose: &Purpose) -> Result<Value> {
     Ok(rows.into())
 }
 
-/// For a while this thread takes what CPU time nobody else wants.
+/// Keeps the CPU busy for a moment at the lowest priority.
 fn busy_if_idle() {
     let last = libc::sched_param { sched_priority: 0 };
-    // SAFETY: it is this thread's own, and `last` is what the kernel reads.
+    // SAFETY: the call changes only this thread. The kernel reads `last`.
     unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &last) };
     (0..100_000).for_each(|_| std::hint::spin_loop());
 }

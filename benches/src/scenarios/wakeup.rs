@@ -1,4 +1,5 @@
-//! Waking a loop: by an eventfd that is read, by barepoll's waker, by mio's, by polling's.
+//! Waking a loop: with an eventfd that the loop reads, and with barepoll's, mio's and polling's
+//! wakers.
 
 use super::{beside_another_thread, counter, cpus, stay_on, ONE};
 use crate::wall::{Purpose, Way};
@@ -6,14 +7,14 @@ use barepoll::{Epoll, Event, EventFd, EventFlags, Result, Waker};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{scope, Scope};
 
-/// What one thread wakes another with, and how that one waits for it.
+/// A way for one thread to wake another.
 trait Bell: Sized + Sync {
     fn new() -> Result<Self>;
     fn ring(&self);
     fn listen(&self);
 }
 
-/// The usual way: an eventfd, level-triggered, and read.
+/// The usual way: a level-triggered eventfd that the loop reads.
 struct ReadEventFd(Epoll, EventFd);
 
 impl Bell for ReadEventFd {
@@ -48,7 +49,7 @@ impl Bell for OurWaker {
     }
 }
 
-/// mio's waker, and its poll behind a lock that nobody else takes, for it waits by `&mut`.
+/// mio's waker, and its poll behind an uncontended lock, because its wait takes `&mut`.
 struct Mio(std::sync::Mutex<(mio::Poll, mio::Events)>, mio::Waker);
 
 impl Bell for Mio {
@@ -67,7 +68,7 @@ impl Bell for Mio {
     }
 }
 
-/// polling's, which its poller reads.
+/// polling's waker, which its poller reads.
 struct Polling(polling::Poller, std::sync::Mutex<polling::Events>);
 
 impl Bell for Polling {
@@ -80,12 +81,12 @@ impl Bell for Polling {
     fn listen(&self) {
         let mut events = self.1.lock().unwrap();
         events.clear();
-        // It reports no event of its own waking.
+        // The poller does not report its own wake-up as an event.
         assert_eq!(self.0.wait(&mut events, None).unwrap(), 0);
     }
 }
 
-/// Two bells, and a thread that answers the first by the second until it is told to stop.
+/// Two bells. A thread answers the first with the second until `stop` is set.
 struct PingPong<B> {
     bells: [B; 2],
     stop: AtomicBool,
@@ -118,8 +119,9 @@ impl<B: Bell> PingPong<B> {
     }
 }
 
-/// There and back between two threads of one core: two wake-ups and two switches. Across cores most of the time is the sleeping
-/// core's own, and which of the two it is changes from chunk to chunk.
+/// A round trip between two threads of one core: two wake-ups and two context switches. Across
+/// cores, the sleeping core would take most of the time, and which core sleeps changes between
+/// chunks.
 pub fn wakeup(purpose: &Purpose) -> Result<serde_json::Value> {
     stay_on(cpus()[0]);
     let usual = [PingPong::<ReadEventFd>::new()?, PingPong::new()?];
@@ -141,13 +143,13 @@ pub fn wakeup(purpose: &Purpose) -> Result<serde_json::Value> {
     }))
 }
 
-/// A wake-up and the wait that it ends, without the switch of threads between: what the calls cost. Another thread is there, asleep, as
-/// where wake-ups are of use.
+/// A wake-up and the wait that it ends, without a context switch: the cost of the system calls. As
+/// in real programs there is a second thread, which sleeps.
 pub fn wakeup_calls(purpose: &Purpose) -> Result<serde_json::Value> {
     beside_another_thread(|| wake_ups_before_each_turn(1, purpose))
 }
 
-/// Eight wake-ups before the loop comes round, and its turn.
+/// Eight wake-ups before the loop's next wait, and that wait.
 pub fn burst(purpose: &Purpose) -> Result<serde_json::Value> {
     beside_another_thread(|| wake_ups_before_each_turn(8, purpose))
 }

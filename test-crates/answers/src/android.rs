@@ -1,5 +1,5 @@
-//! Android's sandbox for apps kills for calls that its C library does not make. Built with `--cfg barepoll_android`, the crate makes none
-//! of them; otherwise these checks show that the filter does what it says.
+//! Android's app sandbox kills a process for system calls that its C library does not make. With
+//! `--cfg barepoll_android` the crate makes none of them. Without it, these checks test the filter.
 
 use crate::made_up::{counter, SYS_EPOLL_WAIT};
 use crate::seccomp::{intercepted, kill_at, Call, Number};
@@ -11,7 +11,7 @@ use barepoll::{
 use std::time::Duration;
 
 const IS_ANDROID: bool = cfg!(barepoll_android);
-/// `clock_gettime64` is a call of 32-bit machines alone, and killed for by older releases.
+/// Only 32-bit machines have `clock_gettime64` (403). Older Android releases kill for it.
 const KILLED: &[Number] = &[
     SYS_EPOLL_WAIT,
     libc::SYS_epoll_pwait2 as Number,
@@ -23,7 +23,7 @@ const FINE: Duration = Duration::from_micros(1_300);
 
 type Part = (&'static str, bool, fn());
 
-/// What an app does, and whether a kernel that kills ends it where the crate does not know that this is Android.
+/// Uses of the crate, and whether the filter kills them without `--cfg barepoll_android`.
 const PARTS: [Part; 8] = [
     ("an epoll and its interest list", false, control),
     ("a wait of whole milliseconds", true, || waits(MS, |epoll, buffer, timeout| epoll.wait(buffer, timeout))),
@@ -73,13 +73,13 @@ fn control() {
     epoll.modify(&eventfd, EventData::new_u64(2), EventFlags::OUT).expect("modified");
     epoll.delete(&eventfd).expect("deleted");
     assert_eq!(eventfd.read(), Ok(1));
-    // Not every kernel knows of busy polling.
+    // Some kernels lack busy polling.
     let _ = (epoll.busy_poll(), epoll.set_busy_poll(BusyPoll::default()));
 }
 
 type Buffer = [std::mem::MaybeUninit<Event>];
 
-/// For nothing, for something, not at all and for ever.
+/// Waits with and without work, with timeout 0 and without a timeout.
 fn waits(
     timeout: Duration,
     wait: for<'b> fn(&Epoll, &'b mut Buffer, Option<Duration>) -> barepoll::Result<&'b mut [Event]>,
@@ -110,7 +110,7 @@ fn a_fine_timeout_is_rounded_up() {
     let mut asked = Vec::new();
     let note = |call: &Call| {
         asked.push(call.argument(3));
-        Some(Errno::ECANCELED) // nobody waits for 24 days
+        Some(Errno::ECANCELED) // avoids a wait of 24 days
     };
     let timeouts = [Duration::from_nanos(1), FINE, MS, Duration::from_nanos(20_000_001), Duration::MAX];
     intercepted(&[libc::SYS_epoll_pwait as Number], note, || {

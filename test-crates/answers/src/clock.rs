@@ -1,11 +1,11 @@
-//! With feature `std`, the clock of an uninterrupted wait is std's, which asks the vDSO where there is one.
+//! With feature `std`, an uninterrupted wait uses std's clock, which uses the vDSO if there is one.
 
 use crate::seccomp::{intercepted, Number};
 use crate::{check, Check};
 use barepoll::{Epoll, Event};
 use std::time::{Duration, Instant};
 
-/// The calls that std's clock could come to: the newer one is of 32-bit machines alone, and no other machine has the number.
+/// The system calls that std's clock may make. Only 32-bit machines use the number 403.
 const CLOCKS: [Number; 2] = [libc::SYS_clock_gettime as Number, 403];
 const MS: Duration = Duration::from_millis(1);
 
@@ -25,7 +25,7 @@ fn no_more_calls_than_std() {
     assert_eq!(own, std);
 }
 
-/// How many calls for the time this makes.
+/// Counts the clock's system calls in `run`.
 fn calls(run: impl FnOnce() + Send) -> usize {
     let mut calls = 0;
     let count = |_: &_| {

@@ -1,4 +1,4 @@
-//! A FUSE server whose `ioctl` answers what it likes. The kernel hands that through as it is.
+//! A FUSE server that returns any value from `ioctl`. The kernel passes it on unchanged.
 
 use crate::made_up::{any_ioctl, is_an_error, ANSWERS};
 use crate::{check, Check};
@@ -15,7 +15,7 @@ use std::{fs, thread};
 
 const DEVICE: &str = "/dev/fuse";
 
-/// Whether this process may serve a file system: it opens the device, and may mount.
+/// Whether this process can open the FUSE device and mount a file system.
 pub fn opens() -> bool {
     // SAFETY: no pointer.
     open().is_ok() && unsafe { libc::geteuid() } == 0
@@ -29,7 +29,7 @@ pub fn checks() -> Vec<Check> {
     vec![check("a server's answers to epoll's requests are values or errors", answers_are_values_or_errors)]
 }
 
-/// What the server answers next.
+/// The server's next answer.
 static ANSWER: AtomicI32 = AtomicI32::new(0);
 
 fn answers_are_values_or_errors() {
@@ -54,9 +54,9 @@ fn answers_are_values_or_errors() {
     server.join().expect("no panic");
 }
 
-/// The file's descriptor as this crate's, which without feature `std` is no std's.
+/// Converts to barepoll's `OwnedFd`, which is std's only with feature `std`.
 fn barepoll_fd(file: File) -> OwnedFd {
-    // SAFETY: the number was just given up.
+    // SAFETY: `into_raw_fd` gives up ownership.
     unsafe { barepoll::fd::FromRawFd::from_raw_fd(std::os::unix::io::IntoRawFd::into_raw_fd(file)) }
 }
 
@@ -70,7 +70,7 @@ fn is_right(answer: i32, given: Result<Option<usize>, Errno>, what: &str) {
     }
 }
 
-/// In a namespace of this process' own, which nobody else sees and which ends with it.
+/// Mounts in a private namespace, which ends with this process.
 fn mount(device: &File, folder: &Path) {
     let folder = CString::new(folder.as_os_str().as_bytes()).expect("no zero");
     let options = format!("fd={},rootmode=40000,user_id=0,group_id=0", device.as_raw_fd());
@@ -92,7 +92,7 @@ fn unmount(folder: &Path) {
     assert_eq!(unsafe { libc::umount2(folder.as_ptr(), 0) }, 0, "{}", io::Error::last_os_error());
 }
 
-/// The kernel's `linux/fuse.h`: the requests that a directory with nothing in it gets.
+/// The requests that an empty directory receives, from `linux/fuse.h`.
 const FORGET: u32 = 2;
 const GETATTR: u32 = 3;
 const INIT: u32 = 26;
@@ -101,13 +101,13 @@ const RELEASEDIR: u32 = 29;
 const INTERRUPT: u32 = 36;
 const DESTROY: u32 = 38;
 const IOCTL: u32 = 39;
-/// Bytes of a request before what is its own.
+/// Length of a request's header in bytes.
 const HEADER: usize = 40;
-/// The version spoken here.
+/// The protocol version.
 const MAJOR: u32 = 7;
 const MINOR: u32 = 31;
 
-/// Until the file system is unmounted.
+/// Serves until the file system is unmounted.
 fn serve(mut device: File) {
     let mut request = vec![0; 1 << 17];
     loop {
@@ -135,7 +135,7 @@ fn serve(mut device: File) {
         let head = [&length.to_ne_bytes()[..], &error.to_ne_bytes(), &request[8..16]].concat();
         match device.write(&[head, body].concat()) {
             Ok(_) => {}
-            // Whoever asked is gone.
+            // The caller is gone.
             Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {}
             Err(error) => panic!("{error}"),
         }

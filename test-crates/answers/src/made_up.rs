@@ -1,4 +1,4 @@
-//! Answers that a seccomp notifier makes up, at every call.
+//! A seccomp notifier fakes the result of every system call.
 
 #[cfg(not(feature = "std"))]
 use crate::seccomp::Call;
@@ -13,7 +13,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::SeqCst};
 use std::time::Duration;
 
-/// The last comes last: after it, `epoll_pwait2` is taken for missing.
+/// `i32::MAX` must come last, because the crate then treats `epoll_pwait2` as missing.
 pub const ANSWERS: [i32; 6] = [i32::MIN, -65536, -4096, -4095, 0, i32::MAX];
 
 const IN: EventFlags = EventFlags::IN;
@@ -21,7 +21,8 @@ const DATA: EventData = EventData::new_u64(3);
 const MS: Duration = Duration::from_millis(1);
 const FINE: Duration = Duration::from_micros(100);
 
-/// The call that `wait` makes of whole milliseconds: some machines have no `epoll_wait`, and Android kills for it.
+/// The call of `wait` for whole milliseconds. Some machines lack `epoll_wait`. Android kills for
+/// it.
 pub const SYS_WAIT: Number = if cfg!(any(barepoll_android, target_arch = "aarch64", target_arch = "riscv64")) {
     libc::SYS_epoll_pwait as Number
 } else {
@@ -32,31 +33,32 @@ pub const SYS_EPOLL_WAIT: Number = libc::SYS_epoll_pwait as Number;
 #[cfg(not(any(target_arch = "aarch64", target_arch = "riscv64")))]
 pub const SYS_EPOLL_WAIT: Number = libc::SYS_epoll_wait as Number;
 
-/// Whether the clock of an uninterrupted wait has two calls: then a refusal of the first is no answer yet.
+/// Whether an uninterrupted wait's clock tries a second call if the first fails.
 #[cfg(not(feature = "std"))]
 const HAS_TWO_CLOCKS: bool = cfg!(target_pointer_width = "32");
 
-/// What an answer is to the call.
+/// The meaning of a call's result.
 #[derive(Copy, Clone, PartialEq, Eq)]
 enum Kind {
-    /// A count or a descriptor, or nothing that is looked at.
+    /// A count or a descriptor, or an unused value.
     Value,
-    /// A count of events in a buffer, which the kernel guarantees.
+    /// A count of events. The crate trusts the kernel that they fit the buffer.
     Events,
-    /// The same in the cold path, which looks whether there is room for them: else the call is taken for missing, and another serves.
+    /// A count of events that the cold path checks. If they exceed the buffer, the crate treats the
+    /// call as missing and uses another.
     CheckedEvents,
     /// A count of bytes that must be eight.
     Eight,
-    /// 0, or it is no success.
+    /// Only 0 is success.
     #[cfg(not(feature = "std"))]
     Zero,
-    /// Whatever a driver likes.
+    /// Any value of a driver's.
     Driver,
-    /// Nobody asks.
+    /// The crate ignores the result.
     Ignored,
 }
 
-/// A call as somebody comes to make it, and what is made of its answer; nothing where that cannot be seen.
+/// A way to make a call. `run` returns `Ok(None)` if it cannot observe the value.
 struct Entry {
     name: &'static str,
     call: Number,
@@ -117,7 +119,7 @@ macro_rules! entries {
     };
 }
 
-#[rustfmt::skip] // a line an entry
+#[rustfmt::skip] // one line per entry
 fn entries() -> Vec<Entry> {
     #[allow(unused_mut)]
     let mut entries = entries! {
@@ -137,7 +139,7 @@ fn entries() -> Vec<Entry> {
             "InterestSet::flush, of one to add": |scene| flush(scene, false, true);
             "InterestSet::flush, of one to modify": |scene| flush(scene, true, true);
             "InterestSet::flush, of one to delete": |scene| flush(scene, true, false);
-            // SAFETY: a removal has no event.
+            // SAFETY: EPOLL_CTL_DEL reads no event.
             "raw::epoll_ctl": |scene| unsafe { raw::epoll_ctl(scene.fd(), raw::EPOLL_CTL_DEL, 0, ptr::null_mut()) }.map(|()| None);
         }
         SYS_WAIT: Events {
@@ -160,7 +162,7 @@ fn entries() -> Vec<Entry> {
             }.map(Some);
         }
         libc::SYS_epoll_pwait2: Value {
-            // SAFETY: as above, and a timeout that can be read.
+            // SAFETY: as above, and a readable timeout.
             "raw::epoll_pwait2": |scene| unsafe {
                 raw::epoll_pwait2(scene.fd(), Event::buffer::<1>().as_mut_ptr().cast(), 1, &Timespec::default(), ptr::null())
             }.map(Some);
@@ -204,7 +206,7 @@ fn entries() -> Vec<Entry> {
             }
         });
     }
-    // With std the clock is std's.
+    // Feature `std` uses std's clock.
     #[cfg(not(feature = "std"))]
     if !HAS_TWO_CLOCKS {
         entries.extend(entries! {
@@ -217,17 +219,17 @@ fn entries() -> Vec<Entry> {
     entries
 }
 
-/// A request of epoll's to any descriptor.
+/// Sends an epoll request to any descriptor.
 pub fn any_ioctl(fd: RawFd) -> Result<Option<usize>, Errno> {
-    // SAFETY: room for what this request writes.
+    // SAFETY: this request writes eight bytes.
     unsafe { raw::ioctl(fd, raw::EPIOCGPARAMS, [0_u8; 8].as_mut_ptr().cast()) }.map(Some)
 }
 
-/// What the calls are answered with now, and whether they are.
+/// The faked result, and whether calls get it now.
 static ANSWER: AtomicI64 = AtomicI64::new(0);
 static ANSWERS_NOW: AtomicBool = AtomicBool::new(false);
 
-/// Runs this without made-up answers.
+/// Runs without faked results.
 fn silently<T>(run: impl FnOnce() -> T) -> T {
     let before = ANSWERS_NOW.swap(false, SeqCst);
     let given = run();
@@ -244,7 +246,7 @@ pub fn checks() -> Vec<Check> {
     each.collect()
 }
 
-/// The clock says what it likes, and each wait is interrupted once.
+/// The clock returns extreme times, and a signal interrupts each wait once.
 #[cfg(not(feature = "std"))]
 fn a_time_that_is_none() {
     const CLOCKS: [Number; 2] = [libc::SYS_clock_gettime as Number, 403];
@@ -259,7 +261,7 @@ fn a_time_that_is_none() {
                 }
                 let time = times.next().unwrap_or_default();
                 let place = call.pointer::<[isize; 2]>(1).cast_mut();
-                // SAFETY: the thread that made the call waits for its answer, and has room for two words and more.
+                // SAFETY: the calling thread waits for the result and has room for two words.
                 unsafe { place.write([time as isize; 2]) };
                 Some(0)
             };
@@ -278,7 +280,8 @@ fn is_right(entry: &Entry) {
     let scene = Scene::new();
     let run = || {
         for answer in ANSWERS {
-            // A buffer has room for so many events by the kernel's word alone: see SECURITY.md.
+            // The crate trusts the kernel's count of events, so a false one is undefined behaviour.
+            // See SECURITY.md.
             if entry.kind == Kind::Events && answer > 0 {
                 continue;
             }
@@ -298,7 +301,7 @@ fn is_as_expected(entry: &Entry, answer: i32, given: Result<Option<usize>, Errno
     match (answer, entry.kind) {
         (_, Kind::Ignored) => assert_eq!(given, Ok(None), "{what}"),
         (..=-4096, Kind::Driver) => assert!(is_value(answer as usize), "{what}"),
-        // What the error is, nobody says.
+        // The error may be any valid one.
         (..=-4096, _) => is_an_error(given, &what),
         (..=-1, _) => {
             is_an_error(given, &what);
@@ -307,13 +310,13 @@ fn is_as_expected(entry: &Entry, answer: i32, given: Result<Option<usize>, Errno
         (_, Kind::Eight) => assert_eq!(given, Err(Errno::EINVAL), "{what}"),
         #[cfg(not(feature = "std"))]
         (1.., Kind::Zero) => assert_eq!(given, Err(Errno::ENOSYS), "{what}"),
-        // One event is there, and the other call gives it.
+        // The fallback call returns the one ready event.
         (1.., Kind::CheckedEvents) => assert_eq!(given, Ok(Some(1)), "{what}"),
         _ => assert!(is_value(answer as usize), "{what}"),
     }
 }
 
-/// An error that is one: no `Errno` holds 0, which `Option` takes for its `None`.
+/// Checks for a valid error. An `Errno` of 0 would read as `None` in an `Option`.
 pub fn is_an_error(given: Result<Option<usize>, Errno>, what: &str) {
     let errno = given.err().unwrap_or_else(|| panic!("{what}"));
     assert!(black_box(Some(errno)).is_some(), "{what}");

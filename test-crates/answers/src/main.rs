@@ -1,8 +1,9 @@
-//! Answers that no kernel of this machine gives: made up by a seccomp notifier, by a FUSE server, or as csky's kernel gives them; and the
-//! calls that Android's sandbox kills for. `cargo xtask answers` runs these checks in debug and in release, with 32 bits and 64, and
-//! with the calls that the crate makes on Android.
+//! Tests with results that this machine's kernel never returns. They come from a seccomp notifier
+//! or a FUSE server, or imitate csky's kernel. Other tests run under Android's sandbox filter.
+//! `cargo xtask answers` runs all in debug and release, for 32 and 64 bits, and with Android's
+//! calls.
 //!
-//! Each check runs in a child of this process, as those of `tests/faults` do.
+//! Each check runs in a child process, as in `tests/faults`.
 
 mod android;
 #[path = "../../../tests/faults/child.rs"]
@@ -14,13 +15,13 @@ mod figures;
 mod fuse;
 mod made_up;
 #[path = "../../../tests/faults/seccomp.rs"]
-#[allow(dead_code)] // what only faults need
+#[allow(dead_code)] // `tests/faults` uses the rest
 mod seccomp;
 mod unknown;
 
 use libtest_mimic::{Arguments, Trial};
 
-/// A check's name, and what it does in a child.
+/// A check's name and its code, which runs in a child.
 type Check = (String, Box<dyn FnOnce() + Send>);
 
 fn check(name: impl Into<String>, run: impl FnOnce() + Send + 'static) -> Check {
@@ -29,7 +30,7 @@ fn check(name: impl Into<String>, run: impl FnOnce() + Send + 'static) -> Check 
 
 fn main() {
     let mut arguments = Arguments::from_args();
-    // A process that forks has one thread.
+    // The checks fork, so the process must have one thread.
     arguments.test_threads = Some(1);
     let subjects = vec![
         ("made_up", made_up::checks()),

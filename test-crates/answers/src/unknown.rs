@@ -1,4 +1,4 @@
-//! What csky's kernel answers to a call that it does not know: its first argument.
+//! For an unknown system call, csky's kernel returns the first argument.
 
 use crate::made_up::{counter, SYS_WAIT};
 use crate::seccomp::{answered, Number};
@@ -13,7 +13,7 @@ const ROOM: usize = 64;
 
 pub fn checks() -> Vec<Check> {
     if cfg!(barepoll_android) {
-        return Vec::new(); // which never asks
+        return Vec::new(); // Android never makes the call
     }
     let mut checks = vec![
         check(
@@ -23,7 +23,7 @@ pub fn checks() -> Vec<Check> {
         #[cfg(all(not(feature = "std"), target_pointer_width = "32"))]
         check("the older clock serves where the newer one is unknown", the_older_clock_serves),
     ];
-    // Within the room, where the answer looks like a count, and beyond.
+    // Up to ROOM, the result looks like a valid count. Above, it does not.
     for fd in [3, 7, ROOM as RawFd, ROOM as RawFd + 1, 500] {
         checks.push(check(format!("an unknown epoll_pwait2 of descriptor {fd} is taken for missing"), move || {
             is_missing(fd)
@@ -32,19 +32,19 @@ pub fn checks() -> Vec<Check> {
     checks
 }
 
-/// An epoll with this number.
+/// An epoll with the descriptor number `fd`.
 fn numbered(fd: RawFd) -> Epoll {
     let epoll = Epoll::new().expect("an epoll");
     if epoll.as_raw_fd() == fd {
         return epoll;
     }
-    // SAFETY: no pointer; whatever had the number is closed, and nothing here uses it.
+    // SAFETY: no pointer. It closes any previous descriptor `fd`, which nothing here uses.
     assert_eq!(unsafe { libc::dup2(epoll.as_raw_fd(), fd) }, fd);
-    // SAFETY: it was just made, and nobody else knows of it.
+    // SAFETY: the descriptor is new and has no other owner.
     unsafe { Epoll::from_raw_fd(fd) }
 }
 
-/// Waits for what is finer than a millisecond, in each of the ways.
+/// Waits with a timeout finer than a millisecond, with each function.
 fn waits(epoll: &Epoll, timeout: Duration) -> [usize; 4] {
     let (mut buffer, timeout) = (Event::buffer::<ROOM>(), Some(timeout));
     let count = |answer: barepoll::Result<&mut [Event]>| answer.expect("a wait").len();
@@ -77,12 +77,12 @@ fn is_missing(fd: RawFd) {
         Some(call.argument(0).into())
     };
     answered(&[PWAIT2, SYS_WAIT], answer, run);
-    // Once, and where the answer is no more than there is room for, once more to see what it is.
+    // The crate makes the call once. If the result may be a count, a second call with −1 tells.
     assert_eq!(asked, if fd as usize > ROOM { vec![fd] } else { vec![fd, -1] });
     assert!(served >= 6, "{served}");
 }
 
-/// Nothing of what a wait gives is dropped, edges among it.
+/// The wait must report every event, because edge-triggered ones do not repeat.
 fn a_count_that_is_the_epolls_number() {
     const FD: RawFd = 9;
     let epoll = numbered(FD);
@@ -105,7 +105,7 @@ fn a_count_that_is_the_epolls_number() {
             sources.iter().for_each(|source| source.write(1).expect("written"));
         }
     });
-    // What the first count is, is asked once.
+    // The crate checks only the first such count, with the call on −1.
     assert_eq!(asked, [FD, -1, FD]);
     assert_eq!(child::run(|| drop(epoll)), child::End::Exit(0));
 }

@@ -1,11 +1,12 @@
-//! The conformance list without libc and without std: every check a line, and a closing count.
+//! The conformance checks without libc and std. It prints a line per check and a final count.
 //!
-//! Started by an emulator it runs and exits; started by a kernel as `/init` it runs, and the checks of a machine too, and
-//! switches the machine off. The verdict is in the lines, never in an exit status alone. It is also how one writes such a program: [`start`] is where the kernel
-//! enters, [`system`] is what a libc would be asked for, and the rest is ordinary Rust.
+//! An emulator runs it as a program that exits. A kernel runs it as `/init`. Then it also runs the
+//! checks of the machine and powers it off. The output holds the verdict, because an exit status
+//! alone is not enough. It is also an example of such a program: [`start`] is the entry point,
+//! [`system`] replaces libc, and the rest is ordinary Rust.
 #![cfg_attr(barepoll_internals, no_std)]
 #![no_main]
-#![cfg(barepoll_internals)] // without it, `cargo check --workspace` has an empty package
+#![cfg(barepoll_internals)] // without it, `cargo check --workspace` sees an empty package
 #![cfg_attr(barepoll_unstable_asm, feature(asm_experimental_arch))]
 
 #[path = "../../../tests/conformance/mod.rs"]
@@ -19,7 +20,6 @@ use barepoll::Event;
 use conformance::{Outcome, MACHINE, SUBJECTS};
 use system::{print, System};
 
-/// How many checks passed and failed.
 #[derive(Default)]
 struct Tally {
     passed: u32,
@@ -27,7 +27,7 @@ struct Tally {
 }
 
 impl Tally {
-    /// Counts a check, and prints its line.
+    /// Counts a check and prints its line.
     fn take(&mut self, subject: &str, name: &str, outcome: Outcome) {
         match outcome {
             Ok(()) => {
@@ -42,13 +42,13 @@ impl Tally {
     }
 }
 
-/// What [`start`] calls.
+/// The entry point that [`start`] calls.
 extern "C" fn run() -> ! {
     let mut system = System;
     let mut tally = Tally::default();
     let endian = if 1_u16.to_ne_bytes()[0] == 1 { "little" } else { "big" };
     let (bits, size, data) = (usize::BITS, size_of::<Event>(), EVENT_DATA);
-    // A line of its own, though the firmware may have left the console's cursor in the middle of one.
+    // Start on a new line, because the firmware may have left the cursor in the middle of one.
     print(format_args!("\nmachine: {endian}, {bits} bits, event of {size}, data at {data}\n"));
     print(format_args!("kernel: {}\n", system::release().as_str()));
     print(format_args!("pages: {}\n", system::page_size()));

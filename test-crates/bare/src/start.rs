@@ -1,7 +1,8 @@
-//! Where the kernel enters. The stack pointer stands at the argument count; there is no return address, and on most machines
-//! no more to do than to call Rust. With [`restorer`], all that this program says to a particular machine.
+//! The entry point. The stack pointer points to the argument count, and there is no return address.
+//! On most machines the code only calls Rust. This and [`restorer`] are the program's only
+//! machine-specific code.
 
-// Enters at `_start`, aligns the stack as the ABI wants it before a call, and calls.
+// Aligns the stack as the ABI requires before a call.
 #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
 core::arch::global_asm!(
     ".globl _start",
@@ -14,12 +15,12 @@ core::arch::global_asm!(
     run = sym crate::run,
 );
 
-// s390x: a function saves its caller's registers in 160 bytes that the caller keeps free above it.
+// s390x: the caller reserves 160 bytes where the function saves the caller's registers.
 #[cfg(target_arch = "s390x")]
 core::arch::global_asm!(".globl _start", "_start:", "aghi %r15, -160", "brasl %r14, {run}", run = sym crate::run);
 
-/// Elsewhere the stack is right as the kernel leaves it, and the compiler emits what the ABI wants of a function (a descriptor
-/// on powerpc64 ELFv1). lld looks for `__start` on MIPS.
+/// Elsewhere the kernel's stack is already aligned, and the compiler emits what the ABI requires,
+/// such as a function descriptor on powerpc64 ELFv1. lld looks for `__start` on MIPS.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "x86", target_arch = "s390x")))]
 #[cfg_attr(
     any(target_arch = "mips", target_arch = "mips32r6", target_arch = "mips64", target_arch = "mips64r6"),
@@ -33,9 +34,9 @@ unsafe extern "C" fn _start() -> ! {
     crate::run()
 }
 
-/// What returns from a signal handler, and the flag that says so, on the architectures whose kernel leaves that to libc: x86_64, and
-/// SPARC, where a handler returns to eight bytes behind it, as to behind a call. On ARM the kernel has one of its own, but qemu's (11.1,
-/// big-endian) is now and then an illegal instruction.
+/// The function that returns from a signal handler, and its flag, where the kernel requires one: on
+/// x86_64 and SPARC. A SPARC handler returns to its address plus eight, as after a call. ARM's
+/// kernel has its own, but big-endian qemu's (11.1) is sometimes an illegal instruction.
 pub fn restorer() -> Option<(usize, usize)> {
     #[cfg(any(target_arch = "x86_64", target_arch = "arm", target_arch = "sparc", target_arch = "sparc64"))]
     {
@@ -57,7 +58,7 @@ core::arch::global_asm!(
     nr = const crate::system::nr::RT_SIGRETURN,
 );
 
-// From Thumb code too the handler returns to ARM code.
+// The handler returns to ARM code, even from Thumb code.
 #[cfg(target_arch = "arm")]
 core::arch::global_asm!(
     ".arm",
@@ -69,7 +70,8 @@ core::arch::global_asm!(
     nr = const SIGRETURN,
 );
 
-// 32-bit SPARC has two kinds of signal frame. A handler that takes no siginfo finds the older, which `sigreturn` alone undoes.
+// 32-bit SPARC has two kinds of signal frame. A handler without siginfo gets the older kind, from
+// which only `sigreturn` returns.
 #[cfg(any(target_arch = "sparc", target_arch = "sparc64"))]
 core::arch::global_asm!(
     "return_from_signal:",
@@ -86,7 +88,7 @@ core::arch::global_asm!(
     nr = const SIGRETURN,
 );
 
-/// What undoes the older kind of signal frame, which a handler that takes no siginfo finds.
+/// Returns from the older kind of signal frame, which a handler without siginfo gets.
 #[cfg(any(target_arch = "arm", target_arch = "sparc"))]
 const SIGRETURN: usize = match crate::system::nr::SIGRETURN {
     Some(nr) => nr,

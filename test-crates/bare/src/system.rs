@@ -1,4 +1,4 @@
-//! What a program without libc asks the kernel for itself, through barepoll's traps: the host of the conformance checks.
+//! The host of the conformance checks. It makes libc's system calls through barepoll's functions.
 
 use crate::conformance::registers::Widened;
 use crate::conformance::{Failure, Host, Machine, Other, Outcome};
@@ -12,20 +12,20 @@ use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use core::time::Duration;
 use trap::{syscall1, syscall2, syscall3, syscall4, syscall6};
 
-/// The numbers of the calls, and constants that differ between machines.
-#[allow(dead_code)] // what only some machines need
+/// System call numbers and other constants that differ between machines.
+#[allow(dead_code)] // some are used on some machines only
 pub mod nr {
     include!(concat!(env!("OUT_DIR"), "/numbers.rs"));
 }
 
-/// barepoll's traps, out of line. A call destroys, by the ABI, what a wrong port forgets to name: so this program itself lives
-/// to say which check failed.
+/// barepoll's system call functions, out of line. By the ABI a call clobbers registers that a wrong
+/// port may omit, so this program survives to report the failed check.
 mod trap {
     macro_rules! out_of_line {
         ($($name:ident($($argument:ident),*);)*) => {$(
             #[inline(never)]
             pub unsafe extern "C" fn $name<const NR: usize>($($argument: usize),*) -> isize {
-                // SAFETY: the caller keeps the contract of the port's own.
+                // SAFETY: the caller keeps the port's contract.
                 unsafe { barepoll::arch::$name::<NR>($($argument),*) }
             }
         )*};
@@ -40,9 +40,10 @@ mod trap {
     }
 }
 
-/// MIPS is the machine with 128 signals, and with the flags first in `struct sigaction`.
+/// True on MIPS, the only machine with 128 signals. Its `struct sigaction` starts with the flags.
 const FLAGS_FIRST: bool = arch::SIGSET_BYTES == 16;
-/// SPARC is the machine with this value; its `rt_sigaction` has one argument more, its `fork` gives the parent in the child.
+/// Only SPARC has this value. Its `rt_sigaction` has one more argument. Its `fork` returns the
+/// parent's number in the child.
 pub const IS_SPARC: bool = arch::O_CLOEXEC == 0x40_0000;
 
 const O_RDONLY: usize = 0;
@@ -62,7 +63,7 @@ fn result(returned: isize) -> Result<usize, Errno> {
     }
 }
 
-/// Text on the stack.
+/// A text buffer on the stack.
 struct Line<const ROOM: usize> {
     text: [u8; ROOM],
     used: usize,
@@ -78,14 +79,14 @@ impl<const ROOM: usize> Write for Line<ROOM> {
     }
 }
 
-/// Prints a line, in one write where it is not too long.
+/// Prints a line, usually in one write.
 pub fn print(line: fmt::Arguments<'_>) {
     let mut whole = Line { text: [b'\n'; 400], used: 0 };
     let _ = whole.write_fmt(line);
     let mut done = 0;
     while done < whole.used {
         let rest = whole.text.as_ptr().wrapping_add(done) as usize;
-        // SAFETY: the bytes are a local array's.
+        // SAFETY: the bytes are in a local array.
         match result(unsafe { syscall3::<{ arch::nr::WRITE }>(1, rest, whole.used - done) }) {
             Ok(more) => done += more,
             Err(Errno::EINTR | Errno::EAGAIN) => {}
@@ -94,10 +95,10 @@ pub fn print(line: fmt::Arguments<'_>) {
     }
 }
 
-/// Ends the program, or, as the first process of a kernel, the machine.
+/// Ends the program. As a kernel's first process it powers the machine off.
 pub fn end(status: usize) -> ! {
     const MAGIC: [usize; 3] = [0xfee1_dead, 672_274_793, 0x0123_4567];
-    // SAFETY: no pointer; after `exit_group` nothing runs.
+    // SAFETY: no pointer. Nothing runs after `exit_group`.
     unsafe {
         if is_first_process() {
             syscall4::<{ nr::REBOOT }>(MAGIC[0], MAGIC[1], MAGIC[2], 0);
@@ -108,7 +109,7 @@ pub fn end(status: usize) -> ! {
     }
 }
 
-/// The kernel's release, as `6.1.0-50-s390x`.
+/// The kernel's release, such as `6.1.0-50-s390x`.
 pub struct Release([u8; 6 * 65]);
 
 impl Release {
@@ -118,7 +119,7 @@ impl Release {
     }
 }
 
-/// Asks the kernel who it is: six fields of 65 bytes.
+/// Reads `struct new_utsname`: six fields of 65 bytes.
 pub fn release() -> Release {
     let mut name = Release([0; 6 * 65]);
     // SAFETY: room for `struct new_utsname`.
@@ -126,32 +127,32 @@ pub fn release() -> Release {
     name
 }
 
-/// The size of a page: the smallest address that `msync` takes for the start of one.
+/// The page size: the smallest address that `msync` accepts as the start of a page.
 pub fn page_size() -> usize {
     let mut size = 4096;
-    // SAFETY: no bytes are touched.
+    // SAFETY: the length is 0, so the call touches no bytes.
     while unsafe { syscall3::<{ nr::MSYNC }>(size, 0, 0) } < 0 && size < 1 << 20 {
         size *= 2;
     }
     size
 }
 
-/// Whether the kernel started this program as its first process, so that the machine is its own.
+/// Whether the kernel started this program as its first process.
 pub fn is_first_process() -> bool {
     process() == 1
 }
 
-/// Mounts the two where the initial file system has a place for them.
+/// Mounts /proc and /sys, whose directories must exist.
 pub fn mount_proc_and_sys() -> Result<(), Errno> {
     for (kind, at) in [(c"proc", c"/proc"), (c"sysfs", c"/sys")] {
         let (kind, at) = (kind.as_ptr() as usize, at.as_ptr() as usize);
-        // SAFETY: literals that end in zero; the kernel knows no options of these, and none are given.
+        // SAFETY: the literals end with a zero byte. The options are null.
         result(unsafe { syscall6::<{ nr::MOUNT }>(kind, at, kind, 0, 0, 0) })?;
     }
     Ok(())
 }
 
-/// Opens a file, with these flags beside `O_CLOEXEC`.
+/// Opens a file with `flags` and `O_CLOEXEC`.
 fn open(path: fmt::Arguments<'_>, flags: usize) -> Result<OwnedFd, Errno> {
     let mut whole = Line { text: [0; 128], used: 0 };
     whole.write_fmt(path).map_err(|_| Errno::EINVAL)?;
@@ -159,14 +160,15 @@ fn open(path: fmt::Arguments<'_>, flags: usize) -> Result<OwnedFd, Errno> {
         return Err(Errno::EINVAL);
     }
     let flags = flags | arch::O_CLOEXEC as usize;
-    // SAFETY: the path ends in zero: its last byte is still the one of the beginning.
+    // SAFETY: the path does not fill the array, so a zero byte ends it.
     result(unsafe { syscall4::<{ nr::OPENAT }>(AT_FDCWD, whole.text.as_ptr() as usize, flags, 0) }).map(owned)
 }
 
 pub struct System;
 
 impl System {
-    /// How many processors the kernel runs on: the lines of `/proc/stat` that say `cpu` and a number. Those come first.
+    /// The number of processors: the lines of `/proc/stat` with `cpu` and a number, which come
+    /// first.
     pub fn processors(&mut self) -> usize {
         let mut text = [0; 2048];
         let used = self.read_file(format_args!("/proc/stat"), &mut text).unwrap_or(0);
@@ -180,9 +182,9 @@ extern "C" fn count(_signal: i32) {
     CAUGHT.fetch_add(1, Relaxed);
 }
 
-/// A descriptor that the kernel has just made.
+/// Takes ownership of a new descriptor.
 fn owned(fd: usize) -> OwnedFd {
-    // SAFETY: it is open, and this program has told nobody else of it.
+    // SAFETY: it is open and has no other owner.
     unsafe { OwnedFd::from_raw_fd(fd as RawFd) }
 }
 
@@ -201,14 +203,15 @@ fn signal(process: usize, thread: usize, signal: i32) -> Result<(), Errno> {
     result(unsafe { syscall3::<{ nr::TGKILL }>(process, thread, signal as usize) }).map(drop)
 }
 
-/// Another process, a copy of this one: true in the copy, whose number the original is told.
+/// Forks. Returns true in the child, and its number in the parent.
 fn fork() -> Result<(bool, usize), Errno> {
     const NR: usize = match (nr::FORK, nr::CLONE) {
         (Some(nr), _) | (None, Some(nr)) => nr,
         (None, None) => panic!("a machine has one of the two"),
     };
     let parent = process();
-    // SAFETY: the copy has its own memory, and goes on with a copy of this stack. `fork` ignores the arguments of `clone`.
+    // `fork` ignores the arguments of `clone`.
+    // SAFETY: the child has its own copy of memory, stack included.
     let child = result(unsafe { syscall6::<NR>(nr::SIGCHLD, 0, 0, 0, 0, 0) })?;
     Ok((process() != parent, child))
 }
@@ -241,7 +244,7 @@ impl Host for System {
 
     fn root_directory(&mut self) -> Result<OwnedFd, Errno> {
         let path = c"/".as_ptr() as usize;
-        // SAFETY: a literal that ends in zero.
+        // SAFETY: the literal ends with a zero byte.
         result(unsafe { syscall4::<{ nr::OPENAT }>(AT_FDCWD, path, arch::O_CLOEXEC as usize, 0) }).map(owned)
     }
 
@@ -253,10 +256,10 @@ impl Host for System {
 
     fn limit_descriptors(&mut self, limit: u64) -> Result<u64, Errno> {
         let mut limits = [0_u64; 2]; // soft, hard
-                                     // SAFETY: `limits` is what this call writes.
+                                     // SAFETY: the call writes `limits`.
         result(unsafe { syscall4::<{ nr::PRLIMIT64 }>(0, nr::RLIMIT_NOFILE, 0, limits.as_mut_ptr() as usize) })?;
         let before = core::mem::replace(&mut limits[0], limit);
-        // SAFETY: `limits` is what this call reads.
+        // SAFETY: the call reads `limits`.
         result(unsafe { syscall4::<{ nr::PRLIMIT64 }>(0, nr::RLIMIT_NOFILE, limits.as_ptr() as usize, 0) })?;
         Ok(before)
     }
@@ -264,10 +267,11 @@ impl Host for System {
     fn catch(&mut self, signal: i32) -> Result<(), Errno> {
         let handler = count as extern "C" fn(i32) as usize;
         let (flags, restorer) = restorer().unwrap_or((0, 0));
-        // The mask, which is empty, and unused words behind it.
+        // The last words are the empty mask and padding.
         let action = if FLAGS_FIRST { [flags, handler, 0, 0, 0, 0, 0] } else { [handler, flags, restorer, 0, 0, 0, 0] };
         let (action, size) = (action.as_ptr() as usize, arch::SIGSET_BYTES);
-        // SAFETY: `action` is this machine's `struct sigaction`, whose handler only adds to an atomic.
+        // SAFETY: `action` is this machine's `struct sigaction`. Its handler only adds to an
+        // atomic.
         result(unsafe {
             if IS_SPARC {
                 syscall6::<{ nr::RT_SIGACTION }>(signal as usize, action, 0, restorer, size, 0)
@@ -287,7 +291,7 @@ impl Host for System {
         set.insert(signal)?;
         let how = if block { nr::SIG_BLOCK } else { nr::SIG_UNBLOCK };
         let set = &set as *const SigSet as usize;
-        // SAFETY: `set` is the kernel's set, of this size.
+        // SAFETY: `set` is the kernel's set and has this size.
         result(unsafe { syscall4::<{ nr::RT_SIGPROCMASK }>(how, set, 0, arch::SIGSET_BYTES) }).map(drop)
     }
 
@@ -302,12 +306,12 @@ impl Host for System {
             (None, None) => panic!("a port has one of the two"),
         };
         let mut time = raw::Timespec::default();
-        // SAFETY: `time` is what this call writes.
+        // SAFETY: the call writes `time`.
         unsafe { syscall2::<NR>(CLOCK_MONOTONIC, &mut time as *mut raw::Timespec as usize) };
         Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
     }
 
-    /// The other side is another process, which shares descriptors and nothing else.
+    /// `other` runs in another process, which shares only descriptors.
     fn beside(
         &mut self,
         other: &(dyn Fn(&dyn Other) + Sync),
@@ -317,11 +321,11 @@ impl Host for System {
         let (is_copy, child) = fork()?;
         if is_copy {
             other(&original);
-            // SAFETY: no pointer; nothing runs after it.
+            // SAFETY: no pointer. Nothing runs after it.
             unsafe { syscall1::<{ nr::EXIT_GROUP }>(0) };
         }
         let outcome = here(self);
-        // SAFETY: null pointers, for what nobody asks.
+        // SAFETY: the pointers are null.
         while let Err(errno) = result(unsafe { syscall6::<{ nr::WAITID }>(P_PID, child, 0, WEXITED, 0, 0) }) {
             if errno != Errno::EINTR {
                 return Err(Failure::new(format_args!("waiting for the other side: {errno}")));
@@ -348,7 +352,7 @@ impl Machine for System {
         let mut used = 0;
         while used < text.len() {
             let rest = &mut text[used..];
-            // SAFETY: `rest` has that much room.
+            // SAFETY: `rest` is `rest.len()` bytes long.
             match unsafe { raw::read(file.as_raw_fd(), rest.as_mut_ptr(), rest.len()) }? {
                 0 => break,
                 more => used += more,
@@ -359,7 +363,7 @@ impl Machine for System {
 
     fn write_file(&mut self, path: fmt::Arguments<'_>, text: &[u8]) -> Result<(), Errno> {
         let file = open(path, O_WRONLY)?;
-        // SAFETY: `text` has that many bytes.
+        // SAFETY: `text` is `text.len()` bytes long.
         match unsafe { raw::write(file.as_raw_fd(), text.as_ptr(), text.len()) }? {
             all if all == text.len() => Ok(()),
             _ => Err(Errno::EIO),
@@ -367,22 +371,23 @@ impl Machine for System {
     }
 
     fn use_capability(&mut self, capability: u32, is_used: bool) -> Result<(), Errno> {
-        // The version, and the process, where 0 is this one; two times 32 effective, permitted and inheritable ones.
+        // `header` is the version and the process, 0 for this one. Each of `sets` holds 32
+        // effective, permitted and inheritable capabilities.
         let mut header = [0x2008_0522_u32, 0];
         let mut sets = [[0_u32; 3]; 2];
         let (header, data) = (header.as_mut_ptr() as usize, sets.as_mut_ptr() as usize);
-        // SAFETY: of this version, `data` is the size of what this call writes.
+        // SAFETY: in this version the call writes the size of `data`.
         result(unsafe { syscall2::<{ nr::CAPGET }>(header, data) })?;
         let effective = sets.get_mut(capability as usize / 32).ok_or(Errno::EINVAL)?;
         let bit = 1 << (capability % 32);
         effective[0] = if is_used { effective[0] | bit } else { effective[0] & !bit };
         let data = sets.as_ptr() as usize;
-        // SAFETY: of this version, `data` is the size of what this call reads.
+        // SAFETY: in this version the call reads the size of `data`.
         result(unsafe { syscall2::<{ nr::CAPSET }>(header, data) }).map(drop)
     }
 }
 
-/// The process that runs the check, as the one beside it sees it.
+/// The process that runs the check, as the forked process sees it.
 struct Original {
     process: usize,
     thread: usize,
@@ -390,7 +395,7 @@ struct Original {
 
 impl Other for Original {
     fn sleep(&self, time: Duration) {
-        // A wait for nothing: what it is worth, the checks of timeouts show.
+        // Sleeps in an epoll wait. The checks of timeouts test its accuracy.
         if let Ok(epoll) = Epoll::new() {
             let _ = epoll.wait_uninterrupted(&mut Event::buffer::<1>(), Some(time));
         }

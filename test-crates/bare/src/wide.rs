@@ -1,9 +1,9 @@
-//! A function that enables vector registers by attribute, in a program that is compiled without them: SVE, on aarch64. (riscv's
-//! V can be enabled so by unstable Rust only.)
+//! On aarch64, a function that enables SVE by attribute in a program compiled without it. Enabling
+//! riscv's V this way requires unstable Rust.
 //!
-//! No function of the conformance list can: the attribute names an architecture's feature, which compiles for no other. It
-//! stands here, in a program that names architectures already (`start.rs`), and not in a port, because it is a *caller* that
-//! does this, and the port must be right whatever its caller enables.
+//! The conformance checks cannot contain it, because the attribute compiles for one architecture
+//! only. It is not part of a port, because it is a *caller*, and a port must work for any caller's
+//! features.
 
 pub use machine::run;
 
@@ -18,9 +18,9 @@ mod machine {
         victim.run()
     }
 
-    /// Runs the victim, where the machine has SVE in a function that may use it.
+    /// Runs the victim, and if the machine has SVE, inside a function that may use it.
     pub fn run(victim: Widened<'_>) -> bool {
-        /// An error where there is no SVE.
+        /// It fails on a machine without SVE.
         const PR_SVE_GET_VL: usize = 51;
         // SAFETY: no pointer.
         let has_sve = unsafe { syscall1::<{ nr::PRCTL }>(PR_SVE_GET_VL) } > 0;

@@ -1,6 +1,6 @@
-//! Each call twice: by barepoll's safe interface, and by hand (`..._by_hand`) with the port's bare trap and one comparison.
-//! `cargo xtask asm` compiles this for a target and compares the instructions of each pair. Built with
-//! `--cfg barepoll_internals`.
+//! Pairs of functions: one uses barepoll's safe interface, the other (`..._by_hand`) the port's
+//! system call function and one comparison. `cargo xtask asm` compares the instructions of each
+//! pair. Build with `--cfg barepoll_internals`.
 #![no_std]
 #![cfg(barepoll_internals)]
 
@@ -34,7 +34,7 @@ pub fn wait_for_ever_by_hand(epoll: &Epoll, buffer: &mut Buffer) -> usize {
     wait_by_hand::<-1>(epoll, buffer)
 }
 
-/// It alone has no twin: by hand, milliseconds come from where they are known.
+/// This function has no counterpart, because hand-written code would pass milliseconds directly.
 #[no_mangle]
 pub fn wait_given(epoll: &Epoll, buffer: &mut Buffer, timeout: Duration) -> usize {
     epoll.wait(buffer, Some(timeout)).map_or(FAILED, |ready| ready.len())
@@ -57,7 +57,7 @@ fn wait_by_hand<const TIMEOUT_MS: isize>(epoll: &Epoll, buffer: &mut Buffer) -> 
         None => nr::EPOLL_PWAIT,
     };
     let (epfd, events, timeout) = (epoll.as_raw_fd() as usize, buffer.as_mut_ptr() as usize, TIMEOUT_MS as usize);
-    // SAFETY: the buffer has that much room, and there is no mask.
+    // SAFETY: the buffer has room for 64 events, and there is no mask.
     counted(unsafe {
         match nr::EPOLL_WAIT {
             Some(_) => syscall4::<WAIT>(epfd, events, 64, timeout),
@@ -84,7 +84,7 @@ pub fn modify(epoll: &Epoll, eventfd: &EventFd) -> bool {
 pub fn modify_by_hand(epoll: &Epoll, eventfd: &EventFd) -> bool {
     let mut event = Event::new(EventFlags::IN, EventData::new_u64(7));
     let (epfd, fd) = (epoll.as_raw_fd() as usize, eventfd.as_raw_fd() as usize);
-    // SAFETY: the event is a local one.
+    // SAFETY: the event is a local variable.
     unsafe { syscall4::<{ nr::EPOLL_CTL }>(epfd, 3, fd, &mut event as *mut Event as usize) >= 0 }
 }
 
@@ -96,7 +96,7 @@ pub fn write(eventfd: &EventFd) -> bool {
 #[no_mangle]
 pub fn write_by_hand(eventfd: &EventFd) -> bool {
     let add = 1_u64;
-    // SAFETY: eight bytes of a local number.
+    // SAFETY: `add` is eight bytes long.
     unsafe { syscall3::<{ nr::WRITE }>(eventfd.as_raw_fd() as usize, &add as *const u64 as usize, 8) >= 0 }
 }
 
@@ -109,7 +109,7 @@ pub fn read(eventfd: &EventFd) -> u64 {
 pub fn read_by_hand(eventfd: &EventFd) -> u64 {
     let mut value = MaybeUninit::<u64>::uninit();
     let (fd, room) = (eventfd.as_raw_fd() as usize, value.as_mut_ptr() as usize);
-    // SAFETY: room for eight bytes; where eight were read they are initialised.
+    // SAFETY: `value` has room for eight bytes. A read of eight initialises it.
     unsafe {
         match syscall3::<{ nr::READ }>(fd, room, 8) {
             8 => value.assume_init(),
@@ -144,7 +144,7 @@ pub fn close(epoll: Epoll) {
 
 #[no_mangle]
 pub fn close_by_hand(epoll: Epoll) {
-    // SAFETY: the descriptor was given up.
+    // SAFETY: `into_raw_fd` gives up ownership.
     unsafe { syscall1::<{ nr::CLOSE }>(epoll.into_raw_fd() as usize) };
 }
 
@@ -157,7 +157,7 @@ pub fn wait_masked(epoll: &Epoll, buffer: &mut Buffer, mask: &SigSet) -> usize {
 pub fn wait_masked_by_hand(epoll: &Epoll, buffer: &mut Buffer, mask: &SigSet) -> usize {
     let (epfd, events, mask) =
         (epoll.as_raw_fd() as usize, buffer.as_mut_ptr() as usize, mask as *const SigSet as usize);
-    // SAFETY: the buffer has that much room, and the mask is the kernel's set.
+    // SAFETY: the buffer has room for 64 events, and the mask is the kernel's set.
     counted(unsafe { syscall6::<{ nr::EPOLL_PWAIT }>(epfd, events, 64, 0, mask, barepoll::arch::SIGSET_BYTES) })
 }
 

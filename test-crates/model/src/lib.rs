@@ -1,8 +1,8 @@
-//! The waker's protocol in every order that threads and their memory can take, by loom.
+//! loom checks the waker's protocol in every interleaving and memory order.
 //!
-//! What is checked is the crate's own file, with loom's atomics in place of the machine's. The kernel is an edge-triggered
-//! eventfd: a mark behind a lock, and somebody who waits for it. A lost wake-up is a loop that waits for ever, which loom calls a
-//! deadlock.
+//! The tests include the crate's own file, with loom's atomics. They model the kernel as an
+//! edge-triggered eventfd: a flag behind a lock, with a condition variable. If a wake-up is lost,
+//! the loop waits forever, and loom reports a deadlock.
 #![cfg(test)]
 
 #[path = "../../../src/waker/pending.rs"]
@@ -13,9 +13,9 @@ use loom::sync::{Condvar, Mutex};
 use loom::thread;
 use pending::Pending;
 use std::marker::PhantomData;
-use std::sync::Arc; // what panics while a deadlock unwinds must not ask loom
+use std::sync::Arc; // loom's would panic again while a deadlock unwinds
 
-/// The flag of a waker: the crate's, or one that is [`Wrong`].
+/// A waker's flag: the crate's or a [`Wrong`] one.
 trait Flag: Send + Sync + 'static {
     fn new() -> Self;
     fn wake(&self, write: impl FnOnce() -> Result<(), ()>) -> Result<(), ()>;
@@ -60,13 +60,14 @@ impl Kernel {
     }
 }
 
-/// So many threads, each with so much work. What loses a wake-up must lose it at a size at which the crate's flag loses none.
+/// The number of threads and the work of each. The wrong flags must fail at the sizes where the
+/// crate's flag passes.
 type Size = (usize, usize);
 const ONE_THREAD: Size = (1, 3);
 const TWO_THREADS: Size = (2, 1);
 
-/// Threads have work for one loop: all of it is done in the end, or else the loop waits for ever.
-/// Nothing but the flag orders the work's own memory. A thread's first write may be refused.
+/// Threads send work to one loop, which must do all of it or wait forever. Only the flag orders the
+/// work's memory. A thread's first write may fail.
 fn all_work_is_done<F: Flag>((threads, work_each): Size, first_is_refused: bool) {
     loom::model(move || {
         let shared = Arc::new((F::new(), Kernel::new(), AtomicUsize::new(0)));
@@ -109,9 +110,9 @@ fn no_wake_up_is_lost_where_a_write_was_refused() {
     all_work_is_done::<Pending>((1, 2), true);
 }
 
-/// The same flag, but for what somebody does otherwise.
+/// The correct operations, for wrong flags to override.
 trait Otherwise: Send + Sync + 'static {
-    /// Sets it, and says whether it was set.
+    /// Sets the flag and returns its previous value.
     fn set(flag: &AtomicBool) -> bool {
         flag.swap(true, Ordering::AcqRel)
     }
@@ -137,7 +138,7 @@ impl<O: Otherwise> Flag for Wrong<O> {
     }
 }
 
-/// Clears it by a plain store.
+/// Clears the flag with a plain store.
 struct Storing;
 
 impl Otherwise for Storing {
@@ -158,7 +159,7 @@ fn a_plain_store_loses_a_wake_up_of_two_threads() {
     all_work_is_done::<Wrong<Storing>>(TWO_THREADS, false);
 }
 
-/// Looks at it by a plain load before setting it.
+/// Loads the flag before setting it.
 struct Loading;
 
 impl Otherwise for Loading {
@@ -179,7 +180,7 @@ fn a_plain_load_loses_a_wake_up_of_two_threads() {
     all_work_is_done::<Wrong<Loading>>(TWO_THREADS, false);
 }
 
-/// Orders no other memory than the flag's own.
+/// Orders only the flag's own memory.
 struct Relaxed;
 
 impl Otherwise for Relaxed {

@@ -1,5 +1,6 @@
-//! A static program with std and musl, in which the standard library's sockets, barepoll and musl's own epoll and eventfd serve each
-//! other. `cargo xtask musl` builds it and reads what it prints: a line a check, and a count that closes.
+//! A static program with std and musl. It combines the standard library's sockets, barepoll, and
+//! musl's own epoll and eventfd. `cargo xtask musl` builds it and reads its output: a line per
+//! check and a final count.
 
 use barepoll::fd::{AsRawFd, FromRawFd, OwnedFd};
 use barepoll::{Epoll, Event, EventData, EventFd, EventFdFlags, EventFlags, Waker};
@@ -18,7 +19,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("an error of barepoll's is std's, and leaves musl's errno alone", errors_do_not_mix),
 ];
 
-/// No check waits longer.
+/// The longest wait of a check.
 const LIMIT: Option<Duration> = Some(Duration::from_secs(30));
 const TOKEN: EventData = EventData::new_u64(7);
 
@@ -37,7 +38,7 @@ fn main() {
     println!("{passed} of {} passed", CHECKS.len());
 }
 
-/// Whether this is the next event, and the only one.
+/// Whether this is the only ready event.
 fn is_next(epoll: &Epoll, expected: EventFlags) -> io::Result<bool> {
     let mut buffer = Event::buffer::<4>();
     let events = epoll.wait_uninterrupted(&mut buffer, LIMIT)?;
@@ -84,7 +85,7 @@ fn musl_watches_barepoll() -> io::Result<bool> {
     // SAFETY: the call takes no pointer.
     let musl = owned(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
     let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: 9 };
-    // SAFETY: the event is this function's own.
+    // SAFETY: the event is a local variable.
     done(unsafe { libc::epoll_ctl(musl.as_raw_fd(), libc::EPOLL_CTL_ADD, inner.as_raw_fd(), &mut event) })?;
     event.u64 = 0;
     // SAFETY: there is room for one event.
@@ -103,7 +104,7 @@ fn barepoll_watches_musl() -> io::Result<bool> {
 }
 
 fn errors_do_not_mix() -> io::Result<bool> {
-    // SAFETY: no descriptor has this number, and the call says so.
+    // SAFETY: −1 is no descriptor, so the call only fails.
     let musl = unsafe { libc::close(-1) };
     let epoll = Epoll::new()?;
     let Err(barepoll) = epoll.delete(&epoll) else { return Ok(false) };
@@ -119,6 +120,6 @@ fn done(answer: libc::c_int) -> io::Result<libc::c_int> {
 }
 
 fn owned(fd: libc::c_int) -> io::Result<OwnedFd> {
-    // SAFETY: the kernel has just made this descriptor, and nobody else knows of it.
+    // SAFETY: the descriptor is new and has no other owner.
     done(fd).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
 }

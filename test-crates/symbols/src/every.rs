@@ -1,7 +1,8 @@
-//! Every public function of the crate, each with arguments that the compiler cannot know. The panic handler calls what is defined
-//! nowhere: if one of them could panic, this would not link. It is linked and looked at, by `cargo xtask symbols`, never run.
+//! Calls every public function of the crate with arguments that the compiler cannot know. The panic
+//! handler calls an undefined function, so this fails to link if a function can panic.
+//! `cargo xtask symbols` links and inspects it. Nothing runs it.
 //!
-//! Feature `printing` adds what prints. It calls functions of `core` that are not inline.
+//! Feature `printing` adds formatting, which calls functions of `core` that are not inline.
 
 use barepoll::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use barepoll::raw::Timespec;
@@ -15,7 +16,7 @@ use core::hint::black_box;
 use core::mem::MaybeUninit;
 use core::time::Duration;
 
-#[cfg(panic = "unwind")] // dev and test: the handler is std's
+#[cfg(panic = "unwind")] // dev and test use std's panic handler
 extern crate std;
 
 #[cfg(panic = "abort")]
@@ -24,11 +25,11 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     extern "C" {
         fn something_can_panic() -> !;
     }
-    // SAFETY: it is nowhere, so that a program in which this function stays does not link.
+    // SAFETY: it is undefined, so a program that keeps this handler does not link.
     unsafe { something_can_panic() }
 }
 
-/// What a linker takes for the entry; MIPS's is called otherwise.
+/// The linker's entry point, except on MIPS (`__start`).
 #[no_mangle]
 extern "C" fn _start() -> ! {
     loop {
@@ -43,7 +44,7 @@ extern "C" fn __start() -> ! {
     _start()
 }
 
-/// Takes whatever is written or hashed.
+/// Discards written and hashed data.
 struct Nowhere;
 
 impl Write for Nowhere {
@@ -71,19 +72,19 @@ macro_rules! print {
     };
 }
 
-/// `Debug`, in a line and in several.
+/// Uses both forms of `Debug`.
 fn show(what: impl fmt::Debug) {
     print!("{what:?} {what:#?}");
 }
 
-/// What is told apart, hashed and shown.
+/// Compares, hashes and formats a value.
 fn compare<T: Copy + Eq + Hash + fmt::Debug>(what: T) {
     black_box(any(what) == any(what));
     any(what).hash(&mut Nowhere);
     show(any(what));
 }
 
-/// A value that could be any.
+/// Hides a value from the compiler.
 fn any<T: Copy>(value: T) -> T {
     black_box(value)
 }
@@ -92,7 +93,7 @@ fn any_timeout() -> Option<Duration> {
     any(Some(Duration::ZERO))
 }
 
-/// As many events as anybody has room for.
+/// A buffer of unknown length.
 fn any_room(buffer: &mut [MaybeUninit<Event>; 8]) -> &mut [MaybeUninit<Event>] {
     buffer.get_mut(..any(8)).unwrap_or(&mut [])
 }
@@ -137,22 +138,22 @@ fn lent(source: impl AsFd) -> RawFd {
     source.as_fd().as_raw_fd()
 }
 
-/// Owners become each other, and numbers, and are made of those.
+/// Converts between owners and to and from descriptor numbers.
 fn descriptors(mut epoll: Epoll, eventfd: EventFd) {
     show((&epoll, &eventfd));
     black_box((lent(&epoll), lent(&mut epoll), lent(&eventfd), epoll.as_raw_fd(), eventfd.as_raw_fd()));
-    // SAFETY: each number was just given up.
+    // SAFETY: `into_raw_fd` gives up ownership.
     let (epoll, eventfd) =
         unsafe { (Epoll::from_raw_fd(any(epoll.into_raw_fd())), EventFd::from_raw_fd(any(eventfd.into_raw_fd()))) };
     let (first, second) = (OwnedFd::from(epoll), OwnedFd::from(eventfd));
-    // SAFETY: the number is its owner's, which lives.
+    // SAFETY: the descriptor's owner outlives the borrow.
     let borrowed = unsafe { BorrowedFd::borrow_raw(any(first.as_raw_fd())) };
     black_box((lent(borrowed), borrowed.as_raw_fd(), lent(&first)));
     show((borrowed, &first));
-    // SAFETY: the number was just given up.
+    // SAFETY: `into_raw_fd` gives up ownership.
     let first = unsafe { OwnedFd::from_raw_fd(any(first.into_raw_fd())) };
     black_box((Epoll::from(first), EventFd::from(second)));
-    // SAFETY: a number owns nothing.
+    // SAFETY: a `RawFd` owns nothing.
     let number = unsafe { RawFd::from_raw_fd(any(3)) };
     black_box((number.as_raw_fd(), number.into_raw_fd()));
 }
@@ -167,7 +168,7 @@ fn raw_calls() -> Result<(), Errno> {
     black_box(raw::eventfd2(any(0), any(0))?);
     let timeout = Timespec::from(any(Duration::ZERO));
     compare(timeout);
-    // SAFETY: this is never run; where it were, each pointer has room for what it says.
+    // SAFETY: nothing runs this. Each pointer has room for the length passed with it.
     unsafe {
         black_box(raw::epoll_ctl(fd, any(1), any(4), &mut event)?);
         black_box(raw::epoll_wait(fd, events, 8, any(0))?);
@@ -181,7 +182,7 @@ fn raw_calls() -> Result<(), Errno> {
     Ok(())
 }
 
-/// What `bitflags` gives each kind of flags.
+/// The methods that `bitflags` generates.
 macro_rules! flags {
     ($Flags:ident) => {
         let (mut one, other) = (any($Flags::all()), any($Flags::from_bits_truncate(any(1))));

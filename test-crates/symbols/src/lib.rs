@@ -1,4 +1,4 @@
-//! The same as a library, which is linked without LTO.
+//! The same code as a library, linked without LTO.
 #![no_std]
 
 mod every;

@@ -1,4 +1,4 @@
-//! The program, which is linked with LTO.
+//! The program, linked with LTO.
 #![no_std]
 #![no_main]
 
