@@ -1,10 +1,10 @@
-//! A TCP echo server on one thread: the standard library's sockets under barepoll's loop.
+//! A TCP echo server on one thread: std's sockets in a barepoll event loop.
 //!
 //! `cargo run --release --features std --example echo -- [ADDR]`
 //!
-//! Everything is level-triggered: what is left undone is reported again, so each event gets one bounded piece of work
-//! and no client can starve the others. Per client the memory is bounded too: who does not read what comes back is
-//! not read from.
+//! Everything is level-triggered: epoll reports unfinished work again. So each event gets one
+//! bounded piece of work, and no client starves the others. Memory per client is bounded too: the
+//! server does not read from a client that does not read its echo.
 
 use barepoll::{Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags};
 use std::collections::HashMap;
@@ -16,23 +16,23 @@ use std::time::{Duration, Instant};
 const USAGE: &str = "\
 usage: echo [ADDR]
 
-Sends back what each TCP client sends. ADDR is 127.0.0.1:7777 if not given; port 0 picks a free one.
-A line `quit` or the end of a pipe or terminal stops it. It then counts what it has sent back.";
+Sends each TCP client's bytes back. ADDR defaults to 127.0.0.1:7777; port 0 picks a free port.
+A line `quit`, or the end of a pipe or terminal, stops the server. It then prints what it served.";
 
-/// Bytes read from a connection at a time, which is also the most that is ever kept for one.
+/// The most bytes read from a connection at once, and the most kept for one.
 const CHUNK: usize = 64 * 1024;
 
-/// Connections accepted before the others get their turn.
+/// The most connections accepted per event, before others get their turn.
 const ACCEPTS: usize = 128;
 
-/// How long to leave new connections in the kernel's queue when there is no descriptor for them.
+/// How long to leave new connections in the kernel's queue when descriptors run out.
 const PAUSE: Duration = Duration::from_millis(100);
 
 const LISTENER: u64 = 0;
 const STDIN: u64 = 1;
 const STOP: u64 = 2;
-/// The first connection's token. None is used twice (a descriptor's number is, at once), so an event that outlives its
-/// connection is never taken for another's.
+/// The first connection's token. Tokens are never reused, unlike descriptor numbers. So an event
+/// that outlives its connection cannot match another one.
 const FIRST_CONNECTION: u64 = 3;
 
 fn main() -> ExitCode {
@@ -43,9 +43,9 @@ fn main() -> ExitCode {
             println!("{USAGE}");
             return ExitCode::SUCCESS;
         }
-        (Some(flag), _) if flag.starts_with('-') => return refuse(format_args!("there is no option {flag:?}")),
+        (Some(flag), _) if flag.starts_with('-') => return refuse(format_args!("unknown option {flag:?}")),
         (Some(address), None) => address,
-        (Some(_), Some(second)) => return refuse(format_args!("one address is enough, so {second:?} is too much")),
+        (Some(_), Some(second)) => return refuse(format_args!("unexpected second address {second:?}")),
     };
     let listener = match TcpListener::bind(&address) {
         Ok(listener) => listener,
@@ -61,7 +61,7 @@ fn main() -> ExitCode {
 }
 
 fn refuse(why: std::fmt::Arguments) -> ExitCode {
-    eprintln!("echo: {why}; `echo --help` says what it takes.");
+    eprintln!("echo: {why}; see `echo --help`.");
     ExitCode::from(2)
 }
 
@@ -78,7 +78,7 @@ struct Server {
 
 impl Server {
     fn new(listener: TcpListener) -> io::Result<Self> {
-        // Whether or not there is more to get: running out of descriptors is survived anyway.
+        // A failure is harmless, because the server survives running out of descriptors.
         let _ = rlimit::increase_nofile_limit(u64::MAX);
 
         let epoll = Epoll::new()?;
@@ -87,7 +87,8 @@ impl Server {
         let stop = EventFd::new(0, EventFdFlags::CLOEXEC | EventFdFlags::NONBLOCK)?;
         epoll.add(&stop, EventData::new_u64(STOP), EventFlags::IN)?;
         match epoll.add(io::stdin(), EventData::new_u64(STDIN), EventFlags::IN) {
-            // A file or /dev/null, which std also puts in the place of a closed one: nobody is there to stop us.
+            // A file or /dev/null, which std also opens in place of a closed stdin. It cannot ask
+            // to stop.
             Ok(()) | Err(Errno::EPERM) => {}
             Err(errno) => return Err(errno.into()),
         }
@@ -123,8 +124,8 @@ impl Server {
         }
     }
 
-    /// For ever, unless new connections wait for us. Whole milliseconds, rounded up: the cheapest call, and no turn
-    /// too early.
+    /// Waits without a limit unless accepting is paused. Whole milliseconds, rounded up, use the
+    /// cheapest call and never end early.
     fn timeout(&self) -> Option<Duration> {
         let left = self.paused_until?.saturating_duration_since(Instant::now());
         Some(Duration::from_millis(left.as_millis() as u64 + 1))
@@ -133,12 +134,12 @@ impl Server {
     fn accept(&mut self) -> io::Result<()> {
         for _ in 0..ACCEPTS {
             match self.listener.accept() {
-                // Where epoll has no room for it, it is closed: its loss alone.
+                // If epoll has no room for the connection, only this connection closes.
                 Ok((stream, _)) => drop(self.admit(stream)),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
-                // Out of descriptors or memory, or forbidden to accept. Whoever waits keeps the listener ready, so
-                // that the loop would spin if it went on listening.
+                // Out of descriptors or memory, or not permitted to accept. Waiting connections
+                // keep the listener ready, so watching it on would spin.
                 Err(_) => {
                     self.paused_until = Some(Instant::now() + PAUSE);
                     self.epoll.modify(&self.listener, EventData::new_u64(LISTENER), EventFlags::empty())?;
@@ -169,23 +170,23 @@ impl Server {
     fn serve(&mut self, token: u64, chunk: &mut [u8]) -> io::Result<()> {
         let connection = match self.connections.get_mut(&token) {
             Some(connection) => connection,
-            None => return Ok(()), // closed since
+            None => return Ok(()), // closed meanwhile
         };
         let open = connection.turn(chunk, &mut self.bytes).and_then(|open| {
             connection.update_interest(&self.epoll, token)?;
             Ok(open)
         });
-        // An error is a reset, or as good as one: the end of this connection and of nothing else.
+        // An error means a reset or similar, and ends only this connection.
         if open.unwrap_or(false) {
             return Ok(());
         }
-        // The close takes it out of the interest list too, because it has no duplicates.
+        // Closing removes it from the interest list, because it has no duplicates.
         self.connections.remove(&token);
         self.resume()
     }
 
-    /// One read an event, and all of it consumed, so that it does not block: a terminal is shared with other
-    /// programs, which O_NONBLOCK would confuse.
+    /// Reads once per event and consumes all of it, so it does not block. O_NONBLOCK would confuse
+    /// other programs that share the terminal.
     fn read_stdin(&mut self) -> io::Result<()> {
         let mut stdin = io::stdin().lock();
         let input = match stdin.fill_buf() {
@@ -199,7 +200,7 @@ impl Server {
                 quit |= matches!(&self.line[..], b"quit" | b"quit\r");
                 self.line.clear();
             } else if self.line.len() <= b"quit\r".len() {
-                self.line.push(byte); // one byte too many is enough to know that this is another line
+                self.line.push(byte); // one byte more than `quit\r` suffices to tell a longer line
             }
         }
         let length = input.len();
@@ -213,14 +214,14 @@ impl Server {
 
 struct Connection {
     stream: TcpStream,
-    /// What the peer has not taken yet. While there is any, nothing more is read.
+    /// Bytes that the peer has not read yet. The server reads no more until they are sent.
     backlog: Vec<u8>,
-    /// What epoll was told, to tell it only what changes.
+    /// The registered interest, to call epoll only for changes.
     interest: EventFlags,
 }
 
 impl Connection {
-    /// One piece of work; `false` at the end of input, when everything has been sent back.
+    /// Does one piece of work. Returns `false` at the end of input, with everything sent back.
     fn turn(&mut self, chunk: &mut [u8], bytes: &mut u64) -> io::Result<bool> {
         if self.backlog.is_empty() {
             let received = match self.stream.read(chunk) {
@@ -236,7 +237,7 @@ impl Connection {
             let sent = self.send(&self.backlog)?;
             self.backlog.drain(..sent);
             if self.backlog.is_empty() {
-                self.backlog = Vec::new(); // gives the memory back
+                self.backlog = Vec::new(); // frees the memory
             }
             *bytes += sent as u64;
         }

@@ -1,11 +1,13 @@
-//! An async runtime in one file: tasks on one thread, TCP, timers, spawning from any thread. Here it serves echo and HTTP/1.1:
+//! An async runtime in one file: tasks on one thread, TCP, timers, spawning from any thread. It
+//! serves echo and HTTP/1.1:
 //!
 //! `cargo run --release --features std --example executor -- [--echo ADDR] [--http ADDR]`
 //!
-//! A socket is registered once, edge-triggered, for all that can happen to it: a task calls until the kernel says "not now", and
-//! only then waits. So there is one control call a connection, and none where a task turns from reading to writing.
-//! (`workers.rs` does it the other way: level-triggered, with an `InterestSet` that tells what changed.)
-#![allow(clippy::incompatible_msrv)] // the oldest compiler is for the library
+//! A socket is registered once, edge-triggered, for all its events. A task makes calls until the
+//! kernel returns `EAGAIN`, and only then waits. So a connection costs one control call, and none
+//! when a task turns from reading to writing. `workers.rs` is the opposite: level-triggered, with
+//! an `InterestSet` that passes on changes.
+#![allow(clippy::incompatible_msrv)] // the minimum Rust version is the library's
 
 #[path = "executor/program.rs"]
 mod program;
@@ -24,26 +26,26 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{self, ready, Context, Poll, Wake};
 use std::time::{Duration, Instant};
 
-/// The data of the waker's events. Tasks, timers and sockets count on from here; no number is used twice, so that an event or a
-/// wake-up that comes too late finds nothing.
+/// The data of the waker's events. Tasks, timers and sockets are numbered from here. Numbers are
+/// never reused, so a late event or wake-up finds nothing.
 const WAKER: u64 = 0;
-/// Calls that a task may make before the others get their turn.
+/// Calls that a task may make before others get their turn.
 const BUDGET: u32 = 64;
-/// What ends a wait to read or to write.
+/// The events that end a wait to read or to write.
 pub const READ: EventFlags = EventFlags::IN.union(EventFlags::RDHUP).union(EventFlags::PRI).union(FAILED);
 pub const WRITE: EventFlags = EventFlags::OUT.union(FAILED);
 const FAILED: EventFlags = EventFlags::ERR.union(EventFlags::HUP);
 
-/// A task that nobody polls just now.
+/// A task that is not being polled.
 type Idle = (Pin<Box<dyn Future<Output = ()>>>, Arc<Task>);
 type Work = Box<dyn FnOnce(&Rc<Executor>) + Send>;
 
-/// The runtime, on the thread that made it.
+/// The runtime. It stays on the thread that made it.
 pub struct Executor {
     epoll: Epoll,
     pub remote: Arc<Remote>,
     tasks: RefCell<HashMap<u64, Idle>>,
-    /// A heap of deadlines that any timer can leave: a cancelled one is gone.
+    /// Timers by deadline. A cancelled timer is removed.
     timers: RefCell<BTreeMap<(Instant, u64), task::Waker>>,
     sources: RefCell<HashMap<u64, Rc<Source>>>,
     last_number: Cell<u64>,
@@ -51,7 +53,7 @@ pub struct Executor {
     is_stopped: Cell<bool>,
 }
 
-/// What any thread may use of an executor.
+/// The part of an executor that any thread may use.
 pub struct Remote {
     queue: Mutex<Queue>,
     waker: Waker,
@@ -64,7 +66,7 @@ struct Queue {
 }
 
 impl Remote {
-    /// Sends a closure that makes the future, so that the future need not be `Send`.
+    /// Sends a closure that makes the future. The future need not be `Send`.
     pub fn spawn<F: Future<Output = ()> + 'static>(&self, make: impl FnOnce(Rc<Executor>) -> F + Send + 'static) {
         self.push(Box::new(|executor| executor.spawn(make(executor.clone()))));
     }
@@ -72,19 +74,19 @@ impl Remote {
     fn push(&self, work: Work) {
         let mut queue = self.lock();
         queue.work.push(work);
-        // An executor that is awake looks before it sleeps, and needs no call.
+        // An executor that is awake checks the queue before it sleeps, so it needs no wake-up.
         if queue.is_asleep {
             drop(queue);
-            self.waker.wake().expect("nothing forbids to write to an eventfd");
+            self.waker.wake().expect("a write to an eventfd is permitted");
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().expect("nobody panics with this lock")
+        self.queue.lock().expect("no thread panics with this lock")
     }
 }
 
-/// What wakers know of a task. Its future stays with the executor.
+/// The part of a task that its wakers need. The future stays with the executor.
 struct Task {
     number: u64,
     is_queued: AtomicBool,
@@ -120,7 +122,7 @@ impl Executor {
         Sleep { executor: self, key: (Instant::now() + time, self.next_number()) }
     }
 
-    /// What the future gives, or `None` where that takes longer.
+    /// Returns the future's output, or `None` if it takes longer than `time`.
     pub async fn within<T>(&self, time: Duration, future: impl Future<Output = T>) -> Option<T> {
         let (mut future, mut sleep) = (pin!(future), pin!(self.sleep(time)));
         poll_fn(|context| match future.as_mut().poll(context) {
@@ -135,19 +137,19 @@ impl Executor {
         self.is_stopped.set(true);
     }
 
-    /// Runs the tasks until `stop`, and drops those that are left.
+    /// Runs the tasks until `stop`, then drops the rest.
     pub fn run(self: &Rc<Self>) -> io::Result<()> {
         let (mut buffer, mut turn) = (Event::buffer::<256>(), Vec::new());
         while !self.is_stopped.take() {
             let timeout = self.fall_asleep();
             let events = match self.epoll.wait(&mut buffer, timeout) {
-                Err(Errno::EINTR) => &mut [], // the next turn looks at the clock anyway
+                Err(Errno::EINTR) => &mut [], // the next turn reads the clock anyway
                 answer => answer?,
             };
             self.remote.lock().is_asleep = false;
             for event in events {
                 if event.data().u64() == WAKER {
-                    self.remote.waker.acknowledge(); // and then look at the queue
+                    self.remote.waker.acknowledge(); // the queue is read afterwards
                 }
                 let source = self.sources.borrow().get(&event.data().u64()).cloned();
                 if let Some(source) = source {
@@ -156,7 +158,7 @@ impl Executor {
                 }
             }
             std::iter::from_fn(|| self.due_timer()).for_each(task::Waker::wake);
-            // What is ready gets one turn. What becomes ready meanwhile, even by itself, gets the next.
+            // Each ready task gets one turn. Tasks that become ready meanwhile get the next.
             std::mem::swap(&mut self.remote.lock().work, &mut turn);
             turn.drain(..).for_each(|work| work(self));
         }
@@ -164,7 +166,7 @@ impl Executor {
         Ok(())
     }
 
-    /// How long to wait: not at all with work in the queue. From here on, new work wakes.
+    /// Returns how long to wait: zero with work in the queue. From here on, new work wakes.
     fn fall_asleep(&self) -> Option<Duration> {
         let mut queue = self.remote.lock();
         queue.is_asleep = queue.work.is_empty();
@@ -183,7 +185,8 @@ impl Executor {
     fn poll(&self, number: u64) {
         let task = self.tasks.borrow_mut().remove(&number);
         let Some((mut future, task)) = task else { return };
-        // By a swap, as in `wake`: what was done before a wake-up that found the flag set is seen from here on.
+        // A swap, as in `wake`: it makes visible what happened before a wake-up that found the flag
+        // set.
         task.is_queued.swap(false, Ordering::AcqRel);
         self.budget.set(BUDGET);
         if future.as_mut().poll(&mut Context::from_waker(&task.clone().into())).is_pending() {
@@ -191,7 +194,7 @@ impl Executor {
         }
     }
 
-    /// Lets a task go on until its budget is spent, and then on its next turn.
+    /// Lets a task continue until its budget is spent, and then in its next turn.
     fn spend(&self, context: &mut Context) -> Poll<()> {
         if self.budget.get() == 0 {
             context.waker().wake_by_ref();
@@ -230,14 +233,15 @@ impl Drop for Sleep<'_> {
     }
 }
 
-/// What epoll has said of a socket and no call has denied since, and who waits for more.
+/// The readiness that epoll reported and no call has denied since, and the tasks waiting for more.
 #[derive(Default)]
 struct Source {
     ready: Cell<EventFlags>,
     waiting: RefCell<Vec<task::Waker>>,
 }
 
-/// A nonblocking socket whose calls can be awaited. It has no duplicates, so that epoll forgets it when it is closed.
+/// A nonblocking socket with awaitable calls. It has no duplicates, so closing it removes it from
+/// epoll.
 pub struct Async<S> {
     executor: Rc<Executor>,
     number: u64,
@@ -253,7 +257,8 @@ impl<S: AsFd> Async<S> {
         Ok(Self { executor, number, source, socket })
     }
 
-    /// Calls when the socket is ready, and again until that is not too early.
+    /// Makes the call when the socket is ready, and repeats it until it does not return
+    /// `WouldBlock`.
     pub async fn when<T>(&self, want: EventFlags, mut call: impl FnMut(&S) -> io::Result<T>) -> io::Result<T> {
         let source = &self.source;
         poll_fn(|context| loop {
@@ -282,7 +287,8 @@ impl<S> Drop for Async<S> {
 impl Async<TcpStream> {
     pub async fn read(&self, room: &mut [u8]) -> io::Result<usize> {
         let received = self.when(READ, |mut stream| stream.read(room)).await?;
-        // A short read says "not now" too, without another call. After an end, an error or urgent data it does not: those stay.
+        // A short read also shows that no data is left, without another call. An end, an error or
+        // urgent data stays.
         if received < room.len() {
             self.source.ready.set(self.source.ready.get() - EventFlags::IN);
         }

@@ -2,7 +2,7 @@
 //!
 //! `(echo one; sleep 1; echo two) | cargo run --example stdin -- edge`
 //!
-//! What was read goes to standard output as it is, and what happened to standard error.
+//! Copies the input to standard output, and prints events on standard error.
 
 use barepoll::fd::BorrowedFd;
 use barepoll::{Epoll, Errno, Event, EventData, EventFlags};
@@ -13,7 +13,7 @@ use std::time::Duration;
 const USAGE: &str = "\
 usage: stdin [level | edge | one-shot]
 
-Copies standard input to standard output, watching it in this way (level, if not given).";
+Copies standard input to standard output, watched in this mode (default: level).";
 
 enum Mode {
     Level,
@@ -45,13 +45,13 @@ fn main() -> ExitCode {
 }
 
 fn refuse(argument: &str) -> ExitCode {
-    eprintln!("stdin: {argument:?} is wrong here: say level, edge or one-shot, once.");
+    eprintln!("stdin: unexpected argument {argument:?}; use level, edge or one-shot.");
     ExitCode::from(2)
 }
 
 fn watch(mode: Mode) -> io::Result<()> {
-    // SAFETY: nothing in this program closes descriptor 0, and std has opened it if it was closed when the program
-    // started.
+    // SAFETY: nothing in this program closes descriptor 0, and std opened it if it was closed at
+    // the start.
     let stdin = unsafe { BorrowedFd::borrow_raw(0) };
     let epoll = Epoll::new().map_err(to_io)?;
     let interest = match mode {
@@ -61,7 +61,7 @@ fn watch(mode: Mode) -> io::Result<()> {
     };
     match epoll.add(stdin, EventData::new_u64(0), interest) {
         Err(Errno::EPERM) => {
-            eprintln!("[a file is always ready, and epoll does not watch it: reading it straight]");
+            eprintln!("[a file is always ready and epoll cannot watch it; reading it directly]");
             while copy_some()? {}
             return Ok(());
         }
@@ -77,20 +77,20 @@ fn watch(mode: Mode) -> io::Result<()> {
 fn copy_by_level(epoll: &Epoll) -> io::Result<()> {
     loop {
         wait(epoll)?;
-        // If this is not all, the next wait says so at once.
+        // If data is left, the next wait returns at once.
         if !copy_some()? {
             return Ok(());
         }
     }
 }
 
-/// An edge asks for everything that is there, because what is left is not reported again.
+/// Reads all data on each edge, because epoll does not report the rest again.
 ///
-/// The usual way is to read until `EAGAIN`, which takes `O_NONBLOCK`. But that belongs to the open file, which other
-/// programs share (the shell has the same terminal): it is not ours to set. Nor does a short read show that nothing
-/// is left: a terminal gives one line at a time, and the end of input can be there behind the last bytes, with no
-/// edge of its own. So this asks a second epoll, level-triggered and not waiting, before each further read. What
-/// comes after its "nothing" is a new edge.
+/// The usual way is to read until `EAGAIN`, which needs `O_NONBLOCK`. That flag belongs to the open
+/// file, which other programs share: the shell has the same terminal. A short read does not show
+/// that nothing is left either. A terminal returns one line at a time, and the end of input may
+/// follow the last bytes without an edge of its own. So this polls a second, level-triggered epoll
+/// before each further read. Data that arrives after it reports nothing causes a new edge.
 fn copy_by_edge(epoll: &Epoll, stdin: BorrowedFd) -> io::Result<()> {
     let level = Epoll::new().map_err(to_io)?;
     level.add(stdin, EventData::new_u64(0), EventFlags::IN).map_err(to_io)?;
@@ -108,8 +108,8 @@ fn copy_by_edge(epoll: &Epoll, stdin: BorrowedFd) -> io::Result<()> {
 fn copy_by_one_shot(epoll: &Epoll, stdin: BorrowedFd, interest: EventFlags) -> io::Result<()> {
     loop {
         wait(epoll)?;
-        // Until it is armed again nothing is reported: another thread could wait on the same epoll and not disturb
-        // this.
+        // Nothing is reported until the registration is armed again. So another thread could wait
+        // on the same epoll without interfering.
         if !copy_some()? {
             return Ok(());
         }
@@ -125,13 +125,13 @@ fn wait(epoll: &Epoll) -> io::Result<()> {
     Ok(())
 }
 
-/// One read; `false` at the end of input.
+/// Reads once. Returns `false` at the end of input.
 fn copy_some() -> io::Result<bool> {
     let mut stdin = io::stdin().lock();
-    // Not `read`: std would read more than it gives, and epoll knows nothing of what std keeps.
+    // Not `read`: std would buffer the rest, and epoll does not know std's buffer.
     let input = match stdin.fill_buf() {
         Ok(input) => input,
-        // Somebody else has made it nonblocking, and somebody was faster.
+        // Another program made it nonblocking, and took the input first.
         Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return Ok(true),
         Err(error) => return Err(error),
     };

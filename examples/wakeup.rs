@@ -1,4 +1,5 @@
-//! A thread that waits for ever, and another that wakes it: for each job, and in the end to shut the queue down.
+//! A thread that waits indefinitely, and another that wakes it for each job and for the end of the
+//! queue.
 //!
 //! `cargo run --example wakeup`
 
@@ -11,7 +12,7 @@ const WAKEUP: u64 = 1;
 
 fn main() -> ExitCode {
     if let Some(argument) = std::env::args_os().nth(1) {
-        eprintln!("wakeup: it takes no argument, and {argument:?} is one.");
+        eprintln!("wakeup: unexpected argument {argument:?}.");
         return ExitCode::from(2);
     }
     match run() {
@@ -31,34 +32,34 @@ fn run() -> barepoll::Result<()> {
     let done = thread::scope(|scope| {
         let worker = scope.spawn(|| work(&epoll, &waker, queue));
         for job in 1..=3 {
-            // First the job, then the wake-up: the other way round, the worker could look, find nothing and sleep on
-            // it.
+            // Send first, then wake. In the opposite order, the worker could find the queue empty
+            // and sleep on.
             let _ = sender.send(job);
             waker.wake().expect("nothing forbids the write");
         }
-        drop(sender); // shuts the queue down
+        drop(sender); // closes the queue
         waker.wake().expect("nothing forbids the write");
         worker.join().expect("the worker does not panic")
     })?;
 
-    // Both are closed when they go out of scope, and closing is enough. To take it out by hand is for those who go on
-    // waiting.
+    // Dropping both closes them, which is enough. Only a loop that goes on waiting needs this
+    // `delete`.
     epoll.delete(&waker)?;
     println!("the queue is shut down after {done} jobs");
     Ok(())
 }
 
-/// Waits for ever, until there is nothing to wait for; gives the number of jobs done.
+/// Works until the queue is closed, and returns the number of jobs done.
 fn work(epoll: &Epoll, waker: &Waker, queue: Receiver<u32>) -> barepoll::Result<u32> {
     let mut done = 0;
     let mut buffer = Event::buffer::<8>();
     loop {
         for event in epoll.wait_uninterrupted(&mut buffer, None)? {
             if event.data().u64() != WAKEUP {
-                continue; // where a real loop would serve its sockets
+                continue; // a real loop would serve its sockets here
             }
-            // First this, then the queue: a job that arrives in between wakes us once more, for nothing. The other way
-            // round it would wait for the wake-up after it.
+            // Acknowledge first, then look at the queue. A job that arrives in between causes one
+            // needless wake-up. In the opposite order it would wait for the next wake-up.
             waker.acknowledge();
             loop {
                 match queue.try_recv() {

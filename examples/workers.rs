@@ -1,14 +1,15 @@
-//! A TCP echo server with one loop a core. The loops share nothing but a flag that says when to stop.
+//! A TCP echo server with one loop per core. The loops share only a stop flag.
 //!
 //! `cargo run --release --features std --example workers -- [--exclusive] [ADDR]`
 //!
-//! Each worker has a listener of its own on the same address (`SO_REUSEPORT`): the kernel deals the connections out by their hash,
-//! evenly, and what it has dealt to a busy worker waits for that one. With `--exclusive` all watch one listener, and
-//! `EPOLLEXCLUSIVE` wakes a worker or two for a connection instead of all: whoever is free takes it, and rarely evenly.
+//! Each worker has its own listener on the same address (`SO_REUSEPORT`). The kernel spreads
+//! connections evenly by hash, and a busy worker's connections wait for that worker. With
+//! `--exclusive`, all workers watch one listener, and `EPOLLEXCLUSIVE` wakes one or two of them per
+//! connection instead of all. A free worker then takes it, and the spread is rarely even.
 //!
-//! Everything is level-triggered. After each event a connection says anew what it wants, and the `InterestSet` tells the kernel only
-//! what is not so already: nothing, as long as the clients read what comes back.
-#![allow(clippy::incompatible_msrv)] // the oldest compiler is for the library
+//! Everything is level-triggered. After each event a connection sets its interest again, and the
+//! `InterestSet` passes only changes to the kernel. There are none while clients read their echo.
+#![allow(clippy::incompatible_msrv)] // the minimum Rust version is the library's
 
 use barepoll::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use barepoll::{Epoll, Errno, Event, EventData, EventFlags, InterestSet, Slot, Waker};
@@ -23,18 +24,19 @@ use std::time::{Duration, Instant};
 
 const USAGE: &str = "usage: workers [--exclusive] [ADDR]";
 const HELP: &str = "
-Sends back what each TCP client sends, with a thread for each core. ADDR is 127.0.0.1:0 if not given; port 0 picks a free
-one. With --exclusive the threads share one listener. A line `quit` or the end of a pipe or terminal stops it. It then says what
-each worker did.";
+Sends each TCP client's bytes back, with one thread per core. ADDR defaults to 127.0.0.1:0; port 0
+picks a free port. With --exclusive the threads share one listener. A line `quit`, or the end of a
+pipe or terminal, stops the server. It then prints what each worker served.";
 
-/// Bytes read from a connection at a time, which is also the most that is ever kept for one.
+/// The most bytes read from a connection at once, and the most kept for one.
 const CHUNK: usize = 64 * 1024;
-/// Descriptors that can be watched, at some 40 bytes each a worker. A connection whose number is beyond is closed.
+/// The most descriptors watched, at about 40 bytes per worker and descriptor. A connection with a
+/// higher number is closed.
 const DESCRIPTORS: usize = 32 * 1024;
-/// How long to leave new connections in the kernel's queue when there is no descriptor for them.
+/// How long to leave new connections in the kernel's queue when descriptors run out.
 const PAUSE: Duration = Duration::from_millis(100);
-/// The data of a waker's events: no descriptor's number, which is the data of all others. An event that outlives its connection
-/// may find another by that number, which is then read from for nothing.
+/// The data of a waker's events. Other events carry their descriptor's number. An event that
+/// outlives its connection may find a new one with the same number, and then one read is in vain.
 const WAKER: RawFd = -1;
 
 fn main() -> ExitCode {
@@ -46,10 +48,8 @@ fn main() -> ExitCode {
                 return ExitCode::SUCCESS;
             }
             "--exclusive" => is_exclusive = true,
-            option if option.starts_with('-') => return refuse(format_args!("there is no option {option:?}")),
-            second if address.is_some() => {
-                return refuse(format_args!("one address is enough, so {second:?} is too much"))
-            }
+            option if option.starts_with('-') => return refuse(format_args!("unknown option {option:?}")),
+            second if address.is_some() => return refuse(format_args!("unexpected second address {second:?}")),
             _ => address = Some(argument),
         }
     }
@@ -101,7 +101,7 @@ fn run(listeners: &[TcpListener], count: usize) -> io::Result<()> {
     })
 }
 
-/// A file or /dev/null is at its end from the start: nobody is there to stop us.
+/// Whether input can ask to stop. A file or /dev/null cannot: it ends at once.
 fn is_input_watched() -> io::Result<bool> {
     Ok(Epoll::new()?.add(io::stdin(), EventData::new_u64(0), EventFlags::IN) != Err(Errno::EPERM))
 }
@@ -112,11 +112,11 @@ fn wait_for_quit(is_watched: bool) {
             thread::park();
         }
     }
-    // Its end, and an error too, is as good as the line.
+    // The end of input or an error also stops.
     let _ = io::stdin().lock().lines().find(|line| !matches!(line, Ok(line) if line != "quit"));
 }
 
-/// One worker's loop; gives how many connections it served, and bytes.
+/// Runs one worker's loop. Returns the numbers of connections and bytes that it served.
 fn work(
     epoll: &Epoll,
     waker: &Waker,
@@ -135,21 +135,21 @@ fn work(
             interests.set(listener, EventData::new_fd(listener.as_raw_fd()), accepting)?;
         }
         while let Err(refused) = interests.flush(epoll) {
-            // No room for it: its loss alone, unless it is the listener.
+            // Without room, only this connection closes, unless it is the listener.
             connections.remove(&refused.fd).ok_or(refused.errno)?;
             interests.forget(refused.fd);
         }
-        // Whole milliseconds, rounded up: the cheapest call, and no turn too early.
+        // Whole milliseconds, rounded up, use the cheapest call and never end early.
         let timeout = paused_until.map(|end| end.saturating_duration_since(Instant::now()).as_millis() as u64 + 1);
         for event in epoll.wait_uninterrupted(&mut buffer, timeout.map(Duration::from_millis))? {
             match event.data().fd() {
                 WAKER => {
-                    waker.acknowledge(); // before the flag is looked at
+                    waker.acknowledge(); // before reading the flag
                     if stop.load(Ordering::Acquire) {
                         return Ok((served, bytes));
                     }
                 }
-                // One connection an event: the others are for whoever is free.
+                // Accepts one connection per event, and leaves the others to free workers.
                 fd if fd == listener.as_raw_fd() => match listener.accept() {
                     Ok((stream, _)) => {
                         let connection = Connection { stream, backlog: Vec::new() };
@@ -159,16 +159,17 @@ fn work(
                         }
                     }
                     Err(error) if is_for_later(&error) || error.kind() == ErrorKind::ConnectionAborted => {}
-                    // Out of descriptors or memory. Whoever waits keeps the listener ready: the loop would spin.
+                    // Out of descriptors or memory. Waiting connections keep the listener ready, so
+                    // watching it on would spin.
                     Err(_) => {
                         interests.remove(listener)?;
                         paused_until = Some(Instant::now() + PAUSE);
                     }
                 },
                 fd => {
-                    // It may have been closed since.
+                    // The connection may have closed meanwhile.
                     let Some(connection) = connections.get_mut(&fd) else { continue };
-                    // An error is a reset, or as good as one: the end of this connection and of nothing else.
+                    // An error means a reset or similar, and ends only this connection.
                     if connection.turn(&mut chunk, &mut bytes).unwrap_or(false) {
                         connection.tell(&mut interests)?;
                     } else {
@@ -183,7 +184,7 @@ fn work(
 
 struct Connection {
     stream: TcpStream,
-    /// What the peer has not taken yet. While there is any, nothing more is read.
+    /// Bytes that the peer has not read yet. The worker reads no more until they are sent.
     backlog: Vec<u8>,
 }
 
@@ -199,7 +200,7 @@ impl Connection {
         interests.set(&self.stream, EventData::new_fd(self.stream.as_raw_fd()), wanted)
     }
 
-    /// One piece of work; `false` at the end of input, when everything has been sent back.
+    /// Does one piece of work. Returns `false` at the end of input, with everything sent back.
     fn turn(&mut self, chunk: &mut [u8], bytes: &mut u64) -> io::Result<bool> {
         let waiting = if self.backlog.is_empty() {
             match self.stream.read(chunk) {
@@ -216,7 +217,7 @@ impl Connection {
             answer => answer?,
         };
         *bytes += sent as u64;
-        self.backlog = waiting[sent..].to_vec(); // empty, it needs no memory
+        self.backlog = waiting[sent..].to_vec(); // an empty one allocates nothing
         Ok(true)
     }
 }
@@ -225,31 +226,32 @@ fn is_for_later(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 
-/// So many listeners on one address, nonblocking.
+/// Makes this many nonblocking listeners on one address.
 fn listen(address: &str, count: usize) -> io::Result<Vec<TcpListener>> {
     let mut listeners = Vec::new();
     let mut address = address.to_socket_addrs()?.next().ok_or(ErrorKind::AddrNotAvailable)?;
     for _ in 0..count {
         let listener = if count == 1 { TcpListener::bind(address)? } else { listen_beside(address)? };
         listener.set_nonblocking(true)?;
-        address = listener.local_addr()?; // where port 0 led the first
+        address = listener.local_addr()?; // the port that 0 picked
         listeners.push(listener);
     }
     Ok(listeners)
 }
 
-/// A listener beside others of this user on the same address. The option comes before the address, and std has no moment between.
+/// A listener on an address that others of this user share. The option must precede `bind`, which
+/// std does not allow.
 fn listen_beside(address: SocketAddr) -> io::Result<TcpListener> {
     let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
     // SAFETY: the call takes no pointer.
     let socket = check(unsafe { libc::socket(family, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) })?;
-    // SAFETY: the kernel has just made this descriptor, and nobody else knows of it.
+    // SAFETY: the kernel has just made this descriptor, and it has no other owner.
     let socket = unsafe { OwnedFd::from_raw_fd(socket) };
     let fd = socket.as_raw_fd();
     for option in [libc::SO_REUSEADDR, libc::SO_REUSEPORT] {
         let on = 1;
         let (pointer, size): (*const i32, _) = (&on, size_of::<i32>() as libc::socklen_t);
-        // SAFETY: the kernel reads that many bytes there.
+        // SAFETY: the pointer and size are those of `on`.
         check(unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, option, pointer.cast(), size) })?;
     }
     match address {
@@ -280,7 +282,7 @@ fn listen_beside(address: SocketAddr) -> io::Result<TcpListener> {
 
 fn bind<T>(fd: RawFd, name: &T) -> io::Result<()> {
     let pointer: *const T = name;
-    // SAFETY: the kernel reads that many bytes there, and says so if they are no address.
+    // SAFETY: the pointer and size are those of `name`. The kernel rejects an invalid address.
     check(unsafe { libc::bind(fd, pointer.cast(), size_of::<T>() as libc::socklen_t) }).map(drop)
 }
 

@@ -1,17 +1,17 @@
-//! What rustc must be told to link a program without libc, and of this machine's `asm!`.
+//! Linker arguments for a program without libc, and cfgs.
 
 use std::env::var;
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rustc-check-cfg=cfg(bare, unstable_asm)");
-    // A debug build has std and libc. It unwinds, and Cargo may have to link std anyway:
-    // `cargo check --workspace` builds packages that use std with the same `bitflags`.
+    // A debug build has std and libc, because it unwinds. Also, `cargo check --workspace` shares
+    // `bitflags` with packages that use std, so Cargo may have to link std.
     let mut arguments: &[&str] = &["-nostartfiles"];
     if var("PROFILE").as_deref() == Ok("release") {
         println!("cargo:rustc-cfg=bare");
-        // No libc and no start files, fixed addresses, no symbols. A C compiler and a bare linker
-        // both understand these words.
+        // No libc, no start files, fixed addresses, no symbols. Both a C compiler and a plain
+        // linker accept these arguments.
         arguments = &["-nostdlib", "-static", "-no-pie", "-s", "-e", "_start"];
     }
     for argument in arguments {

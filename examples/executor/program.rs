@@ -1,4 +1,4 @@
-//! What the executor runs: an echo server and one for HTTP/1.1 that greets whoever asks.
+//! The executor's servers: echo, and HTTP/1.1 with a greeting.
 
 use super::{Async, Executor, READ};
 use barepoll::{Epoll, Errno, EventData, EventFlags};
@@ -14,16 +14,17 @@ use std::time::Duration;
 
 const USAGE: &str = "usage: executor [--echo ADDR] [--http ADDR]";
 const HELP: &str = "
-Sends back what each TCP client sends to the first address, and greets each HTTP/1.1 client of the second. An address not
-given is 127.0.0.1:0; port 0 picks a free one. A line `quit` or the end of a pipe or terminal stops it.";
+Sends each TCP client's bytes back on the first address, and greets each HTTP/1.1 client on the
+second. Both default to 127.0.0.1:0; port 0 picks a free port. A line `quit`, or the end of a pipe or
+terminal, stops the servers.";
 
 /// The longest head of an HTTP request.
 const HEAD: usize = 8 * 1024;
 /// How long an HTTP client may be silent.
 const IDLE: Duration = Duration::from_secs(30);
-/// How long one that was refused may go on sending.
+/// How long a client may keep sending after a refusal.
 const LINGER: Duration = Duration::from_secs(2);
-/// How long to leave new connections in the kernel's queue when there is no descriptor for them.
+/// How long to leave new connections in the kernel's queue when descriptors run out.
 const PAUSE: Duration = Duration::from_millis(100);
 
 pub fn main() -> ExitCode {
@@ -37,7 +38,7 @@ pub fn main() -> ExitCode {
         match (addresses.iter_mut().find(|(option, _)| *option == argument), arguments.next()) {
             (Some((_, address)), Some(given)) => *address = given,
             (Some(_), None) => return refuse(format_args!("{argument} needs an address")),
-            (None, _) => return refuse(format_args!("there is no option {argument:?}")),
+            (None, _) => return refuse(format_args!("unknown option {argument:?}")),
         }
     }
     let [echo_at, http_at] = addresses.map(|(_, address)| {
@@ -68,7 +69,7 @@ fn run(echo_at: TcpListener, http_at: TcpListener) -> io::Result<()> {
     let http_executor = executor.clone();
     serve(&executor, echo_at, served.clone(), echo)?;
     serve(&executor, http_at, served.clone(), move |stream| http(http_executor.clone(), stream))?;
-    // A file or /dev/null is at its end from the start: nobody is there to stop us.
+    // A file or /dev/null ends at once, so it cannot ask to stop.
     if Epoll::new()?.add(io::stdin(), EventData::new_u64(0), EventFlags::IN) != Err(Errno::EPERM) {
         let remote = executor.remote.clone();
         thread::spawn(move || {
@@ -83,7 +84,7 @@ fn run(echo_at: TcpListener, http_at: TcpListener) -> io::Result<()> {
     writeln!(stdout, "served {} connections", served.get())
 }
 
-/// A task that accepts, and one for each connection.
+/// Spawns a task that accepts, and one for each connection.
 fn serve<F>(
     executor: &Rc<Executor>,
     listener: TcpListener,
@@ -99,15 +100,15 @@ where
         loop {
             match listener.when(READ, |listener| listener.accept()).await {
                 Ok((stream, _)) => {
-                    // Where epoll has no room for it, it is closed: its loss alone.
+                    // If epoll has no room for the connection, only this connection closes.
                     let Ok(stream) = prepare(&spawner, stream) else { continue };
                     served.set(served.get() + 1);
                     let service = service(stream);
-                    // An error is a reset, or as good as one: the end of this connection and of nothing else.
+                    // An error means a reset or similar, and ends only this connection.
                     spawner.spawn(async move { drop(service.await) });
                 }
                 Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
-                // Out of descriptors or memory: whoever waits, waits in the kernel's queue.
+                // Out of descriptors or memory. New connections wait in the kernel's queue.
                 Err(_) => spawner.sleep(PAUSE).await,
             }
         }
@@ -139,7 +140,7 @@ async fn http(executor: Rc<Executor>, stream: Async<TcpStream>) -> io::Result<()
             None | Some(Ok(0)) => return Ok(()),
             Some(received) => input.extend_from_slice(&chunk[..received?]),
         }
-        // All requests that are here whole are answered by one write.
+        // One write answers all complete requests.
         let mut rest = &input[..];
         while is_open {
             match rest.windows(4).position(|end| end == b"\r\n\r\n").unwrap_or(rest.len()) {
@@ -157,14 +158,14 @@ async fn http(executor: Rc<Executor>, stream: Async<TcpStream>) -> io::Result<()
         stream.write_all(&output).await?;
         output.clear();
     }
-    // A close with input unread is a reset, which may overtake the answer.
+    // Closing with unread input resets the connection, and the client may lose the response.
     stream.socket.shutdown(Shutdown::Write)?;
     executor.within(LINGER, async { while matches!(stream.read(&mut chunk).await, Ok(1..)) {} }).await;
     Ok(())
 }
 
-/// The answer to a request's head, and whether the connection stays open for the next. A body would need to be skipped, and
-/// is refused.
+/// The status for a request's head, and whether the connection stays open. A body is refused,
+/// because it would have to be skipped.
 fn judge(head: &str) -> (&'static str, bool) {
     const BAD: (&str, bool) = ("400 Bad Request", false);
     let mut lines = head.split("\r\n");

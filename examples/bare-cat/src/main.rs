@@ -1,4 +1,5 @@
-//! Standard input to standard output without libc and without std: where a program of your own can start. Copy the folder.
+//! Copies standard input to standard output without libc and without std. Copy this folder to start
+//! a program of your own.
 //!
 //! On this machine, with Rust 1.66 or later, anywhere in the repository:
 //!
@@ -6,11 +7,14 @@
 //! cargo run --release -p bare-cat
 //! ```
 //!
-//! For any other, in this folder, whose `.cargo/config.toml` names linkers and emulators (Debian's `qemu-user`):
+//! For another machine, run it in this folder. Its `.cargo/config.toml` names linkers and emulators
+//! (Debian's `qemu-user`):
 //!
 //! ```sh
-//! cargo +nightly run --release --target s390x-unknown-linux-gnu # with `rustup component add rust-src`
-//! cargo run --release --target s390x-unknown-linux-gnu          # or with `rustup target add`, where rustup has that target
+//! # With `rustup component add rust-src`:
+//! cargo +nightly run --release --target s390x-unknown-linux-gnu
+//! # Or after `rustup target add`, if rustup has the target:
+//! cargo run --release --target s390x-unknown-linux-gnu
 //! ```
 #![no_std]
 #![no_main]
@@ -20,7 +24,7 @@
 mod memory;
 mod start;
 
-#[cfg(not(bare))] // a debug build: see build.rs
+#[cfg(not(bare))] // a debug build, see build.rs
 extern crate std;
 
 use barepoll::fd::{AsRawFd, BorrowedFd, RawFd};
@@ -29,21 +33,22 @@ use core::mem::MaybeUninit;
 use core::ops::Range;
 use core::time::Duration;
 
-/// Bytes read at a time. They are on the stack: LLVM for m68k goes wrong where a function has more than 32 KB there.
+/// Bytes read at once, on the stack. LLVM for m68k miscompiles functions with more than 32 KB of
+/// stack.
 const CHUNK: usize = 16 * 1024;
 
-/// What [`start`] calls.
+/// The function that [`start`] calls.
 extern "C" fn main() -> ! {
     let mut chunk = [MaybeUninit::uninit(); CHUNK];
     start::exit(match Cat::new(&mut chunk).and_then(|mut cat| cat.run()) {
         Ok(()) => 0,
-        // Who reads from us wants no more, and knows it.
+        // The reader has closed the pipe, which is no news to it.
         Err(Failure { errno: Errno::EPIPE, .. }) => 1,
         Err(Failure { what, errno }) => {
             let number = [1000, 100, 10, 1].map(|place| b'0' + (errno.raw() / place % 10) as u8);
             let why = errno.name().map_or(&number[..], str::as_bytes);
             for part in [b"bare-cat: cannot ", what.as_bytes(), b": error ", why, b".\n"] {
-                // SAFETY: the bytes are a slice's.
+                // SAFETY: the pointer and the length come from a slice.
                 let _ = unsafe { raw::write(2, part.as_ptr(), part.len()) };
             }
             1
@@ -68,7 +73,7 @@ impl From<Errno> for Failure {
     }
 }
 
-/// The streams, by the descriptors that every program starts with.
+/// The streams, with the descriptors that every program starts with.
 #[derive(Copy, Clone, PartialEq)]
 enum Stream {
     Input = 0,
@@ -81,32 +86,35 @@ impl Stream {
     }
 
     fn borrow(self) -> BorrowedFd<'static> {
-        // SAFETY: `Cat::new` has seen that both are open, and nothing here closes them.
+        // SAFETY: `Cat::new` has checked that both are open, and nothing here closes them.
         unsafe { BorrowedFd::borrow_raw(self as RawFd) }
     }
 }
 
-/// What comes back with an event: of a stream, and of `Cat::end`.
+/// The data of events: of a stream, and of `Cat::end`.
 const READY: EventData = EventData::new_u64(0);
 const END: EventData = EventData::new_u64(1);
 
 struct Cat<'c> {
     epoll: Epoll,
-    /// Readable when there is no more to do. Whoever knows it, a thread or a signal handler, can end the program so.
+    /// Ends the program once it is readable. A thread or a signal handler may write to it.
     end: EventFd,
     chunk: &'c mut [MaybeUninit<u8>],
-    /// The part of `chunk` that is read and not yet written.
+    /// The part of `chunk` that was read and not yet written.
     held: Range<usize>,
-    /// What is waited for. The other is not in the interest list, where its hang-up would be reported again and again.
+    /// The awaited stream. The other is not in the interest list, because epoll would report its
+    /// hang-up repeatedly.
     next: Stream,
-    /// Whether `next` is in the interest list: a regular file and `/dev/null` cannot be, and are always ready.
+    /// Whether `next` is in the interest list. Regular files and `/dev/null` cannot be, and are
+    /// always ready.
     watched: bool,
 }
 
 impl<'c> Cat<'c> {
     fn new(chunk: &'c mut [MaybeUninit<u8>]) -> Result<Self, Failure> {
         let epoll = Epoll::new()?;
-        // The kernel gives the lowest free number: a stream that was closed is now the epoll.
+        // The kernel assigns the lowest free number, so a closed stream's number is now the
+        // epoll's.
         if let Some(closed) = [Stream::Input, Stream::Output].into_iter().find(|it| epoll.as_raw_fd() == *it as RawFd) {
             return Err(closed.failed(Errno::EBADF));
         }
@@ -132,7 +140,7 @@ impl<'c> Cat<'c> {
         }
     }
 
-    /// Reads once, which does not block, and passes on what came.
+    /// Reads once, which does not block, and writes the bytes.
     fn read(&mut self) -> Result<(), Failure> {
         // SAFETY: the chunk has that many bytes.
         match unsafe { raw::read(0, self.chunk.as_mut_ptr().cast(), self.chunk.len()) } {
@@ -141,17 +149,18 @@ impl<'c> Cat<'c> {
                 self.held = 0..read;
                 self.write()
             }
-            // A signal came, or another reader was faster.
+            // A signal interrupted the read, or another reader took the bytes.
             Err(Errno::EINTR | Errno::EAGAIN) => Ok(()),
             Err(errno) => Err(Stream::Input.failed(errno)),
         }
     }
 
-    /// Writes what is held. Others share the stream, so it is left as it came: it may block, or say that it would.
+    /// Writes `held`. Other programs share the stream, so its mode is unchanged: the write may
+    /// block or return EAGAIN.
     fn write(&mut self) -> Result<(), Failure> {
         while !self.held.is_empty() {
             let bytes = self.chunk.as_ptr().wrapping_add(self.held.start).cast();
-            // SAFETY: these bytes are in the chunk, and were read.
+            // SAFETY: the bytes are in the chunk, and initialised by a read.
             match unsafe { raw::write(1, bytes, self.held.len()) } {
                 Ok(written) => self.held.start += written,
                 Err(Errno::EINTR) => {}

@@ -1,8 +1,9 @@
-//! Where the kernel enters, and where the program leaves: all that it says to a particular machine.
+//! The program's entry and exit: all of its machine-dependent code.
 
 use core::arch::asm;
 
-/// Enters, makes the stack and the registers what the ABI wants before a call, and calls.
+/// Defines the entry point, which prepares stack and registers for a call by the ABI, then calls
+/// `main`.
 #[allow(unused_macros)]
 macro_rules! enter {
     ($($text:literal),*) => {
@@ -14,14 +15,15 @@ macro_rules! enter {
 enter!("and rsp, -16", "call {main}");
 #[cfg(target_arch = "x86")]
 enter!("and esp, -16", "call {main}");
-// A function saves its caller's registers in 160 bytes that the caller keeps free above it.
+// The ABI: a function saves registers in 160 bytes that its caller reserves above the stack
+// pointer.
 #[cfg(target_arch = "s390x")]
 enter!("aghi %r15, -160", "brasl %r14, {main}");
-// GNU's linker turns addresses into distances from gp.
+// GNU's linker relaxes addresses to offsets from gp.
 #[cfg(any(target_arch = "riscv64", target_arch = "riscv32"))]
 enter!(".option push", ".option norelax", "la gp, __global_pointer$", ".option pop", "tail {main}");
 
-/// Elsewhere all is right as the kernel leaves it, and the compiler emits what the ABI wants of a function.
+/// Elsewhere the kernel's state suits the ABI, so the compiler can emit the entry point.
 #[cfg(not(any(
     target_arch = "x86_64",
     target_arch = "x86",
@@ -34,9 +36,9 @@ extern "C" fn _start() -> ! {
     crate::main()
 }
 
-/// Ends the program by `exit_group`. Nothing comes back, so that nothing has to be said of what the kernel destroys.
+/// Ends the program with `exit_group`, which never returns. So the assembly needs no clobbers.
 pub fn exit(status: usize) -> ! {
-    // SAFETY: it touches no memory, and the kernel never returns from it.
+    // SAFETY: the call uses no memory and never returns.
     unsafe {
         #[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
         asm!("mov eax, 231", "syscall", in("rdi") status, options(noreturn));
@@ -66,7 +68,7 @@ pub fn exit(status: usize) -> ! {
         asm!("mov 188, %g1", "ta 0x6d", in("o0") status, options(noreturn));
         #[cfg(target_arch = "m68k")]
         loop {
-            // LLVM puts a call of libc's `abort` behind what it is told not to return.
+            // LLVM appends a call of libc's `abort` to assembly with `noreturn`.
             asm!("move.l #247, %d0", "trap #0", in("d1") status, out("d0") _);
         }
         #[cfg(target_arch = "hexagon")]
