@@ -1,5 +1,5 @@
-//! Refuses a target that has no port, in one sentence, before anything else can fail in a stranger way. It runs at every cold
-//! build, so it is small to compile.
+//! Rejects a target without a port in one sentence, before a stranger error occurs. It runs in
+//! every cold build, so it is small to compile.
 
 use std::env::var;
 use std::path::Path;
@@ -11,15 +11,15 @@ fn main() {
 
     let os = var("CARGO_CFG_TARGET_OS").unwrap_or_default();
     if os != "linux" && os != "android" {
-        refuse("is not Linux, and epoll is Linux's own");
+        refuse("is not Linux, and only Linux has epoll");
     }
-    // A port's file is named after its `target_arch`, except where one architecture has two ABIs.
+    // A port's file is named after its `target_arch`, unless an architecture has two ABIs.
     let arch = var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
     let port = match (&*arch, &*var("CARGO_CFG_TARGET_POINTER_WIDTH").unwrap_or_default()) {
         ("x86_64", "32") => "x32",
-        ("aarch64", "32") => refuse("has an ABI (ILP32) that no released Linux has"),
-        ("mips64" | "mips64r6", "32") => refuse("has an ABI (n32) of numbers that no port has"),
-        ("wasm32", _) => refuse("makes its calls by imports, and barepoll has only ports that trap"),
+        ("aarch64", "32") => refuse("has the ILP32 ABI, which no released Linux has"),
+        ("mips64" | "mips64r6", "32") => refuse("has the n32 ABI, which no port supports"),
+        ("wasm32", _) => refuse("makes its calls by imports, but every port needs a system call instruction"),
         ("mips32r6", _) => "mips",
         ("mips64r6", _) => "mips64",
         (arch, _) => arch,

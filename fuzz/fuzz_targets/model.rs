@@ -1,14 +1,14 @@
-//! Histories of interest lists that libFuzzer thinks of, against the model of the kernel.
+//! Compares the kernel with its model on histories of interest lists that libFuzzer generates.
 #![no_main]
 
 #[path = "../../tests/histories.rs"]
-#[allow(dead_code, unused_imports)] // what its own tests need
+#[allow(dead_code, unused_imports)] // only its own tests use the rest
 mod histories;
 
 libfuzzer_sys::fuzz_target!(
     init: {
-        // A program of Rust's ignores it from the start; libFuzzer's does not.
-        // SAFETY: nothing else runs yet.
+        // Rust's runtime ignores SIGPIPE at the start, but libFuzzer's main does not.
+        // SAFETY: no other code runs yet.
         unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
     },
     |bytes: &[u8]| histories::replay(bytes)
