@@ -156,7 +156,8 @@ fn check(progress: &Progress, emulated: bool) -> Result<(usize, String), String>
 fn test_fault(fault: &Fault) -> Result<Vec<String>, String> {
     let folder = copy_with(fault.changes)?;
     let results = folder.path().join("results.json");
-    let this = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
+    // Not by its path: another command may have built the program anew.
+    let this = format!("/proc/{}/exe", std::process::id());
     let selection = match fault.machine {
         Machine::Emulator(target) => ["--target", target],
         Machine::Kernel(kernel) => ["--kernel", kernel],
