@@ -134,7 +134,8 @@ fn announce(steps: &[(&Step, &Test)]) -> Result<(), String> {
     let tools: BTreeMap<&str, &Tool> =
         steps.iter().flat_map(|(step, _)| step.needs).map(|tool| (tool.name, *tool)).collect();
     let names = |tools: Vec<&&str>| tools.into_iter().copied().collect::<Vec<_>>().join(", ");
-    println!("{} steps. The last full run took {} s on {}.", steps.len(), total("seconds"), total("needs"));
+    println!("{} steps. The recorded run took {} s on {}.", steps.len(), total("seconds"), total("needs"));
+    println!("Its downloads and builds were in the cache. The first run takes several times as long.");
     println!("Downloads: {}, once, into {}.", total("step"), debian::Cache::open()?.root().display());
     println!("Needs: {}. `cargo xtask doctor` lists how to install each.", names(tools.keys().collect()));
     let missing = tools.iter().filter(|(_, tool)| tool.version().is_none()).map(|(name, _)| name).collect::<Vec<_>>();
