@@ -148,8 +148,11 @@ impl World {
 }
 
 impl Step {
-    /// Ensures that the step's tools are installed.
+    /// Ensures that the step's tools are installed. Steps run in parallel, but neither apt nor rustup
+    /// installs for two at once.
     pub fn prepare(&self) -> Result<(), String> {
+        static INSTALLING: Mutex<()> = Mutex::new(());
+        let _one_at_a_time = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
         self.needs.iter().try_for_each(|tool| tool.ensure())?;
         let needs_nightly = self.needs.iter().any(|tool| std::ptr::eq(*tool, &NIGHTLY));
         if needs_nightly {
