@@ -1,7 +1,9 @@
 //! The nightly toolchain and the standard library's source, to compile for other targets.
 
 use crate::debian::{self, Cache, Suite};
-use crate::kit::shell::{capture, run, run_within};
+use crate::kit::shell::{both, capture, run, run_within};
+use serde_json::Value;
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -51,6 +53,14 @@ pub fn ensure_nightly_with_source() -> Result<(), String> {
     Err(format!(
         "cannot find the standard library's source ({why}); run `rustup component add rust-src --toolchain nightly`"
     ))
+}
+
+/// rustc's specification of every target, by the target's name. The format is unstable.
+pub fn target_specs() -> Result<HashMap<String, Value>, String> {
+    let arguments = ["run", "nightly", "rustc", "-Zunstable-options", "--print", "all-target-specs-json"];
+    let output = capture(Command::new("rustup").args(arguments))?;
+    serde_json::from_slice(&output.stdout)
+        .map_err(|error| format!("cannot parse rustc's target specifications ({error}):\n{}", both(&output)))
 }
 
 /// Installs the source from Debian's package, if that has the compiler's version.

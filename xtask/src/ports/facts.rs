@@ -5,7 +5,6 @@ use crate::kit::shell::{capture, root};
 use serde_json::{json, Map, Value};
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
 
 /// The system calls of the file. To add one, add its name here and run
 /// `cargo xtask headers --write`.
@@ -275,20 +274,12 @@ impl Abi {
         }
         let file = tools.scratch.path().join(format!("{}.facts.c", self.name));
         fs::write(&file, code + "};\n").map_err(|error| format!("cannot write {}: {error}", file.display()))?;
-        // clang aligns m68k's `u64` to 8 bytes. The kernel is built with gcc.
-        let mut compiler = if self.name == "m68k" {
-            let mut cc1 = Command::new(&tools.gcc_m68k);
-            cc1.arg("-quiet");
-            cc1
-        } else {
-            let mut clang = Command::new(&tools.clang);
-            clang.args([&format!("--target={}", self.target), "-S", "-emit-llvm"]);
-            clang
-        };
-        compiler.args(["-std=gnu11", "-w", "-nostdinc", "-o", "-", "-I"]).arg(tools.asm(self.folder));
-        let output = capture(compiler.arg("-I").arg(tools.headers.join("include")).arg(&file))?;
+        let is_gcc = self.name == "m68k";
+        let (_, mut compiler) = tools.compiler(self.name, self.target, self.folder);
+        compiler.args(if is_gcc { &[][..] } else { &["-S", "-emit-llvm"] });
+        let output = capture(compiler.args(["-o", "-"]).arg(&file))?;
         let text = String::from_utf8_lossy(&output.stdout);
-        let values = if self.name == "m68k" { array_of_assembly(&text) } else { array_of_llvm(&text) };
+        let values = if is_gcc { array_of_assembly(&text) } else { array_of_llvm(&text) };
         let count = expressions.count();
         match values {
             Some(values) if values.len() == count && output.status.success() => Ok(values),

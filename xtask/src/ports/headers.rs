@@ -140,11 +140,11 @@ fn each_target(work: impl Fn(&'static Target) -> Result<Row, String> + Sync) -> 
 
 /// The compilers and the headers.
 pub struct Tools {
-    pub clang: PathBuf,
+    clang: PathBuf,
     /// `cc1`: the driver would need an assembler and a linker.
-    pub gcc_m68k: PathBuf,
+    gcc_m68k: PathBuf,
     /// `/usr` of `linux-libc-dev`.
-    pub headers: PathBuf,
+    headers: PathBuf,
     /// The C files, and the `asm/` that replaces hexagon's and csky's.
     pub scratch: tempfile::TempDir,
 }
@@ -165,8 +165,24 @@ impl Tools {
     }
 
     /// The folder with the `asm/` of an architecture.
-    pub fn asm(&self, folder: Option<&str>) -> PathBuf {
+    fn asm(&self, folder: Option<&str>) -> PathBuf {
         folder.map_or(self.scratch.path().into(), |folder| self.headers.join("lib/linux/uapi").join(folder))
+    }
+
+    /// The compiler of a machine's facts, and its name. It is gcc for m68k: see above.
+    pub fn compiler(&self, machine: &str, target: &str, folder: Option<&str>) -> (&'static str, Command) {
+        let (name, mut compiler) = if machine == "m68k" {
+            let mut cc1 = Command::new(&self.gcc_m68k);
+            cc1.arg("-quiet");
+            ("gcc 14", cc1)
+        } else {
+            let mut clang = Command::new(&self.clang);
+            clang.arg(format!("--target={target}"));
+            ("clang 19", clang)
+        };
+        compiler.args(["-std=gnu11", "-w", "-nostdinc", "-I"]).arg(self.asm(folder));
+        compiler.arg("-I").arg(self.headers.join("include"));
+        (name, compiler)
     }
 
     /// Compiles one target's facts.
@@ -178,17 +194,8 @@ impl Tools {
         let file = self.scratch.path().join(format!("{}.c", target.name));
         fs::write(&file, &facts.code).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
 
-        let (name, mut compiler) = if port.file == "m68k" {
-            let mut cc1 = Command::new(&self.gcc_m68k);
-            cc1.arg("-quiet");
-            ("gcc 14", cc1)
-        } else {
-            let mut clang = Command::new(&self.clang);
-            clang.arg(format!("--target={}", triple(&target.triple())));
-            ("clang 19", clang)
-        };
-        compiler.args(["-fsyntax-only", "-std=gnu11", "-w", "-nostdinc", "-I"]).arg(self.asm(folder));
-        compiler.arg("-I").arg(self.headers.join("include")).arg(&file);
+        let (name, mut compiler) = self.compiler(port.file, &triple(&target.triple()), folder);
+        compiler.arg("-fsyntax-only").arg(&file);
         let text = both(&capture(&mut compiler)?);
         match disagreements(&text).as_slice() {
             [] => Ok(Row {

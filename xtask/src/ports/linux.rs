@@ -10,6 +10,7 @@ use crate::kit::copy::copy_published_crate;
 use crate::kit::progress::Progress;
 use crate::kit::report;
 use crate::kit::shell::{both, capture, cargo_of};
+use crate::machines::nightly::target_specs;
 use crate::machines::targets::{Target, TARGETS};
 use crate::step::{Run, World};
 use clap::Args;
@@ -76,10 +77,7 @@ fn check(progress: &Progress, cache: &Cache, targets: &[LinuxTarget]) -> Result<
 
 /// The Linux targets of the nightly compiler, without those that build.rs must refuse.
 fn linux_targets() -> Result<Vec<LinuxTarget>, String> {
-    let arguments = ["run", "nightly", "rustc", "-Zunstable-options", "--print", "all-target-specs-json"];
-    let output = capture(Command::new("rustup").args(arguments))?;
-    let specs: HashMap<String, Value> = serde_json::from_slice(&output.stdout)
-        .map_err(|error| format!("cannot parse rustc's list of targets ({error}):\n{}", both(&output)))?;
+    let specs = target_specs()?;
     let arch = |name: &str| specs.get(name).and_then(|spec| spec["arch"].as_str());
     let is_linux = |spec: &Value| matches!(spec["os"].as_str(), Some("linux" | "android"));
     let wanted = |name: &str| REFUSED.iter().all(|(refused, _)| *refused != name);

@@ -4,7 +4,8 @@
 //! kernel's entry code and writes the system call instruction. Until then the port does not compile.
 
 use crate::all_ports::{self, Fact};
-use crate::kit::shell::{both, capture, root};
+use crate::kit::shell::root;
+use crate::machines::nightly::target_specs;
 use crate::step::{Run, World};
 use clap::Args;
 use serde_json::{Map, Value};
@@ -12,7 +13,6 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 #[derive(Args)]
 pub struct Options {
@@ -40,9 +40,10 @@ xtask/src/machines/targets.rs. What is left:
         );
         if !has_facts {
             println!(
-            "    0. tests/data/uapi.json lacks {arch}. Add a line to ABIS in xtask/src/ports/facts.rs, run `cargo xtask headers --write`,
+                "\
+0. tests/data/uapi.json lacks {arch}. Add a line to ABIS in xtask/src/ports/facts.rs, run `cargo xtask headers --write`,
    and write the numbers that differ from asm-generic's into the port. `cargo test --test oracles` names them."
-        );
+            );
         }
         println!(
         "\
@@ -66,12 +67,8 @@ docs/porting.md explains each step. CONTRIBUTING.md shows them for a port that e
 
 /// Every `target_arch` of the nightly compiler.
 fn known_archs() -> Result<BTreeSet<String>, String> {
-    let arguments = ["run", "nightly", "rustc", "-Zunstable-options", "--print", "all-target-specs-json"];
-    let output = capture(Command::new("rustup").args(arguments))?;
-    let specs: Value = serde_json::from_slice(&output.stdout)
-        .map_err(|error| format!("cannot read rustc's list of targets ({error}):\n{}", both(&output)))?;
-    let specs = specs.as_object().into_iter().flatten();
-    Ok(specs.filter_map(|(_, spec)| Some(spec["arch"].as_str()?.to_string())).collect())
+    let specs = target_specs()?;
+    Ok(specs.values().filter_map(|spec| Some(spec["arch"].as_str()?.to_string())).collect())
 }
 
 /// Writes the port's file and its lines, or nothing. Returns whether the facts have the machine.
