@@ -90,8 +90,8 @@ impl Errno {
     }
 }
 
-/// A port's result as a `Result`. `ioctl` alone may succeed with a negative value, and does not use
-/// this.
+/// A port's result as a `Result`, for a call that never succeeds with a negative value. The
+/// comparison is shorter than [`word`]'s.
 #[inline(always)]
 pub(crate) fn result(returned: isize) -> Result<usize> {
     if returned >= 0 {
@@ -105,6 +105,17 @@ pub(crate) fn result(returned: isize) -> Result<usize> {
 #[inline(always)]
 pub(crate) fn is_errno(returned: isize) -> bool {
     returned < 0 && returned >= -(Errno::MAX as isize)
+}
+
+/// A port's result as a `Result`, for a call that may succeed with any other word, such as an
+/// address.
+#[inline(always)]
+pub(crate) fn word(returned: isize) -> Result<usize> {
+    if is_errno(returned) {
+        Err(Errno::from_returned(returned))
+    } else {
+        Ok(returned as usize)
+    }
 }
 
 macro_rules! define_errnos {

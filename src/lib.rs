@@ -74,6 +74,7 @@
 //! | [`Errno`] | the kernel's error numbers, by name |
 //! | [`fd`] | owned and borrowed descriptors: the standard library's with feature `std`, equivalents without it |
 //! | [`raw`] | the system calls themselves, one to one, and every constant of the kernel's headers |
+//! | [`mod@syscall`] | any other system call, for programs without libc |
 #![cfg_attr(
     doc,
     doc = "| [`guide`] | epoll in ten minutes, migrating, runtimes, programs without libc, porting, testing |"
@@ -134,6 +135,7 @@ pub mod guide;
 mod interest;
 pub mod raw;
 mod signal;
+pub mod syscall;
 mod timeout;
 mod uapi;
 mod waker;

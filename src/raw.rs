@@ -26,7 +26,7 @@
 //! machine's values.
 
 use crate::arch::{self, nr};
-use crate::errno::{is_errno, result, Errno, Result};
+use crate::errno::{result, word, Errno, Result};
 use crate::event::Event;
 use crate::fd::{self, RawFd};
 use crate::signal::SigSet;
@@ -447,10 +447,6 @@ pub unsafe fn write(fd: RawFd, buf: *const u8, len: usize) -> Result<usize> {
 pub unsafe fn ioctl(fd: RawFd, request: u32, arg: *mut c_void) -> Result<usize> {
     // SAFETY: the caller vouches for `arg`.
     let returned = unsafe { arch::syscall3::<{ nr::IOCTL }>(fd as usize, request as usize, arg as usize) };
-    // A driver, such as a FUSE server's, may return any 32 bits. Only −4095 to −1 are errors.
-    if is_errno(returned) {
-        Err(Errno::from_returned(returned))
-    } else {
-        Ok(returned as usize)
-    }
+    // A driver, such as a FUSE server's, may return any 32 bits.
+    word(returned)
 }

@@ -16,12 +16,12 @@
 pub use crate::arch::generic::*;
 
 macro_rules! svc {
-    ($_name:ident [$first:tt = $a:ident $(, $reg:tt = $arg:ident)*] $_unused:tt) => {{
+    ($_name:ident [$($reg:tt = $arg:ident),*]) => {{
         let ret: usize;
         // SAFETY: the caller keeps the contract of `syscallN`. The `asm!` names every register that
         // the kernel changes, or the ABI lets this function change it.
         unsafe {
-            core::arch::asm!("svc 0", in("x8") NR, inlateout($first) $a => ret, $(in($reg) $arg,)*
+            core::arch::asm!("svc 0", in("x8") NR, $(in($reg) $arg,)* lateout("x0") ret,
                 out("p0") _, out("p1") _, out("p2") _, out("p3") _, out("p4") _, out("p5") _, out("p6") _, out("p7") _,
                 out("p8") _, out("p9") _, out("p10") _, out("p11") _, out("p12") _, out("p13") _, out("p14") _, out("p15") _,
                 out("v0") _, out("v1") _, out("v2") _, out("v3") _, out("v4") _, out("v5") _, out("v6") _, out("v7") _,

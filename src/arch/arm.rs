@@ -12,19 +12,22 @@
 pub use crate::arch::generic::*;
 
 macro_rules! svc {
-    ($_name:ident [$first:tt = $a:ident $(, $reg:tt = $arg:ident)*] $_unused:tt) => {{
+    ($_name:ident [$($reg:tt = $arg:ident),*]) => {{
         let ret: usize;
         // SAFETY: the caller keeps the contract of `syscallN`. The template restores r7, and the
         // `asm!` names every other register that changes.
         unsafe {
             core::arch::asm!("mov {r7}, r7", "mov r7, {nr}", "svc 0", "mov r7, {r7}", nr = in(reg) NR, r7 = out(reg) _,
-                inlateout($first) $a => ret, $(in($reg) $arg,)* options(nostack, preserves_flags));
+                $(in($reg) $arg,)* lateout("r0") ret, options(nostack, preserves_flags));
         }
         ret as isize
     }};
 }
 
 syscalls! { #[inline(always)] fn by svc("r0" "r1" "r2" "r3" "r4" "r5") }
+
+/// By the procedure call standard. A kernel function gets its arguments as they are.
+pub const PAIRS_ARE_ALIGNED: bool = true;
 
 pub mod nr {
     pub const READ: usize = 3;

@@ -13,13 +13,13 @@
 pub use crate::arch::generic::*;
 
 macro_rules! trap0 {
-    ($_name:ident [$first:tt = $a:ident $(, $reg:tt = $arg:ident)*] $_unused:tt) => {{
+    ($_name:ident [$($reg:tt = $arg:ident),*]) => {{
         let ret: usize;
         // SAFETY: the caller keeps the contract of `syscallN`. The template restores r7, and only
         // r0 changes besides.
         unsafe {
             core::arch::asm!("lsli32 {r7}, r7, 0", "movi32 r7, {nr}", "trap32 0", "lsli32 r7, {r7}, 0", nr = const NR,
-                r7 = out(reg) _, inlateout($first) $a => ret, $(in($reg) $arg,)* options(nostack));
+                r7 = out(reg) _, $(in($reg) $arg,)* lateout("r0") ret, options(nostack));
         }
         ret as isize
     }};

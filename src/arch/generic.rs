@@ -8,6 +8,9 @@ pub const EVENT_DATA: usize = 8;
 /// Size of the kernel's `sigset_t`, in bytes: an argument of every call with a signal mask.
 pub const SIGSET_BYTES: usize = 8;
 
+/// Where a word has 32 bits: whether a 64-bit argument starts at an even one, counted from 0.
+pub const PAIRS_ARE_ALIGNED: bool = false;
+
 pub const O_CLOEXEC: u32 = 0x8_0000;
 pub const O_NONBLOCK: u32 = 0x800;
 

@@ -10,11 +10,11 @@
 pub use crate::arch::generic::*;
 
 macro_rules! trap0 {
-    ($_name:ident [$first:tt = $a:ident $(, $reg:tt = $arg:ident)*] $_unused:tt) => {{
+    ($_name:ident [$($reg:tt = $arg:ident),*]) => {{
         let ret: usize;
         // SAFETY: the caller keeps the contract of `syscallN`. Only r0 changes.
         unsafe {
-            core::arch::asm!("trap0(#1)", in("r6") NR, inlateout($first) $a => ret, $(in($reg) $arg,)*
+            core::arch::asm!("trap0(#1)", in("r6") NR, $(in($reg) $arg,)* lateout("r0") ret,
                 options(nostack));
         }
         ret as isize
@@ -22,6 +22,8 @@ macro_rules! trap0 {
 }
 
 syscalls! { #[inline(always)] fn by trap0("r0" "r1" "r2" "r3" "r4" "r5") }
+
+pub const PAIRS_ARE_ALIGNED: bool = true;
 
 pub mod nr {
     pub use crate::arch::generic::nr::*;

@@ -7,12 +7,12 @@
 pub use crate::arch::generic::*;
 
 macro_rules! syscall {
-    ($_name:ident [$first:tt = $a:ident $(, $reg:tt = $arg:ident)*] $_unused:tt) => {{
+    ($_name:ident [$($reg:tt = $arg:ident),*]) => {{
         let ret: usize;
         // SAFETY: the caller keeps the contract of `syscallN`. The `asm!` names every register that
         // the kernel changes.
         unsafe {
-            core::arch::asm!("syscall 0", in("$a7") NR, inlateout($first) $a => ret, $(in($reg) $arg,)*
+            core::arch::asm!("syscall 0", in("$a7") NR, $(in($reg) $arg,)* lateout("$a0") ret,
                 lateout("$t0") _, lateout("$t1") _, lateout("$t2") _, lateout("$t3") _, lateout("$t4") _,
                 lateout("$t5") _, lateout("$t6") _, lateout("$t7") _, lateout("$t8") _,
                 options(nostack, preserves_flags));

@@ -6,7 +6,7 @@
 pub use crate::arch::generic::*;
 
 macro_rules! trap0 {
-    ($_name:ident [$($reg:tt = $arg:ident),*] $_unused:tt) => {{
+    ($_name:ident [$($reg:tt = $arg:ident),*]) => {{
         let ret: usize;
         // SAFETY: the caller keeps the contract of `syscallN`. Only d0 changes.
         unsafe {

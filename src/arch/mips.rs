@@ -17,20 +17,20 @@
 pub use crate::arch::generic::*;
 
 macro_rules! syscall {
-    (syscall6 $args:tt [] [$($before:tt)*] [$($after:tt)*] [$($option:tt)*]) => {
-        syscall!([$($before)*] [$($after)*] $args $($option)*)
-    };
-    (syscall4 $args:tt $($_rest:tt)*) => { syscall!([] [] $args options(nostack)) };
-    ($_fewer:ident $args:tt $($_rest:tt)*) => { syscall!([] [] $args in("$7") 0_usize, options(nostack)) };
-    ([$($before:tt)*] [$($after:tt)*] [$($reg:tt = $arg:ident),*] $($operand:tt)*) => {{
+    (syscall6 $args:tt [$fifth:tt $sixth:tt] $frame:tt) => { syscall!([$fifth $sixth] $frame $args) };
+    (syscall5 $args:tt [$fifth:tt $sixth:tt] $frame:tt) => { syscall!([$fifth] $frame $args) };
+    (syscall4 $args:tt $($_stack:tt)*) => { syscall!([] [[] [] [options(nostack)]] $args) };
+    ($_fewer:ident $args:tt $($_stack:tt)*) => { syscall!([] [[] [] [in("$7") 0_usize, options(nostack)]] $args) };
+    ([$([$($store:literal)?])*] [[$($push:literal)?] [$($pop:literal)?] [$($operand:tt)*]]
+        [$($reg:tt = $arg:ident),*]) => {{
         let (ret, failed): (usize, usize);
         // SAFETY: the caller keeps the contract of `syscallN`. The `asm!` names every register that
         // the kernel changes, or the ABI lets this function change it.
         unsafe {
-            core::arch::asm!($($before)* "li $2, {nr}", "syscall", $($after)* nr = const NR, out("$2") ret,
-                $(in($reg) $arg,)* lateout("$3") _, lateout("$7") failed, lateout("$8") _, lateout("$9") _,
-                lateout("$10") _, lateout("$11") _, lateout("$12") _, lateout("$13") _, lateout("$14") _,
-                lateout("$15") _, lateout("$24") _, lateout("$25") _, $($operand)*);
+            core::arch::asm!($($push,)? $($($store,)?)* "li $2, {nr}", "syscall", $($pop,)? nr = const NR,
+                out("$2") ret, $(in($reg) $arg,)* lateout("$3") _, lateout("$7") failed, lateout("$8") _,
+                lateout("$9") _, lateout("$10") _, lateout("$11") _, lateout("$12") _, lateout("$13") _,
+                lateout("$14") _, lateout("$15") _, lateout("$24") _, lateout("$25") _, $($operand)*);
         }
         if failed == 0 { ret as isize } else { (ret as isize).wrapping_neg() }
     }};
@@ -38,9 +38,10 @@ macro_rules! syscall {
 
 syscalls! {
     #[inline(never)] extern "C" fn by syscall("$4" "$5" "$6" "$7" "$8" "$9")
-    ["addiu $sp, $sp, -32", "sw $8, 16($sp)", "sw $9, 20($sp)",] ["addiu $sp, $sp, 32",] []
+    [["sw $8, 16($sp)"] ["sw $9, 20($sp)"]] [["addiu $sp, $sp, -32"] ["addiu $sp, $sp, 32"] []]
 }
 
+pub const PAIRS_ARE_ALIGNED: bool = true;
 pub const O_NONBLOCK: u32 = 0x80;
 /// 128 signals.
 pub const SIGSET_BYTES: usize = 16;

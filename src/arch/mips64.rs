@@ -12,7 +12,7 @@ mod mips;
 
 pub use mips::*;
 
-syscalls! { #[inline(never)] extern "C" fn by syscall("$4" "$5" "$6" "$7" "$8" "$9") [] [] [options(nostack)] }
+syscalls! { #[inline(never)] extern "C" fn by syscall("$4" "$5" "$6" "$7" "$8" "$9") [[] []] [[] [] [options(nostack)]] }
 
 pub mod nr {
     pub const READ: usize = 5000;

@@ -2,10 +2,10 @@
 //!
 //! This is the only file where `cfg` chooses an architecture. A port is one file. It provides:
 //!
-//! - `syscall1` … `syscall4` and `syscall6`, `unsafe fn syscallN<const NR: usize>(...) -> isize`.
-//!   They issue system call `NR` and return the kernel's result, an error as −errno *whatever the
-//!   machine's own convention is*. `syscalls!` writes them. The number is a const parameter, so a
-//!   port may keep its instruction out of line without passing the number in a register.
+//! - `syscall0` … `syscall6`, `unsafe fn syscallN<const NR: usize>(...) -> isize`. They issue system
+//!   call `NR` and return the kernel's result, an error as −errno *whatever the machine's own
+//!   convention is*. `syscalls!` writes them. The number is a const parameter, so a port may keep
+//!   its instruction out of line without passing the number in a register.
 //! - Everything that [`generic`] defines, taken from there with `pub use` and shadowed where this
 //!   machine differs: the system call numbers (`nr`), error numbers (`errno`), flags and layout.
 //!
@@ -22,14 +22,14 @@
 #[allow(dead_code)] // what every port shadows
 pub mod generic;
 
-/// Defines a port's five `syscallN` functions. The port names their attribute and ABI, the macro
+/// Defines a port's seven `syscallN` functions. The port names their attribute and ABI, the macro
 /// that issues its instruction, and the registers of the six arguments.
 ///
-/// Each function expands that macro with its own name, its arguments and their registers, the
-/// registers left over, and any further tokens, which are the port's own:
+/// Each function expands that macro with its own name, its arguments and their registers, and any
+/// further tokens, which are the port's own:
 ///
 /// ```text
-/// svc!(syscall2 ["r2" = a, "r3" = b] ["r4" "r5" "r6" "r7"])
+/// svc!(syscall2 ["r2" = a, "r3" = b])
 /// ```
 ///
 /// The expansion is an expression of type `isize`; it may use `NR`. `tests/support/ports.rs`
@@ -39,36 +39,23 @@ macro_rules! syscalls {
         #[$inline:meta] $(extern $abi:tt)? fn by
         $issue:ident($r1:tt $r2:tt $r3:tt $r4:tt $r5:tt $r6:tt) $($own:tt)*
     ) => {
-        #[$inline]
-        pub unsafe $(extern $abi)? fn syscall1<const NR: usize>(a: usize) -> isize {
-            $issue!(syscall1 [$r1 = a] [$r2 $r3 $r4 $r5 $r6] $($own)*)
+        syscalls! { @each (#[$inline] $(extern $abi)?) $issue [$($own)*]
+            syscall0()
+            syscall1(a: $r1)
+            syscall2(a: $r1, b: $r2)
+            syscall3(a: $r1, b: $r2, c: $r3)
+            syscall4(a: $r1, b: $r2, c: $r3, d: $r4)
+            syscall5(a: $r1, b: $r2, c: $r3, d: $r4, e: $r5)
+            syscall6(a: $r1, b: $r2, c: $r3, d: $r4, e: $r5, f: $r6)
         }
-
+    };
+    (@each $how:tt $issue:ident $own:tt $($name:ident $args:tt)*) => {
+        $(syscalls! { @one $how $issue $own $name $args })*
+    };
+    (@one (#[$inline:meta] $(extern $abi:tt)?) $issue:ident [$($own:tt)*] $name:ident($($arg:ident: $reg:tt),*)) => {
         #[$inline]
-        pub unsafe $(extern $abi)? fn syscall2<const NR: usize>(a: usize, b: usize) -> isize {
-            $issue!(syscall2 [$r1 = a, $r2 = b] [$r3 $r4 $r5 $r6] $($own)*)
-        }
-
-        #[$inline]
-        pub unsafe $(extern $abi)? fn syscall3<const NR: usize>(a: usize, b: usize, c: usize) -> isize {
-            $issue!(syscall3 [$r1 = a, $r2 = b, $r3 = c] [$r4 $r5 $r6] $($own)*)
-        }
-
-        #[$inline]
-        pub unsafe $(extern $abi)? fn syscall4<const NR: usize>(a: usize, b: usize, c: usize, d: usize) -> isize {
-            $issue!(syscall4 [$r1 = a, $r2 = b, $r3 = c, $r4 = d] [$r5 $r6] $($own)*)
-        }
-
-        #[$inline]
-        pub unsafe $(extern $abi)? fn syscall6<const NR: usize>(
-            a: usize,
-            b: usize,
-            c: usize,
-            d: usize,
-            e: usize,
-            f: usize,
-        ) -> isize {
-            $issue!(syscall6 [$r1 = a, $r2 = b, $r3 = c, $r4 = d, $r5 = e, $r6 = f] [] $($own)*)
+        pub unsafe $(extern $abi)? fn $name<const NR: usize>($($arg: usize),*) -> isize {
+            $issue!($name [$($reg = $arg),*] $($own)*)
         }
     };
 }

@@ -8,21 +8,23 @@
 pub use crate::arch::generic::*;
 
 macro_rules! sc {
-    ($_name:ident [$first:tt = $a:ident $(, $reg:tt = $arg:ident)*] [$($unused:tt)*]) => {{
+    ($_name:ident [$($reg:tt = $arg:ident),*]) => {{
         let ret: usize;
         // SAFETY: the caller keeps the contract of `syscallN`. The `asm!` names every register that
         // the kernel changes.
         unsafe {
-            core::arch::asm!("sc", "bns 2f", "neg 3, 3", "2:", inlateout("r0") NR => _, inlateout($first) $a => ret,
-                $(inlateout($reg) $arg => _,)* $(lateout($unused) _,)* lateout("r9") _, lateout("r10") _,
-                lateout("r11") _, lateout("r12") _, lateout("cr0") _, lateout("ctr") _, lateout("xer") _,
-                options(nostack));
+            core::arch::asm!("sc", "bns 2f", "neg 3, 3", "2:", inlateout("r0") NR => _, $(in($reg) $arg,)*
+                lateout("r3") ret, lateout("r4") _, lateout("r5") _, lateout("r6") _, lateout("r7") _, lateout("r8") _,
+                lateout("r9") _, lateout("r10") _, lateout("r11") _, lateout("r12") _, lateout("cr0") _,
+                lateout("ctr") _, lateout("xer") _, options(nostack));
         }
         ret as isize
     }};
 }
 
 syscalls! { #[inline(always)] fn by sc("r3" "r4" "r5" "r6" "r7" "r8") }
+
+pub const PAIRS_ARE_ALIGNED: bool = true;
 
 /// `_IOW` and `_IOR` have other direction bits here.
 pub const EPIOCSPARAMS: u32 = 0x8008_8a01;

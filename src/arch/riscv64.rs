@@ -9,12 +9,12 @@
 pub use crate::arch::generic::*;
 
 macro_rules! ecall {
-    ($_name:ident [$first:tt = $a:ident $(, $reg:tt = $arg:ident)*] $_unused:tt) => {{
+    ($_name:ident [$($reg:tt = $arg:ident),*]) => {{
         let ret: usize;
         // SAFETY: the caller keeps the contract of `syscallN`. The `asm!` names every register that
         // the kernel changes.
         unsafe {
-            core::arch::asm!("ecall", in("a7") NR, inlateout($first) $a => ret, $(in($reg) $arg,)*
+            core::arch::asm!("ecall", in("a7") NR, $(in($reg) $arg,)* lateout("a0") ret,
                 out("v0") _, out("v1") _, out("v2") _, out("v3") _, out("v4") _, out("v5") _, out("v6") _, out("v7") _,
                 out("v8") _, out("v9") _, out("v10") _, out("v11") _, out("v12") _, out("v13") _, out("v14") _,
                 out("v15") _, out("v16") _, out("v17") _, out("v18") _, out("v19") _, out("v20") _, out("v21") _,

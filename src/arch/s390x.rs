@@ -6,11 +6,11 @@
 pub use crate::arch::generic::*;
 
 macro_rules! svc {
-    ($_name:ident [$first:tt = $a:ident $(, $reg:tt = $arg:ident)*] $_unused:tt) => {{
+    ($_name:ident [$($reg:tt = $arg:ident),*]) => {{
         let ret: usize;
         // SAFETY: the caller keeps the contract of `syscallN`. Only r2 changes.
         unsafe {
-            core::arch::asm!("svc 0", in("r1") NR, inlateout($first) $a => ret, $(in($reg) $arg,)*
+            core::arch::asm!("svc 0", in("r1") NR, $(in($reg) $arg,)* lateout("r2") ret,
                 options(nostack, preserves_flags));
         }
         ret as isize

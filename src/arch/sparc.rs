@@ -15,15 +15,14 @@
 pub use crate::arch::generic::*;
 
 macro_rules! ta {
-    ($_name:ident [$first:tt = $a:ident $(, $reg:tt = $arg:ident)*] [$($unused:tt)*]
-        $trap:tt, $branch:tt $(, $clobber:tt)*) => {{
+    ($_name:ident [$($reg:tt = $arg:ident),*] $trap:tt, $branch:tt $(, $clobber:tt)*) => {{
         let ret: usize;
         // SAFETY: the caller keeps the contract of `syscallN`. The `asm!` names every register that
         // the kernel changes, or the ABI lets this function change it.
         unsafe {
             core::arch::asm!("mov {nr}, %g1", $trap, $branch, "sub %g0, %o0, %o0", "2:", nr = in(reg) NR,
-                inlateout($first) $a => ret, $(inlateout($reg) $arg => _,)* $(lateout($unused) _,)*
-                lateout("g2") _, lateout("g3") _, lateout("g4") _, $(lateout($clobber) _,)* options(nostack));
+                $(in($reg) $arg,)* lateout("o0") ret, lateout("o1") _, lateout("o2") _, lateout("o3") _,
+                lateout("o4") _, lateout("o5") _, lateout("g2") _, lateout("g3") _, lateout("g4") _, $(lateout($clobber) _,)* options(nostack));
         }
         ret as isize
     }};

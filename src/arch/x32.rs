@@ -7,7 +7,7 @@
 pub use crate::arch::generic::*;
 
 macro_rules! syscall {
-    ($_name:ident [$($reg:tt = $arg:ident),*] $_unused:tt) => {{
+    ($_name:ident [$($reg:tt = $arg:ident),*]) => {{
         let ret: u64;
         // SAFETY: the caller keeps the contract of `syscallN`. The `asm!` names every register that
         // changes.

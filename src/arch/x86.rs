@@ -6,24 +6,30 @@
 //! does not have.
 //!
 //! LLVM reserves esi, and ebp may be the frame pointer: rustc refuses both as operands. With four
-//! arguments, the template exchanges edi and esi, and exchanges them back. With six, no register is
-//! left for three values: eax points at them, and the template saves esi and ebp on the stack.
+//! arguments, the template exchanges edi and esi, and exchanges them back. With five or six, no
+//! register is left for two or three values: eax points at them, and the template saves esi and ebp
+//! on the stack.
 
 pub use crate::arch::generic::*;
 
 macro_rules! int80 {
     (syscall6 ["ebx" = $a:ident, "ecx" = $b:ident, "edx" = $c:ident,
-        "esi" = $d:ident, "edi" = $e:ident, "ebp" = $f:ident] []) => {{
+        "esi" = $d:ident, "edi" = $e:ident, "ebp" = $f:ident]) => {{
         let rest = [$d, $f, NR];
         int80!(["push esi", "push ebp", "mov esi, [eax]", "mov ebp, [eax + 4]", "mov eax, [eax + 8]",
             "int 0x80", "pop ebp", "pop esi"] in("eax") &rest, in("ebx") $a, in("ecx") $b, in("edx") $c, in("edi") $e,
             options(preserves_flags))
     }};
-    (syscall4 ["ebx" = $a:ident, "ecx" = $b:ident, "edx" = $c:ident, "esi" = $d:ident] $_unused:tt) => {
+    (syscall5 ["ebx" = $a:ident, "ecx" = $b:ident, "edx" = $c:ident, "esi" = $d:ident, "edi" = $e:ident]) => {{
+        let rest = [$d, NR];
+        int80!(["push esi", "mov esi, [eax]", "mov eax, [eax + 4]", "int 0x80", "pop esi"]
+            in("eax") &rest, in("ebx") $a, in("ecx") $b, in("edx") $c, in("edi") $e, options(preserves_flags))
+    }};
+    (syscall4 ["ebx" = $a:ident, "ecx" = $b:ident, "edx" = $c:ident, "esi" = $d:ident]) => {
         int80!(["xchg esi, edi", "int 0x80", "xchg esi, edi"]
             in("eax") NR, in("ebx") $a, in("ecx") $b, in("edx") $c, in("edi") $d, options(nostack, preserves_flags))
     };
-    ($_fewer:ident [$($reg:tt = $arg:ident),*] $_unused:tt) => {
+    ($_fewer:ident [$($reg:tt = $arg:ident),*]) => {
         int80!(["int 0x80"] in("eax") NR, $(in($reg) $arg,)* options(nostack, preserves_flags))
     };
     ([$($text:literal),*] $($operand:tt)*) => {{

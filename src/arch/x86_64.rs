@@ -8,9 +8,9 @@
 pub use crate::arch::generic::*;
 
 macro_rules! sc {
-    ($name:ident [$($_reg:tt = $arg:ident),*] $_unused:tt) => {
+    ($name:ident [$($_reg:tt = $arg:ident),*]) => {
         // SAFETY: the caller keeps the contract of `syscallN`, which is `sc`'s too.
-        unsafe { sc::$name(NR, $($arg),*) as isize }
+        unsafe { sc::$name(NR $(, $arg)*) as isize }
     };
 }
 

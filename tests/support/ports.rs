@@ -57,7 +57,8 @@ macro_rules! define_ports {
         pub fn all() -> Vec<Port> {
             vec![$({
                 use arch::$port as port;
-                Port { file: stringify!($port), abis: &[$($abi),+], facts: facts!(port) }
+                let are_pairs_aligned = port::PAIRS_ARE_ALIGNED;
+                Port { file: stringify!($port), abis: &[$($abi),+], facts: facts!(port), are_pairs_aligned }
             }),+]
         }
     };
@@ -173,6 +174,8 @@ pub struct Port {
     #[allow(dead_code)] // used only by xtask
     pub abis: &'static [&'static str],
     pub facts: Vec<Fact>,
+    #[allow(dead_code)] // used only by the oracles
+    pub are_pairs_aligned: bool,
 }
 
 /// The port with this name.

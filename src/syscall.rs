@@ -1,0 +1,294 @@
+//! Any system call, by this machine's own instruction.
+//!
+//! [`syscall!`](crate::syscall!) and [`syscall0`] … [`syscall6`] make the calls that this crate has
+//! no function for. The instruction and the registers that it declares as changed are those of
+//! every other call of the crate: the same conformance list proves them on real kernels.
+//!
+//! The crate has no table of numbers. [`linux-raw-sys`](https://docs.rs/linux-raw-sys) has one for
+//! each of its machines, with the kernel's constants and structures:
+//!
+//! ```
+//! use barepoll::fd::{AsRawFd, FromRawFd, OwnedFd};
+//! use barepoll::{syscall, Epoll, EventData, EventFlags};
+//! use linux_raw_sys::general::{__NR_dup, __NR_pipe2, O_CLOEXEC};
+//!
+//! let mut ends = [-1_i32; 2];
+//! // SAFETY: the kernel writes two descriptors, and the array has room for them.
+//! unsafe { syscall!(__NR_pipe2, ends.as_mut_ptr(), O_CLOEXEC)? };
+//! // SAFETY: both are new, and nothing else owns them.
+//! let [reader, writer] = ends.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
+//!
+//! // A reference to a descriptor is an argument too.
+//! // SAFETY: the call takes no pointer.
+//! let copy = unsafe { syscall!(__NR_dup, &writer)? };
+//! assert_ne!(copy, writer.as_raw_fd() as usize);
+//!
+//! Epoll::new()?.add(&reader, EventData::new_u64(1), EventFlags::IN)?;
+//! # // SAFETY: the copy is this program's own.
+//! # unsafe { barepoll::raw::close(copy as i32)? };
+//! # Ok::<(), barepoll::Errno>(())
+//! ```
+//!
+//! # The result
+//!
+//! A result from −4095 to −1 is an [`Errno`]. Any other is `Ok`, also where the upper bit is set,
+//! as in an address that `mmap` returns. Machines that report errors in a flag (MIPS, powerpc,
+//! SPARC) follow the same rule. A few calls have results in that range that are no errors: use
+//! `fcntl` with `F_GETOWN_EX` in place of `F_GETOWN`. `getpriority` returns 20 minus the nice value.
+//!
+//! # Calls that these functions cannot make
+//!
+//! - **Calls with two results.** `pipe` returns its second descriptor in a second register on MIPS
+//!   and SPARC, where it is lost. Use `pipe2`. `getppid`, `geteuid` and `getegid` have a second
+//!   result on some machines too, and the first is right.
+//! - **Calls that return twice.** After `fork`, or `clone` without a new stack, both processes
+//!   return from the call, each with its own copy of the stack. That works, but 32-bit and 64-bit
+//!   SPARC return the parent's number in the child: compare `getpid`. `vfork`, and `clone` with
+//!   `CLONE_VM`, share memory. The child would return into a frame that the parent still uses. Only
+//!   assembly that does not return in the child can make them.
+//! - **`rt_sigreturn` and `sigreturn`.** They find the signal's frame at the stack pointer, and
+//!   these functions may have moved it.
+//! - **More than six arguments**, which no current call has.
+//!
+//! # Calls that a libc must know of
+//!
+//! In a program with libc or std, these calls change state that it keeps:
+//!
+//! - `fork`, `clone`: libc's locks, thread list and cached numbers stay as they were. In the child
+//!   call only what a signal handler may call.
+//! - `exit` ends this thread, and libc does not notice. `exit_group` ends the process without
+//!   flushing and without `atexit`.
+//! - `rt_sigaction` with a number that libc reserves (32 and 33, in musl also 34); `set_tid_address`,
+//!   `set_robust_list`, `arch_prctl`, `brk`; and `setuid` and similar, which the kernel applies to
+//!   one thread only.
+//!
+//! # Arguments
+//!
+//! An argument is one register: a `usize`. [`Arg`] says how `syscall!` makes it from other types.
+//! For x32, registers have 64 bits and a `usize` has 32. The upper half is zero, and the result's
+//! upper half is lost. So `lseek` there cannot go back, and no offset is above 4 GiB.
+//!
+//! Where a register has 32 bits, a 64-bit argument such as a file offset takes two, in memory order:
+//! the low half first on little-endian machines, the high half first on big-endian ones. Some
+//! machines want the pair to start at an even register, so that an odd one before it stays unused:
+//!
+//! | machine | first argument, counted from 0 |
+//! |---|---|
+//! | arm, mips, powerpc, hexagon | even: `pread64(fd, buffer, count, 0, half, half)` |
+//! | x86, riscv32, sparc, m68k, csky | any: `pread64(fd, buffer, count, half, half)` |
+//!
+//! `pair` makes the halves and `PAIRS_ARE_ALIGNED` says whether to start at an even argument. Both
+//! exist on those machines only. Some calls differ from the rule:
+//! - `fadvise64_64` (arm: `arm_fadvise64_64`) takes its advice second on arm, powerpc and csky.
+//! - `_llseek` takes two words, the high one first everywhere. `preadv`, `pwritev`: two words, the
+//!   low one first everywhere.
+//! - On s390x, `mmap` (90) takes a pointer to its six arguments.
+//!
+//! # Safety
+//!
+//! What every call here requires of its caller:
+//!
+//! - The number and the arguments are those of one call of this machine, and pointers among them
+//!   are valid for what the kernel does with them, for as long as it does it.
+//! - The call breaks nothing that Rust code relies on. For example, it closes no descriptor that
+//!   something else owns, unmaps no memory that is in use, and does not change memory behind a
+//!   shared reference.
+//! - The call returns as a function does: once, in this thread, to this stack; or never.
+
+use crate::arch;
+use crate::errno::{word, Result};
+use crate::fd::{AsFd, AsRawFd, BorrowedFd};
+
+/// Makes a system call: `syscall!(NUMBER, argument, …)`, with up to six arguments.
+///
+/// The number is a constant of any integer type. Each argument is an [`Arg`](crate::syscall::Arg).
+/// The result is a [`Result<usize>`](crate::Result). Arguments are evaluated in their order, once.
+///
+/// ```
+/// use barepoll::syscall;
+/// use linux_raw_sys::general::{__NR_getpid, __NR_kill};
+///
+/// // SAFETY: neither call takes a pointer. Signal 0 is not sent.
+/// let answer = unsafe { syscall!(__NR_getpid).and_then(|pid| syscall!(__NR_kill, pid, 0)) };
+/// assert_eq!(answer, Ok(0));
+/// ```
+///
+/// # Safety
+///
+/// This is unsafe as [`syscall0`](crate::syscall::syscall0) … [`syscall6`](crate::syscall::syscall6)
+/// are: see the [module](mod@crate::syscall#safety).
+#[macro_export]
+macro_rules! syscall {
+    ($nr:expr $(,)?) => {
+        $crate::syscall::syscall0::<{ $nr as usize }>()
+    };
+    ($nr:expr, $a:expr $(,)?) => {
+        $crate::syscall::syscall1::<{ $nr as usize }>($crate::syscall::Arg::word($a))
+    };
+    ($nr:expr, $a:expr, $b:expr $(,)?) => {
+        $crate::syscall::syscall2::<{ $nr as usize }>(
+            $crate::syscall::Arg::word($a),
+            $crate::syscall::Arg::word($b),
+        )
+    };
+    ($nr:expr, $a:expr, $b:expr, $c:expr $(,)?) => {
+        $crate::syscall::syscall3::<{ $nr as usize }>(
+            $crate::syscall::Arg::word($a),
+            $crate::syscall::Arg::word($b),
+            $crate::syscall::Arg::word($c),
+        )
+    };
+    ($nr:expr, $a:expr, $b:expr, $c:expr, $d:expr $(,)?) => {
+        $crate::syscall::syscall4::<{ $nr as usize }>(
+            $crate::syscall::Arg::word($a),
+            $crate::syscall::Arg::word($b),
+            $crate::syscall::Arg::word($c),
+            $crate::syscall::Arg::word($d),
+        )
+    };
+    ($nr:expr, $a:expr, $b:expr, $c:expr, $d:expr, $e:expr $(,)?) => {
+        $crate::syscall::syscall5::<{ $nr as usize }>(
+            $crate::syscall::Arg::word($a),
+            $crate::syscall::Arg::word($b),
+            $crate::syscall::Arg::word($c),
+            $crate::syscall::Arg::word($d),
+            $crate::syscall::Arg::word($e),
+        )
+    };
+    ($nr:expr, $a:expr, $b:expr, $c:expr, $d:expr, $e:expr, $f:expr $(,)?) => {
+        $crate::syscall::syscall6::<{ $nr as usize }>(
+            $crate::syscall::Arg::word($a),
+            $crate::syscall::Arg::word($b),
+            $crate::syscall::Arg::word($c),
+            $crate::syscall::Arg::word($d),
+            $crate::syscall::Arg::word($e),
+            $crate::syscall::Arg::word($f),
+        )
+    };
+}
+
+macro_rules! define_syscalls {
+    ($($name:ident($($arg:ident),*): $count:literal;)*) => {$(
+        #[doc = concat!("Makes the system call `NR` with ", $count, ".")]
+        ///
+        /// See the [module](self) for what it returns and which calls it cannot make.
+        ///
+        /// # Errors
+        ///
+        /// Those of the call. `ENOSYS`: the kernel does not have it. On csky and hexagon, a number
+        /// beyond the kernel's table is not `ENOSYS`: csky returns the first argument, hexagon
+        /// `EPERM`.
+        ///
+        /// # Safety
+        ///
+        /// See the [module](self#safety).
+        #[inline(always)]
+        pub unsafe fn $name<const NR: usize>($($arg: usize),*) -> Result<usize> {
+            // SAFETY: the caller keeps the contract.
+            word(unsafe { arch::$name::<NR>($($arg),*) })
+        }
+    )*};
+}
+
+define_syscalls! {
+    syscall0(): "no argument";
+    syscall1(a): "one argument";
+    syscall2(a, b): "two arguments";
+    syscall3(a, b, c): "three arguments";
+    syscall4(a, b, c, d): "four arguments";
+    syscall5(a, b, c, d, e): "five arguments";
+    syscall6(a, b, c, d, e, f): "six arguments";
+}
+
+/// A value that [`syscall!`](crate::syscall!) passes in one register.
+///
+/// - An integer keeps its value: a signed one is extended with its sign, an unsigned one with zeros.
+///   So −1 of type `i32` is −1 as a `long` of the kernel too.
+/// - A pointer is its address. Only pointers to sized types are arguments: pass a slice as its
+///   pointer and its length.
+/// - A reference to an owner of a descriptor, or a `BorrowedFd`, is the descriptor's number.
+///
+/// 64-bit integers are arguments only where a register and a `usize` have 64 bits. Elsewhere they
+/// do not compile, because they take two registers: see the [module](self#arguments).
+///
+/// Implement it for types of your own, such as flags:
+///
+/// ```
+/// use barepoll::syscall::Arg;
+///
+/// struct Flags(u32);
+///
+/// impl Arg for Flags {
+///     fn word(self) -> usize {
+///         self.0.word()
+///     }
+/// }
+///
+/// assert_eq!(Flags(7).word(), 7);
+/// assert_eq!((-100_i32).word(), -100_isize as usize);
+/// ```
+pub trait Arg {
+    /// The value of the register.
+    fn word(self) -> usize;
+}
+
+macro_rules! define_args {
+    ($($integer:ty)*) => {$(
+        impl Arg for $integer {
+            #[inline(always)]
+            fn word(self) -> usize {
+                self as usize
+            }
+        }
+    )*};
+}
+
+define_args! { i8 u8 i16 u16 i32 u32 isize usize }
+#[cfg(target_pointer_width = "64")]
+define_args! { i64 u64 }
+
+impl<T> Arg for *const T {
+    #[inline(always)]
+    fn word(self) -> usize {
+        self as usize
+    }
+}
+
+impl<T> Arg for *mut T {
+    #[inline(always)]
+    fn word(self) -> usize {
+        self as usize
+    }
+}
+
+impl Arg for BorrowedFd<'_> {
+    #[inline(always)]
+    fn word(self) -> usize {
+        self.as_raw_fd().word()
+    }
+}
+
+impl<T: AsFd> Arg for &T {
+    #[inline(always)]
+    fn word(self) -> usize {
+        self.as_fd().word()
+    }
+}
+
+/// Whether a 64-bit argument starts at an even argument, counted from 0.
+#[cfg(any(doc, all(target_pointer_width = "32", not(target_arch = "x86_64"))))]
+#[cfg_attr(docsrs, doc(cfg(target_pointer_width = "32")))]
+pub const PAIRS_ARE_ALIGNED: bool = arch::PAIRS_ARE_ALIGNED;
+
+/// The two words of a 64-bit argument, in the order of the arguments.
+#[cfg(any(doc, all(target_pointer_width = "32", not(target_arch = "x86_64"))))]
+#[cfg_attr(docsrs, doc(cfg(target_pointer_width = "32")))]
+#[must_use]
+pub const fn pair(value: u64) -> [usize; 2] {
+    let (low, high) = (value as usize, (value >> 32) as usize);
+    if cfg!(target_endian = "big") {
+        [high, low]
+    } else {
+        [low, high]
+    }
+}
