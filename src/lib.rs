@@ -115,7 +115,7 @@ extern crate std;
 
 #[cfg(not(barepoll_internals))]
 mod arch;
-/// The ports, for this crate's tests that are programs without libc.
+/// The ports, for `test-crates/codegen`.
 #[cfg(barepoll_internals)]
 #[doc(hidden)]
 #[allow(missing_docs)]

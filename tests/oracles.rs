@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 
 #[path = "support/ports.rs"]
 mod ports;
-use ports::{arch, every_port, every_raw_constant, numbers, raw_constants, Port};
+use ports::{arch, every_port, every_raw_constant, raw_constants, Port};
 
 macro_rules! tests_of_each {
     ($($port:ident: $($abi:literal)+;)+) => {
@@ -36,11 +36,6 @@ macro_rules! tests_of_each {
             fn the_layout_is_that_of_the_kernels_headers() {
                 super::port(stringify!($port)).check("layout");
             }
-
-            #[test]
-            fn the_calls_of_the_program_without_libc_have_the_numbers_of_the_kernels_headers() {
-                super::port(stringify!($port)).check_numbers();
-            }
         })+
     };
 }
@@ -60,21 +55,6 @@ impl Port {
             }
         }
         assert!(wrong.is_empty(), "src/arch/{}.rs: {}", self.file, wrong.join("; "));
-    }
-
-    /// Compares the port's column of `bare/numbers.txt` with the headers, for the calls that they
-    /// name.
-    fn check_numbers(&self) {
-        let column = numbers(self.file).unwrap_or_else(|why| panic!("{why}"));
-        let is_named = |call: &str| uapi().keys().any(|abi| headers(abi, "syscalls").contains_key(call));
-        let named: Vec<_> = column.into_iter().filter(|(call, _)| is_named(call)).collect();
-        assert!(named.len() >= 12, "uapi.json names only {named:?}");
-        for (abi, (call, number)) in self.abis.iter().flat_map(|abi| named.iter().map(move |row| (abi, row))) {
-            let of = |call: &str| headers(abi, "syscalls").get(call).and_then(Value::as_u64);
-            // 32-bit ABIs of the asm-generic table list fcntl only as fcntl64.
-            let expected = of(call).or_else(|| of("fcntl64").filter(|_| *call == "fcntl"));
-            assert_eq!(*number, expected, "test-crates/bare/numbers.txt: {call} of {abi}");
-        }
     }
 
     /// The number of a call by the headers' name.
@@ -421,66 +401,6 @@ fn every_call_has_the_number_of_libc() {
     ];
     // libc names this call on only two machines.
     numbers_agree(theirs, &["clock_gettime64"]);
-}
-
-#[test]
-fn the_numbers_of_the_program_without_libc_are_those_of_libc() {
-    let theirs = &[
-        #[cfg(not(any(
-            target_arch = "aarch64",
-            target_arch = "csky",
-            target_arch = "hexagon",
-            target_arch = "loongarch32",
-            target_arch = "loongarch64",
-            target_arch = "riscv32",
-            target_arch = "riscv64"
-        )))]
-        ("fork", libc::SYS_fork as u64),
-        ("clone", libc::SYS_clone as u64),
-        ("waitid", libc::SYS_waitid as u64),
-        ("exit_group", libc::SYS_exit_group as u64),
-        ("getpid", libc::SYS_getpid as u64),
-        ("gettid", libc::SYS_gettid as u64),
-        ("tgkill", libc::SYS_tgkill as u64),
-        ("rt_sigaction", libc::SYS_rt_sigaction as u64),
-        ("rt_sigprocmask", libc::SYS_rt_sigprocmask as u64),
-        ("pipe2", libc::SYS_pipe2 as u64),
-        ("socketpair", libc::SYS_socketpair as u64),
-        ("shutdown", libc::SYS_shutdown as u64),
-        ("dup", libc::SYS_dup as u64),
-        ("openat", libc::SYS_openat as u64),
-        ("fcntl", libc::SYS_fcntl as u64),
-        ("prlimit64", libc::SYS_prlimit64 as u64),
-        ("reboot", libc::SYS_reboot as u64),
-        ("msync", libc::SYS_msync as u64),
-        ("uname", libc::SYS_uname as u64),
-        ("mount", libc::SYS_mount as u64),
-        ("capget", libc::SYS_capget as u64),
-        ("capset", libc::SYS_capset as u64),
-        ("prctl", libc::SYS_prctl as u64),
-        ("rt_sigreturn", libc::SYS_rt_sigreturn as u64),
-        #[cfg(any(
-            target_arch = "arm",
-            target_arch = "m68k",
-            target_arch = "mips",
-            target_arch = "powerpc",
-            target_arch = "powerpc64",
-            target_arch = "s390x",
-            target_arch = "sparc",
-            target_arch = "sparc64",
-            target_arch = "x86"
-        ))]
-        ("sigreturn", libc::SYS_sigreturn as u64),
-        ("SIG_BLOCK", libc::SIG_BLOCK as u64),
-        ("SIG_UNBLOCK", libc::SIG_UNBLOCK as u64),
-        ("SIGCHLD", libc::SIGCHLD as u64),
-        ("SOCK_STREAM", libc::SOCK_STREAM as u64),
-        ("RLIMIT_NOFILE", libc::RLIMIT_NOFILE as u64),
-    ];
-    for (name, number) in numbers(host().file).expect("the table has a column for this machine") {
-        let expected = theirs.iter().find(|(known, _)| *known == name).map(|(_, number)| *number);
-        assert_eq!(number, expected, "test-crates/bare/numbers.txt: {name}");
-    }
 }
 
 #[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]

@@ -1,4 +1,5 @@
-//! The conformance list: barepoll's promises, one check each. It needs only `core`.
+//! The conformance list: barepoll's promises, one check each. It needs only `core`, and the numbers
+//! of `linux-raw-sys`.
 //!
 //! Every runner runs this list: `tests/native.rs` under `cargo test`, and a program without libc
 //! under an emulator or as `/init` of a real kernel. A check's name states the promise. The
@@ -409,6 +410,7 @@ pub mod registers;
 mod sharing;
 mod signals;
 mod spinning;
+mod syscalls;
 mod timeouts;
 mod triggers;
 mod values;
@@ -419,6 +421,7 @@ mod wakeups;
 pub const SUBJECTS: &[(&str, &[Check])] = &[
     ("values", values::CHECKS),
     ("calls", calls::CHECKS),
+    ("syscalls", syscalls::CHECKS),
     ("descriptors", descriptors::CHECKS),
     ("eventfd", eventfd::CHECKS),
     ("interest", interest::CHECKS),

@@ -13,12 +13,13 @@
 use crate::conformance::{counter, Failure, Outcome};
 use barepoll::fd::{AsRawFd, RawFd};
 use barepoll::raw::{self, Timespec};
-use barepoll::{Epoll, Errno, Event, EventFd, SigSet};
+use barepoll::{syscall, Epoll, Errno, Event, EventFd, SigSet};
 use core::hint::black_box;
 use core::mem::MaybeUninit;
 use core::num::NonZeroU32;
 use core::ptr::{self, read_volatile, write_volatile};
 use core::time::Duration;
+use linux_raw_sys::general::{__NR_prctl, __NR_sched_yield};
 
 /// Runs the victim around each kind of call: every number of arguments, success and error, and
 /// calls that block, so that another task runs meanwhile. Each call returns whether its result was
@@ -40,6 +41,8 @@ macro_rules! around_each_call {
         named("epoll_pwait2", $victim(|| nothing_ready_by_timespec(&epoll, &mut buffer)))?;
         named("ioctl, refused", $victim(|| asking_nothing(counter.as_raw_fd())))?;
         named("close, refused", $victim(|| closing_nothing()))?;
+        named("sched_yield, no argument", $victim(|| yielding()))?;
+        named("prctl, five arguments, refused", $victim(|| controlling_nothing()))?;
     }};
 }
 
@@ -88,6 +91,19 @@ fn nothing_written(counter: RawFd) -> bool {
 fn closing_nothing() -> bool {
     // SAFETY: no descriptor has this number.
     unsafe { raw::close(-1) == Err(Errno::EBADF) }
+}
+
+#[inline(always)]
+fn yielding() -> bool {
+    // SAFETY: no pointer.
+    unsafe { syscall!(__NR_sched_yield) == Ok(0) }
+}
+
+/// No machine knows this operation.
+#[inline(always)]
+fn controlling_nothing() -> bool {
+    // SAFETY: no pointer.
+    unsafe { syscall!(__NR_prctl, -1, 0, 0, 0, 0) == Err(Errno::EINVAL) }
 }
 
 /// Prefixes a failure with the call's name.

@@ -183,25 +183,6 @@ pub fn port(file: &str) -> Option<Port> {
     all().into_iter().find(|port| port.file == file)
 }
 
-/// A port's column of `bare/numbers.txt`: calls in lower case, and constants. `None` for a call
-/// that the machine lacks.
-pub fn numbers(port: &str) -> Result<Vec<(&'static str, Option<u64>)>, String> {
-    let lines = include_str!("../../test-crates/bare/numbers.txt").lines();
-    let mut lines = lines.map(|line| line.split_whitespace().collect::<Vec<_>>());
-    let header = lines.find(|words| words.contains(&"x86_64")).ok_or("test-crates/bare/numbers.txt has no header")?;
-    let column = header.iter().position(|name| *name == port);
-    let column = column.ok_or_else(|| format!("test-crates/bare/numbers.txt has no column for {port}"))?;
-    let row = |words: Vec<&'static str>| {
-        let value = words.get(column).filter(|_| words.len() == header.len());
-        match (value, value.and_then(|value| value.parse().ok())) {
-            (Some(&"-"), _) => Ok((words[0], None)),
-            (_, Some(number)) => Ok((words[0], Some(number))),
-            _ => Err(format!("test-crates/bare/numbers.txt: {:?} has no number for {port}", words.join(" "))),
-        }
-    };
-    lines.map(row).collect()
-}
-
 /// Calls `$then!` with all names of `barepoll::raw`, grouped as the oracles group them.
 macro_rules! every_raw_constant {
     ($then:ident) => {

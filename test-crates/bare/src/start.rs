@@ -43,8 +43,11 @@ pub fn restorer() -> Option<(usize, usize)> {
         extern "C" {
             fn return_from_signal();
         }
-        const SA_RESTORER: usize = if crate::system::IS_SPARC { 0 } else { 0x0400_0000 };
-        return Some((SA_RESTORER, return_from_signal as *const () as usize));
+        #[cfg(any(target_arch = "sparc", target_arch = "sparc64"))]
+        const SA_RESTORER: u32 = 0;
+        #[cfg(not(any(target_arch = "sparc", target_arch = "sparc64")))]
+        use linux_raw_sys::general::SA_RESTORER;
+        return Some((SA_RESTORER as usize, return_from_signal as *const () as usize));
     }
     #[allow(unreachable_code)]
     None
@@ -55,7 +58,7 @@ core::arch::global_asm!(
     "return_from_signal:",
     "mov eax, {nr}",
     "syscall",
-    nr = const crate::system::nr::RT_SIGRETURN,
+    nr = const linux_raw_sys::general::__NR_rt_sigreturn,
 );
 
 // The handler returns to ARM code, even from Thumb code.
@@ -67,7 +70,7 @@ core::arch::global_asm!(
     "return_from_signal:",
     "mov r7, #{nr}",
     "svc #0",
-    nr = const SIGRETURN,
+    nr = const linux_raw_sys::general::__NR_sigreturn,
 );
 
 // 32-bit SPARC has two kinds of signal frame. A handler without siginfo gets the older kind, from
@@ -83,14 +86,7 @@ core::arch::global_asm!(
     #[cfg(target_arch = "sparc")]
     "ta 0x10",
     #[cfg(target_arch = "sparc64")]
-    nr = const crate::system::nr::RT_SIGRETURN,
+    nr = const linux_raw_sys::general::__NR_rt_sigreturn,
     #[cfg(target_arch = "sparc")]
-    nr = const SIGRETURN,
+    nr = const linux_raw_sys::general::__NR_sigreturn,
 );
-
-/// Returns from the older kind of signal frame, which a handler without siginfo gets.
-#[cfg(any(target_arch = "arm", target_arch = "sparc"))]
-const SIGRETURN: usize = match crate::system::nr::SIGRETURN {
-    Some(nr) => nr,
-    None => panic!("a machine with such a frame has the call"),
-};

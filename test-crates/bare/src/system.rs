@@ -1,67 +1,34 @@
-//! The host of the conformance checks. It makes libc's system calls through barepoll's functions.
+//! The host of the conformance checks. It makes libc's system calls with [`syscall!`].
 
 use crate::conformance::registers::Widened;
 use crate::conformance::{Failure, Host, Machine, Other, Outcome};
 use crate::start::restorer;
 use crate::wide;
-use barepoll::arch;
 use barepoll::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use barepoll::{raw, Epoll, Errno, Event, SigSet};
+use barepoll::{raw, syscall, Epoll, Errno, Event, SigSet};
 use core::fmt::{self, Write};
+use core::mem::size_of;
+use core::ptr;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use core::time::Duration;
-use trap::{syscall1, syscall2, syscall3, syscall4, syscall6};
+use linux_raw_sys::general::*;
+use linux_raw_sys::net::{AF_UNIX, SHUT_WR, SOCK_STREAM};
 
-/// System call numbers and other constants that differ between machines.
-#[allow(dead_code)] // some are used on some machines only
-pub mod nr {
-    include!(concat!(env!("OUT_DIR"), "/numbers.rs"));
+/// Calls whose names depend on the width of a register.
+mod nr {
+    #[cfg(any(target_pointer_width = "64", target_arch = "x86_64"))]
+    pub use linux_raw_sys::general::{__NR_clock_gettime as CLOCK_GETTIME, __NR_fcntl as FCNTL};
+    #[cfg(not(any(target_pointer_width = "64", target_arch = "x86_64")))]
+    pub use linux_raw_sys::general::{__NR_clock_gettime64 as CLOCK_GETTIME, __NR_fcntl64 as FCNTL};
 }
 
-/// barepoll's system call functions, out of line. By the ABI a call clobbers registers that a wrong
-/// port may omit, so this program survives to report the failed check.
-mod trap {
-    macro_rules! out_of_line {
-        ($($name:ident($($argument:ident),*);)*) => {$(
-            #[inline(never)]
-            pub unsafe extern "C" fn $name<const NR: usize>($($argument: usize),*) -> isize {
-                // SAFETY: the caller keeps the port's contract.
-                unsafe { barepoll::arch::$name::<NR>($($argument),*) }
-            }
-        )*};
-    }
+/// MIPS is the only machine with 128 signals. Its `struct sigaction` starts with the flags.
+const FLAGS_FIRST: bool = size_of::<SigSet>() == 16;
+/// SPARC's `rt_sigaction` has one more argument.
+const IS_SPARC: bool = cfg!(any(target_arch = "sparc", target_arch = "sparc64"));
 
-    out_of_line! {
-        syscall1(a);
-        syscall2(a, b);
-        syscall3(a, b, c);
-        syscall4(a, b, c, d);
-        syscall6(a, b, c, d, e, f);
-    }
-}
-
-/// True on MIPS, the only machine with 128 signals. Its `struct sigaction` starts with the flags.
-const FLAGS_FIRST: bool = arch::SIGSET_BYTES == 16;
-/// Only SPARC has this value. Its `rt_sigaction` has one more argument. Its `fork` returns the
-/// parent's number in the child.
-pub const IS_SPARC: bool = arch::O_CLOEXEC == 0x40_0000;
-
-const O_RDONLY: usize = 0;
-const O_WRONLY: usize = 1;
-const AT_FDCWD: usize = -100_isize as usize;
-const AF_UNIX: usize = 1;
-const SHUT_WR: usize = 1;
-const F_GETFD: usize = 1;
-const FD_CLOEXEC: usize = 1;
-const P_PID: usize = 1;
-const WEXITED: usize = 4;
-
-fn result(returned: isize) -> Result<usize, Errno> {
-    match returned {
-        0.. => Ok(returned as usize),
-        _ => Err(Errno::from_raw(-returned as i32).unwrap_or(Errno::EIO)),
-    }
-}
+const SIGSET_BYTES: usize = size_of::<SigSet>();
+const NO_BYTES: *mut u8 = ptr::null_mut();
 
 /// A text buffer on the stack.
 struct Line<const ROOM: usize> {
@@ -79,15 +46,17 @@ impl<const ROOM: usize> Write for Line<ROOM> {
     }
 }
 
-/// Prints a line, usually in one write.
+/// Prints a line, usually in one write. Out of line: by the ABI a call clobbers registers that a
+/// wrong port may omit, so this program survives to report the failed check.
+#[inline(never)]
 pub fn print(line: fmt::Arguments<'_>) {
     let mut whole = Line { text: [b'\n'; 400], used: 0 };
     let _ = whole.write_fmt(line);
     let mut done = 0;
     while done < whole.used {
-        let rest = whole.text.as_ptr().wrapping_add(done) as usize;
+        let rest = whole.text.as_ptr().wrapping_add(done);
         // SAFETY: the bytes are in a local array.
-        match result(unsafe { syscall3::<{ arch::nr::WRITE }>(1, rest, whole.used - done) }) {
+        match unsafe { raw::write(1, rest, whole.used - done) } {
             Ok(more) => done += more,
             Err(Errno::EINTR | Errno::EAGAIN) => {}
             Err(_) => return,
@@ -97,14 +66,14 @@ pub fn print(line: fmt::Arguments<'_>) {
 
 /// Ends the program. As a kernel's first process it powers the machine off.
 pub fn end(status: usize) -> ! {
-    const MAGIC: [usize; 3] = [0xfee1_dead, 672_274_793, 0x0123_4567];
     // SAFETY: no pointer. Nothing runs after `exit_group`.
     unsafe {
         if is_first_process() {
-            syscall4::<{ nr::REBOOT }>(MAGIC[0], MAGIC[1], MAGIC[2], 0);
+            let _ =
+                syscall!(__NR_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2, LINUX_REBOOT_CMD_RESTART, NO_BYTES,);
         }
         loop {
-            syscall1::<{ nr::EXIT_GROUP }>(status);
+            let _ = syscall!(__NR_exit_group, status);
         }
     }
 }
@@ -123,7 +92,7 @@ impl Release {
 pub fn release() -> Release {
     let mut name = Release([0; 6 * 65]);
     // SAFETY: room for `struct new_utsname`.
-    unsafe { syscall1::<{ nr::UNAME }>(name.0.as_mut_ptr() as usize) };
+    let _ = unsafe { syscall!(__NR_uname, name.0.as_mut_ptr()) }; // zeroes if it fails
     name
 }
 
@@ -131,7 +100,7 @@ pub fn release() -> Release {
 pub fn page_size() -> usize {
     let mut size = 4096;
     // SAFETY: the length is 0, so the call touches no bytes.
-    while unsafe { syscall3::<{ nr::MSYNC }>(size, 0, 0) } < 0 && size < 1 << 20 {
+    while unsafe { syscall!(__NR_msync, size, 0, 0) }.is_err() && size < 1 << 20 {
         size *= 2;
     }
     size
@@ -145,23 +114,22 @@ pub fn is_first_process() -> bool {
 /// Mounts /proc and /sys, whose directories must exist.
 pub fn mount_proc_and_sys() -> Result<(), Errno> {
     for (kind, at) in [(c"proc", c"/proc"), (c"sysfs", c"/sys")] {
-        let (kind, at) = (kind.as_ptr() as usize, at.as_ptr() as usize);
+        let (kind, at) = (kind.as_ptr(), at.as_ptr());
         // SAFETY: the literals end with a zero byte. The options are null.
-        result(unsafe { syscall6::<{ nr::MOUNT }>(kind, at, kind, 0, 0, 0) })?;
+        unsafe { syscall!(__NR_mount, kind, at, kind, 0, NO_BYTES)? };
     }
     Ok(())
 }
 
 /// Opens a file with `flags` and `O_CLOEXEC`.
-fn open(path: fmt::Arguments<'_>, flags: usize) -> Result<OwnedFd, Errno> {
+fn open(path: fmt::Arguments<'_>, flags: u32) -> Result<OwnedFd, Errno> {
     let mut whole = Line { text: [0; 128], used: 0 };
     whole.write_fmt(path).map_err(|_| Errno::EINVAL)?;
     if whole.used == whole.text.len() {
         return Err(Errno::EINVAL);
     }
-    let flags = flags | arch::O_CLOEXEC as usize;
     // SAFETY: the path does not fill the array, so a zero byte ends it.
-    result(unsafe { syscall4::<{ nr::OPENAT }>(AT_FDCWD, whole.text.as_ptr() as usize, flags, 0) }).map(owned)
+    unsafe { syscall!(__NR_openat, AT_FDCWD, whole.text.as_ptr(), flags | O_CLOEXEC, 0) }.map(owned)
 }
 
 pub struct System;
@@ -190,95 +158,108 @@ fn owned(fd: usize) -> OwnedFd {
 
 fn process() -> usize {
     // SAFETY: no pointer.
-    unsafe { syscall1::<{ nr::GETPID }>(0) as usize }
+    unsafe { syscall!(__NR_getpid) }.unwrap_or(0) // it never fails
 }
 
 fn thread() -> usize {
     // SAFETY: no pointer.
-    unsafe { syscall1::<{ nr::GETTID }>(0) as usize }
+    unsafe { syscall!(__NR_gettid) }.unwrap_or(0) // it never fails
 }
 
 fn signal(process: usize, thread: usize, signal: i32) -> Result<(), Errno> {
     // SAFETY: no pointer.
-    result(unsafe { syscall3::<{ nr::TGKILL }>(process, thread, signal as usize) }).map(drop)
+    unsafe { syscall!(__NR_tgkill, process, thread, signal) }.map(drop)
 }
 
 /// Forks. Returns true in the child, and its number in the parent.
 fn fork() -> Result<(bool, usize), Errno> {
-    const NR: usize = match (nr::FORK, nr::CLONE) {
-        (Some(nr), _) | (None, Some(nr)) => nr,
-        (None, None) => panic!("a machine has one of the two"),
-    };
     let parent = process();
-    // `fork` ignores the arguments of `clone`.
+    // Machines with the asm-generic numbers have no `fork`. It would ignore the arguments of
+    // `clone`, whose order differs on machines that have it.
+    #[cfg(any(
+        target_arch = "aarch64",
+        target_arch = "riscv64",
+        target_arch = "riscv32",
+        target_arch = "loongarch64",
+        target_arch = "hexagon",
+        target_arch = "csky"
+    ))]
     // SAFETY: the child has its own copy of memory, stack included.
-    let child = result(unsafe { syscall6::<NR>(nr::SIGCHLD, 0, 0, 0, 0, 0) })?;
-    Ok((process() != parent, child))
+    let child = unsafe { syscall!(__NR_clone, SIGCHLD, NO_BYTES, NO_BYTES, 0, NO_BYTES)? };
+    #[cfg(not(any(
+        target_arch = "aarch64",
+        target_arch = "riscv64",
+        target_arch = "riscv32",
+        target_arch = "loongarch64",
+        target_arch = "hexagon",
+        target_arch = "csky"
+    )))]
+    // SAFETY: the child has its own copy of memory, stack included.
+    let child = unsafe { syscall!(__NR_fork)? };
+    Ok((process() != parent, child)) // SPARC's child gets the parent's number
 }
 
 impl Host for System {
     fn pipe(&mut self) -> Result<(OwnedFd, OwnedFd), Errno> {
         let mut ends = [0_i32; 2];
         // SAFETY: room for two descriptors.
-        result(unsafe { syscall2::<{ nr::PIPE2 }>(ends.as_mut_ptr() as usize, arch::O_CLOEXEC as usize) })?;
+        unsafe { syscall!(__NR_pipe2, ends.as_mut_ptr(), O_CLOEXEC)? };
         Ok((owned(ends[0] as usize), owned(ends[1] as usize)))
     }
 
     fn socketpair(&mut self) -> Result<(OwnedFd, OwnedFd), Errno> {
         let mut ends = [0_i32; 2];
-        let kind = nr::SOCK_STREAM | arch::O_CLOEXEC as usize;
         // SAFETY: room for two descriptors.
-        result(unsafe { syscall4::<{ nr::SOCKETPAIR }>(AF_UNIX, kind, 0, ends.as_mut_ptr() as usize) })?;
+        unsafe { syscall!(__NR_socketpair, AF_UNIX, SOCK_STREAM | O_CLOEXEC, 0, ends.as_mut_ptr())? };
         Ok((owned(ends[0] as usize), owned(ends[1] as usize)))
     }
 
     fn shutdown_writing(&mut self, socket: BorrowedFd<'_>) -> Result<(), Errno> {
         // SAFETY: no pointer.
-        result(unsafe { syscall2::<{ nr::SHUTDOWN }>(socket.as_raw_fd() as usize, SHUT_WR) }).map(drop)
+        unsafe { syscall!(__NR_shutdown, socket, SHUT_WR) }.map(drop)
     }
 
     fn duplicate(&mut self, fd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
         // SAFETY: no pointer.
-        result(unsafe { syscall1::<{ nr::DUP }>(fd.as_raw_fd() as usize) }).map(owned)
+        unsafe { syscall!(__NR_dup, fd) }.map(owned)
     }
 
     fn root_directory(&mut self) -> Result<OwnedFd, Errno> {
-        let path = c"/".as_ptr() as usize;
-        // SAFETY: the literal ends with a zero byte.
-        result(unsafe { syscall4::<{ nr::OPENAT }>(AT_FDCWD, path, arch::O_CLOEXEC as usize, 0) }).map(owned)
+        open(format_args!("/"), O_RDONLY)
     }
 
     fn is_close_on_exec(&mut self, fd: BorrowedFd<'_>) -> Result<bool, Errno> {
         // SAFETY: no pointer.
-        let flags = result(unsafe { syscall3::<{ nr::FCNTL }>(fd.as_raw_fd() as usize, F_GETFD, 0) })?;
-        Ok(flags & FD_CLOEXEC != 0)
+        let flags = unsafe { syscall!(nr::FCNTL, fd, F_GETFD)? };
+        Ok(flags & FD_CLOEXEC as usize != 0)
     }
 
     fn limit_descriptors(&mut self, limit: u64) -> Result<u64, Errno> {
-        let mut limits = [0_u64; 2]; // soft, hard
-                                     // SAFETY: the call writes `limits`.
-        result(unsafe { syscall4::<{ nr::PRLIMIT64 }>(0, nr::RLIMIT_NOFILE, 0, limits.as_mut_ptr() as usize) })?;
-        let before = core::mem::replace(&mut limits[0], limit);
+        let mut limits = rlimit64 { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: the call writes `limits`.
+        unsafe { syscall!(__NR_prlimit64, 0, RLIMIT_NOFILE, NO_BYTES, &mut limits as *mut rlimit64)? };
+        let before = core::mem::replace(&mut limits.rlim_cur, limit);
         // SAFETY: the call reads `limits`.
-        result(unsafe { syscall4::<{ nr::PRLIMIT64 }>(0, nr::RLIMIT_NOFILE, limits.as_ptr() as usize, 0) })?;
+        unsafe { syscall!(__NR_prlimit64, 0, RLIMIT_NOFILE, &limits as *const rlimit64, NO_BYTES)? };
         Ok(before)
     }
 
     fn catch(&mut self, signal: i32) -> Result<(), Errno> {
         let handler = count as extern "C" fn(i32) as usize;
         let (flags, restorer) = restorer().unwrap_or((0, 0));
-        // The last words are the empty mask and padding.
+        // The last words are the empty mask and padding. `linux-raw-sys` 0.12 has this structure
+        // without MIPS's order and SPARC's restorer.
         let action = if FLAGS_FIRST { [flags, handler, 0, 0, 0, 0, 0] } else { [handler, flags, restorer, 0, 0, 0, 0] };
-        let (action, size) = (action.as_ptr() as usize, arch::SIGSET_BYTES);
+        let action = action.as_ptr();
         // SAFETY: `action` is this machine's `struct sigaction`. Its handler only adds to an
         // atomic.
-        result(unsafe {
+        unsafe {
             if IS_SPARC {
-                syscall6::<{ nr::RT_SIGACTION }>(signal as usize, action, 0, restorer, size, 0)
+                syscall!(__NR_rt_sigaction, signal, action, NO_BYTES, restorer, SIGSET_BYTES)
             } else {
-                syscall4::<{ nr::RT_SIGACTION }>(signal as usize, action, 0, size)
+                syscall!(__NR_rt_sigaction, signal, action, NO_BYTES, SIGSET_BYTES)
             }
-        })
+        }
         .map(drop)
     }
 
@@ -289,10 +270,9 @@ impl Host for System {
     fn block(&mut self, signal: i32, block: bool) -> Result<(), Errno> {
         let mut set = SigSet::empty();
         set.insert(signal)?;
-        let how = if block { nr::SIG_BLOCK } else { nr::SIG_UNBLOCK };
-        let set = &set as *const SigSet as usize;
+        let how = if block { SIG_BLOCK } else { SIG_UNBLOCK };
         // SAFETY: `set` is the kernel's set and has this size.
-        result(unsafe { syscall4::<{ nr::RT_SIGPROCMASK }>(how, set, 0, arch::SIGSET_BYTES) }).map(drop)
+        unsafe { syscall!(__NR_rt_sigprocmask, how, &set as *const SigSet, NO_BYTES, SIGSET_BYTES) }.map(drop)
     }
 
     fn raise(&mut self, number: i32) -> Result<(), Errno> {
@@ -300,14 +280,9 @@ impl Host for System {
     }
 
     fn now(&mut self) -> Duration {
-        const CLOCK_MONOTONIC: usize = 1;
-        const NR: usize = match (arch::nr::CLOCK_GETTIME, arch::nr::CLOCK_GETTIME64) {
-            (_, Some(nr)) | (Some(nr), None) => nr,
-            (None, None) => panic!("a port has one of the two"),
-        };
         let mut time = raw::Timespec::default();
         // SAFETY: the call writes `time`.
-        unsafe { syscall2::<NR>(CLOCK_MONOTONIC, &mut time as *mut raw::Timespec as usize) };
+        let _ = unsafe { syscall!(nr::CLOCK_GETTIME, CLOCK_MONOTONIC, &mut time as *mut raw::Timespec) };
         Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
     }
 
@@ -322,11 +297,11 @@ impl Host for System {
         if is_copy {
             other(&original);
             // SAFETY: no pointer. Nothing runs after it.
-            unsafe { syscall1::<{ nr::EXIT_GROUP }>(0) };
+            let _ = unsafe { syscall!(__NR_exit_group, 0) };
         }
         let outcome = here(self);
         // SAFETY: the pointers are null.
-        while let Err(errno) = result(unsafe { syscall6::<{ nr::WAITID }>(P_PID, child, 0, WEXITED, 0, 0) }) {
+        while let Err(errno) = unsafe { syscall!(__NR_waitid, P_PID, child, NO_BYTES, WEXITED, NO_BYTES) } {
             if errno != Errno::EINTR {
                 return Err(Failure::new(format_args!("waiting for the other side: {errno}")));
             }
@@ -373,17 +348,15 @@ impl Machine for System {
     fn use_capability(&mut self, capability: u32, is_used: bool) -> Result<(), Errno> {
         // `header` is the version and the process, 0 for this one. Each of `sets` holds 32
         // effective, permitted and inheritable capabilities.
-        let mut header = [0x2008_0522_u32, 0];
+        let mut header = [_LINUX_CAPABILITY_VERSION_3, 0];
         let mut sets = [[0_u32; 3]; 2];
-        let (header, data) = (header.as_mut_ptr() as usize, sets.as_mut_ptr() as usize);
-        // SAFETY: in this version the call writes the size of `data`.
-        result(unsafe { syscall2::<{ nr::CAPGET }>(header, data) })?;
+        // SAFETY: in this version the call writes the size of `sets`.
+        unsafe { syscall!(__NR_capget, header.as_mut_ptr(), sets.as_mut_ptr())? };
         let effective = sets.get_mut(capability as usize / 32).ok_or(Errno::EINVAL)?;
         let bit = 1 << (capability % 32);
         effective[0] = if is_used { effective[0] | bit } else { effective[0] & !bit };
-        let data = sets.as_ptr() as usize;
-        // SAFETY: in this version the call reads the size of `data`.
-        result(unsafe { syscall2::<{ nr::CAPSET }>(header, data) }).map(drop)
+        // SAFETY: in this version the call reads the size of `sets`.
+        unsafe { syscall!(__NR_capset, header.as_mut_ptr(), sets.as_ptr()) }.map(drop)
     }
 }
 

@@ -10,8 +10,9 @@ pub use machine::run;
 #[cfg(target_arch = "aarch64")]
 mod machine {
     use crate::conformance::registers::Widened;
-    use crate::system::nr;
-    use barepoll::arch::syscall1;
+    use barepoll::syscall;
+    use linux_raw_sys::general::__NR_prctl;
+    use linux_raw_sys::prctl::PR_SVE_GET_VL;
 
     #[target_feature(enable = "sve")]
     unsafe fn widened(victim: Widened<'_>) -> bool {
@@ -20,10 +21,9 @@ mod machine {
 
     /// Runs the victim, and if the machine has SVE, inside a function that may use it.
     pub fn run(victim: Widened<'_>) -> bool {
-        /// It fails on a machine without SVE.
-        const PR_SVE_GET_VL: usize = 51;
+        // It fails on a machine without SVE.
         // SAFETY: no pointer.
-        let has_sve = unsafe { syscall1::<{ nr::PRCTL }>(PR_SVE_GET_VL) } > 0;
+        let has_sve = unsafe { syscall!(__NR_prctl, PR_SVE_GET_VL) }.is_ok();
         if !has_sve {
             return victim.run();
         }

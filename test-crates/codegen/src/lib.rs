@@ -4,7 +4,7 @@
 #![no_std]
 #![cfg(barepoll_internals)]
 
-use barepoll::arch::{nr, syscall1, syscall2, syscall3, syscall4, syscall6};
+use barepoll::arch::{self, nr, syscall1, syscall2, syscall3, syscall4, syscall6};
 use barepoll::fd::{AsRawFd, IntoRawFd};
 use barepoll::{Epoll, Event, EventData, EventFd, EventFdFlags, EventFlags, SigSet};
 use core::mem::MaybeUninit;
@@ -178,4 +178,42 @@ pub fn counter_by_hand(made: &mut i32) -> bool {
         _ => return false,
     }
     true
+}
+
+/// Calls with each number of arguments. The number of the call does not matter.
+macro_rules! any_calls {
+    ($($name:ident, $name_by_hand:ident: $by_hand:ident($($argument:ident),*);)*) => {$(
+        /// # Safety
+        ///
+        /// The arguments are right for the call.
+        #[no_mangle]
+        pub unsafe fn $name($($argument: usize),*) -> usize {
+            // SAFETY: the caller vouches for the arguments.
+            unsafe { barepoll::syscall!(nr::CLOSE $(, $argument)*) }.unwrap_or(FAILED)
+        }
+
+        /// # Safety
+        ///
+        /// The arguments are right for the call.
+        #[no_mangle]
+        pub unsafe fn $name_by_hand($($argument: usize),*) -> usize {
+            // SAFETY: the caller vouches for the arguments.
+            let returned = unsafe { arch::$by_hand::<{ nr::CLOSE }>($($argument),*) } as usize;
+            if returned > -4096_isize as usize {
+                FAILED
+            } else {
+                returned
+            }
+        }
+    )*};
+}
+
+any_calls! {
+    call_0, call_0_by_hand: syscall0();
+    call_1, call_1_by_hand: syscall1(a);
+    call_2, call_2_by_hand: syscall2(a, b);
+    call_3, call_3_by_hand: syscall3(a, b, c);
+    call_4, call_4_by_hand: syscall4(a, b, c, d);
+    call_5, call_5_by_hand: syscall5(a, b, c, d, e);
+    call_6, call_6_by_hand: syscall6(a, b, c, d, e, f);
 }

@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use walkdir::WalkDir;
 
 /// Flags for a static program without libc: fixed addresses, no start files. `barepoll_internals`
-/// makes the ports public.
+/// makes the ports public, for `test-crates/codegen`.
 const FLAGS: &[&str] =
     &["--cfg=barepoll_internals", "-Cpanic=abort", "-Crelocation-model=static", "-Ctarget-feature=+crt-static"];
 
