@@ -31,10 +31,13 @@
 //!
 //! # The result
 //!
-//! A result from −4095 to −1 is an [`Errno`]. Any other is `Ok`, also where the upper bit is set,
+//! A result from −4095 to −1 is an [`Errno`](crate::Errno). Any other is `Ok`, also where the upper bit is set,
 //! as in an address that `mmap` returns. Machines that report errors in a flag (MIPS, powerpc,
-//! SPARC) follow the same rule. A few calls have results in that range that are no errors: use
-//! `fcntl` with `F_GETOWN_EX` in place of `F_GETOWN`. `getpriority` returns 20 minus the nice value.
+//! SPARC) follow the same rule. `fcntl` with `F_GETOWN` may have a result in that range that is no
+//! error: use `F_GETOWN_EX`. `getpriority` returns 20 minus the nice value, so that it is positive.
+//!
+//! `ENOSYS`: the kernel does not have the call. csky and hexagon answer otherwise to a number beyond
+//! the kernel's table: csky with the first argument, hexagon with `EPERM`.
 //!
 //! # Calls that these functions cannot make
 //!
@@ -167,37 +170,182 @@ macro_rules! syscall {
     };
 }
 
-macro_rules! define_syscalls {
-    ($($name:ident($($arg:ident),*): $count:literal;)*) => {$(
-        #[doc = concat!("Makes the system call `NR` with ", $count, ".")]
-        ///
-        /// See the [module](self) for what it returns and which calls it cannot make.
-        ///
-        /// # Errors
-        ///
-        /// Those of the call. `ENOSYS`: the kernel does not have it. On csky and hexagon, a number
-        /// beyond the kernel's table is not `ENOSYS`: csky returns the first argument, hexagon
-        /// `EPERM`.
-        ///
-        /// # Safety
-        ///
-        /// See the [module](self#safety).
-        #[inline(always)]
-        pub unsafe fn $name<const NR: usize>($($arg: usize),*) -> Result<usize> {
-            // SAFETY: the caller keeps the contract.
-            word(unsafe { arch::$name::<NR>($($arg),*) })
-        }
-    )*};
+/// Makes system call `NR` without arguments.
+///
+/// ```
+/// use barepoll::syscall::syscall0;
+/// use linux_raw_sys::general::__NR_getpid;
+///
+/// // SAFETY: the call takes no pointer.
+/// let process = unsafe { syscall0::<{ __NR_getpid as usize }>()? };
+/// assert_eq!(process, std::process::id() as usize);
+/// # Ok::<(), barepoll::Errno>(())
+/// ```
+///
+/// # Errors
+///
+/// Those of the call: see the [module](self#the-result).
+///
+/// # Safety
+///
+/// See the [module](self#safety).
+#[inline(always)]
+pub unsafe fn syscall0<const NR: usize>() -> Result<usize> {
+    // SAFETY: the caller keeps the contract.
+    word(unsafe { arch::syscall0::<NR>() })
 }
 
-define_syscalls! {
-    syscall0(): "no argument";
-    syscall1(a): "one argument";
-    syscall2(a, b): "two arguments";
-    syscall3(a, b, c): "three arguments";
-    syscall4(a, b, c, d): "four arguments";
-    syscall5(a, b, c, d, e): "five arguments";
-    syscall6(a, b, c, d, e, f): "six arguments";
+/// Makes system call `NR` with one argument.
+///
+/// ```
+/// use barepoll::syscall::syscall1;
+/// use barepoll::Errno;
+/// use linux_raw_sys::general::__NR_close;
+///
+/// // SAFETY: no descriptor has this number.
+/// let answer = unsafe { syscall1::<{ __NR_close as usize }>(usize::MAX) };
+/// assert_eq!(answer, Err(Errno::EBADF));
+/// ```
+///
+/// # Errors
+///
+/// Those of the call: see the [module](self#the-result).
+///
+/// # Safety
+///
+/// See the [module](self#safety).
+#[inline(always)]
+pub unsafe fn syscall1<const NR: usize>(a: usize) -> Result<usize> {
+    // SAFETY: the caller keeps the contract.
+    word(unsafe { arch::syscall1::<NR>(a) })
+}
+
+/// Makes system call `NR` with two arguments.
+///
+/// ```
+/// use barepoll::syscall::syscall2;
+/// use barepoll::Errno;
+/// use linux_raw_sys::general::__NR_eventfd2;
+///
+/// // SAFETY: the call takes no pointer.
+/// let answer = unsafe { syscall2::<{ __NR_eventfd2 as usize }>(0, usize::MAX) };
+/// assert_eq!(answer, Err(Errno::EINVAL));
+/// ```
+///
+/// # Errors
+///
+/// Those of the call: see the [module](self#the-result).
+///
+/// # Safety
+///
+/// See the [module](self#safety).
+#[inline(always)]
+pub unsafe fn syscall2<const NR: usize>(a: usize, b: usize) -> Result<usize> {
+    // SAFETY: the caller keeps the contract.
+    word(unsafe { arch::syscall2::<NR>(a, b) })
+}
+
+/// Makes system call `NR` with three arguments.
+///
+/// ```
+/// use barepoll::syscall::syscall3;
+/// use barepoll::Errno;
+/// use linux_raw_sys::general::__NR_write;
+///
+/// // SAFETY: the text has four bytes.
+/// let answer = unsafe { syscall3::<{ __NR_write as usize }>(usize::MAX, "text".as_ptr() as usize, 4) };
+/// assert_eq!(answer, Err(Errno::EBADF));
+/// ```
+///
+/// # Errors
+///
+/// Those of the call: see the [module](self#the-result).
+///
+/// # Safety
+///
+/// See the [module](self#safety).
+#[inline(always)]
+pub unsafe fn syscall3<const NR: usize>(a: usize, b: usize, c: usize) -> Result<usize> {
+    // SAFETY: the caller keeps the contract.
+    word(unsafe { arch::syscall3::<NR>(a, b, c) })
+}
+
+/// Makes system call `NR` with four arguments.
+///
+/// ```
+/// use barepoll::syscall::syscall4;
+/// use barepoll::Errno;
+/// use linux_raw_sys::general::{__NR_openat, AT_FDCWD, O_RDONLY};
+///
+/// // SAFETY: the path ends with a zero byte.
+/// let answer = unsafe {
+///     let path = b"/nowhere\0".as_ptr() as usize;
+///     syscall4::<{ __NR_openat as usize }>(AT_FDCWD as usize, path, O_RDONLY as usize, 0)
+/// };
+/// assert_eq!(answer, Err(Errno::ENOENT));
+/// ```
+///
+/// # Errors
+///
+/// Those of the call: see the [module](self#the-result).
+///
+/// # Safety
+///
+/// See the [module](self#safety).
+#[inline(always)]
+pub unsafe fn syscall4<const NR: usize>(a: usize, b: usize, c: usize, d: usize) -> Result<usize> {
+    // SAFETY: the caller keeps the contract.
+    word(unsafe { arch::syscall4::<NR>(a, b, c, d) })
+}
+
+/// Makes system call `NR` with five arguments.
+///
+/// ```
+/// use barepoll::syscall::syscall5;
+/// use barepoll::Errno;
+/// use linux_raw_sys::general::__NR_prctl;
+///
+/// // SAFETY: no operation of `prctl` has this number.
+/// let answer = unsafe { syscall5::<{ __NR_prctl as usize }>(usize::MAX, 0, 0, 0, 0) };
+/// assert_eq!(answer, Err(Errno::EINVAL));
+/// ```
+///
+/// # Errors
+///
+/// Those of the call: see the [module](self#the-result).
+///
+/// # Safety
+///
+/// See the [module](self#safety).
+#[inline(always)]
+pub unsafe fn syscall5<const NR: usize>(a: usize, b: usize, c: usize, d: usize, e: usize) -> Result<usize> {
+    // SAFETY: the caller keeps the contract.
+    word(unsafe { arch::syscall5::<NR>(a, b, c, d, e) })
+}
+
+/// Makes system call `NR` with six arguments.
+///
+/// ```
+/// use barepoll::syscall::syscall6;
+/// use barepoll::Errno;
+/// use linux_raw_sys::general::__NR_epoll_pwait;
+///
+/// // SAFETY: there is no such epoll, so the kernel uses no pointer.
+/// let answer = unsafe { syscall6::<{ __NR_epoll_pwait as usize }>(usize::MAX, 8, 1, 0, 0, 0) };
+/// assert_eq!(answer, Err(Errno::EBADF));
+/// ```
+///
+/// # Errors
+///
+/// Those of the call: see the [module](self#the-result).
+///
+/// # Safety
+///
+/// See the [module](self#safety).
+#[inline(always)]
+pub unsafe fn syscall6<const NR: usize>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> Result<usize> {
+    // SAFETY: the caller keeps the contract.
+    word(unsafe { arch::syscall6::<NR>(a, b, c, d, e, f) })
 }
 
 /// A value that [`syscall!`](crate::syscall!) passes in one register.
@@ -281,6 +429,26 @@ impl<T: AsFd> Arg for &T {
 pub const PAIRS_ARE_ALIGNED: bool = arch::PAIRS_ARE_ALIGNED;
 
 /// The two words of a 64-bit argument, in the order of the arguments.
+///
+/// ```
+/// # #[cfg(all(target_pointer_width = "32", not(target_arch = "x86_64")))]
+/// # fn example() -> barepoll::Result<()> {
+/// use barepoll::{syscall, EventFd, EventFdFlags};
+/// use linux_raw_sys::general::__NR_pwrite64;
+///
+/// let file = EventFd::new(0, EventFdFlags::CLOEXEC)?; // or a file
+/// let [first, second] = syscall::pair(0x1_0000_0000);
+/// // SAFETY: the text has four bytes.
+/// unsafe {
+///     if syscall::PAIRS_ARE_ALIGNED {
+///         syscall!(__NR_pwrite64, &file, "text".as_ptr(), 4, 0, first, second)?;
+///     } else {
+///         syscall!(__NR_pwrite64, &file, "text".as_ptr(), 4, first, second)?;
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[cfg(any(doc, all(target_pointer_width = "32", not(target_arch = "x86_64"))))]
 #[cfg_attr(docsrs, doc(cfg(target_pointer_width = "32")))]
 #[must_use]

@@ -6,8 +6,9 @@
 
 use barepoll::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use barepoll::raw::Timespec;
+use barepoll::syscall::Arg;
 use barepoll::{
-    raw, BusyPoll, CreateFlags, Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags, FlushError,
+    raw, syscall, BusyPoll, CreateFlags, Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags, FlushError,
     InterestSet, SigSet, Slot, Waker,
 };
 use core::fmt::{self, Write};
@@ -35,6 +36,7 @@ extern "C" fn _start() -> ! {
     loop {
         let _ = black_box(safe_layer());
         let _ = black_box(raw_calls());
+        let _ = black_box(other_calls());
         values();
     }
 }
@@ -218,6 +220,26 @@ macro_rules! flags {
         print!("{one:b} {one:o} {one:x} {one:X}");
         compare(one);
     };
+}
+
+fn other_calls() -> barepoll::Result<usize> {
+    const NR: usize = 1;
+    let (epoll, word) = (Epoll::new()?, any(1_usize));
+    #[cfg(all(target_pointer_width = "32", not(target_arch = "x86_64")))]
+    let [high, low] = syscall::pair(any(1_u64));
+    #[cfg(any(target_pointer_width = "64", target_arch = "x86_64"))]
+    let [high, low] = [any(1_usize), any(2_usize)];
+    // SAFETY: nothing runs this.
+    unsafe {
+        black_box(syscall::syscall0::<NR>())?;
+        black_box(syscall::syscall1::<NR>((&epoll).word()))?;
+        black_box(syscall::syscall2::<NR>(epoll.as_fd().word(), any(-1_i32).word()))?;
+        black_box(syscall::syscall3::<NR>(any(1_u8).word(), any(1_i16).word(), core::ptr::null::<u8>().word()))?;
+        black_box(syscall::syscall4::<NR>(word, word, high, low))?;
+        black_box(syscall::syscall5::<NR>(word, word, word, word, word))?;
+        black_box(syscall::syscall6::<NR>(word, word, word, word, word, word))?;
+        syscall!(NR, &epoll, any(1_u32), core::ptr::null_mut::<u8>())
+    }
 }
 
 fn values() {

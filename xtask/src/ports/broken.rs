@@ -81,6 +81,24 @@ const FAULTS: &[Fault] = &[
         caught_by: "calls::",
     },
     Fault {
+        description: "mipsel: the fifth argument not on the stack",
+        changes: &[Replace("src/arch/mips.rs", "[\"sw $8, 16($sp)\"]", "[]")],
+        machine: Machine::Emulator("mipsel-unknown-linux-gnu"),
+        caught_by: "syscalls::",
+    },
+    Fault {
+        description: "arm: 64-bit arguments not aligned",
+        changes: &[Replace("src/arch/arm.rs", "PAIRS_ARE_ALIGNED: bool = true", "PAIRS_ARE_ALIGNED: bool = false")],
+        machine: Machine::Emulator("armv7-unknown-linux-gnueabihf"),
+        caught_by: "syscalls::",
+    },
+    Fault {
+        description: "i686: the fourth and fifth of five arguments exchanged",
+        changes: &[Replace("src/arch/x86.rs", "let rest = [$d, NR]", "let (rest, $e) = ([$e, NR], $d)")],
+        machine: Machine::Emulator("i686-unknown-linux-gnu"),
+        caught_by: "syscalls::",
+    },
+    Fault {
         description: "mipsel: the trap inlined, without $1, hi and lo, which rustc refuses",
         changes: &[inlined("src/arch/mips.rs")],
         machine: Machine::Kernel("mipsel-6.1"),
