@@ -119,7 +119,7 @@ pub fn epoll_create1(flags: u32) -> Result<RawFd> {
 /// # Safety
 ///
 /// `event` must be valid for reads of an [`Event`], or null where `op` is [`EPOLL_CTL_DEL`].
-#[inline]
+#[inline(always)] // at opt-level z LLVM would not, and the callers would be larger
 pub unsafe fn epoll_ctl(epfd: RawFd, op: u32, fd: RawFd, event: *mut Event) -> Result<()> {
     // SAFETY: the caller vouches for `event`.
     let returned =

@@ -87,7 +87,7 @@ fn everything(progress: &Progress, measured: &mut Measured) -> Result<(), String
     for scenario in wall::all() {
         measured.part(&scenario.name(), |measured| wall::measure_scenario(progress, measured, scenario));
     }
-    measured.part("three numbers", three_numbers);
+    measured.part("two numbers", two_numbers);
     measured.add_goals(&[PERFORMANCE]);
     match measured.failed.as_slice() {
         [] => Ok(()),
@@ -114,18 +114,17 @@ fn machine() -> Table {
     Table { name: "machine".into(), rows, text, chart: None, documents: &[PERFORMANCE] }
 }
 
-/// Adds README's summary of three figures.
-fn three_numbers(measured: &mut Measured) -> Result<(), String> {
+/// Adds README's summary of two figures.
+fn two_numbers(measured: &mut Measured) -> Result<(), String> {
     let wait = measured.figure("call-wait-2", "libc", "ours")?;
     let calls = measured.figure("wakeup", "barepoll's Waker", "calls")?;
-    let bytes = measured.figure("size", "barepoll", "file")?;
     let text = format!(
         "In a process of two threads, a wait takes **{wait:.2}** of the time that libc's takes; a wake-up, and the wait that it ends, are \
-         **{calls:.0}** system calls; the static echo is **{bytes}** bytes."
+         **{calls:.0}** system calls."
     );
     let number = |name: &str, value: f64| json!({ "name": name, "value": value });
-    let rows = json!([number("wait, to libc's", wait), number("calls of a wake-up", calls), number("bytes", bytes)]);
-    measured.add(Table { name: "three numbers".into(), rows, text, chart: None, documents: &[README] });
+    let rows = json!([number("wait, to libc's", wait), number("calls of a wake-up", calls)]);
+    measured.add(Table { name: "two numbers".into(), rows, text, chart: None, documents: &[README] });
     Ok(())
 }
 

@@ -4,7 +4,7 @@
 use crate::bench::{Goal, Measured, Table};
 use crate::debian::{self, Cache, Suite};
 use crate::kit::chart::Bar;
-use crate::kit::document::PERFORMANCE;
+use crate::kit::document::{PERFORMANCE, README};
 use crate::kit::progress::Progress;
 use crate::kit::report;
 use crate::kit::shell::{cargo, root, run};
@@ -93,6 +93,8 @@ pub fn measure(progress: &Progress, measured: &mut Measured) -> Result<(), Strin
     let chart = Some((title, sizes.iter().take(IN_CHART).map(bar).collect()));
     let rows = sizes.iter().map(|(name, size)| row(name, Some(size))).collect();
     measured.add(Table { name: "size".into(), rows, text, chart, documents: &[PERFORMANCE] });
+    let text = format!("The static echo is **{ours}** bytes.");
+    measured.add(Table { name: "static echo".into(), rows: json!([]), text, chart: None, documents: &[README] });
     measured.add(for_every_target(progress, &cache)?);
     Ok(())
 }
@@ -100,7 +102,17 @@ pub fn measure(progress: &Progress, measured: &mut Measured) -> Result<(), Strin
 /// Measures hand-written assembly, barepoll and rustix, which need no download, for a full test.
 pub fn run_checks(progress: &Progress) -> Result<usize, String> {
     let sizes = measure_peers(progress, None)?;
-    match missed(&goals(&sizes)).as_slice() {
+    let mut missed = missed(&goals(&sizes));
+    let documented = PERFORMANCE.table("size")?;
+    let documented = documented.get(OURS).and_then(|row| row.get("bytes")?.parse::<f64>().ok());
+    if bytes(&sizes, OURS) > documented {
+        missed.push(format!(
+            "the static echo has {:?} bytes, and docs/performance.md says {documented:?}; if that is right, run \
+             `cargo xtask bench size --write`",
+            bytes(&sizes, OURS)
+        ));
+    }
+    match missed.as_slice() {
         [] => Ok(sizes.len()),
         missed => Err(missed.join("\n")),
     }
