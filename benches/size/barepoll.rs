@@ -1,7 +1,6 @@
 //! Copies standard input to standard output until the input ends, with barepoll.
 #![no_std]
 #![no_main]
-#![cfg_attr(barepoll_unstable_asm, feature(asm_experimental_arch))]
 
 #[path = "../../examples/bare-cat/src/start.rs"]
 mod start;

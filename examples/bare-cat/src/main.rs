@@ -18,7 +18,6 @@
 //! ```
 #![no_std]
 #![no_main]
-#![cfg_attr(unstable_asm, feature(asm_experimental_arch))]
 
 #[cfg(bare)]
 mod memory;

@@ -333,9 +333,6 @@ fn link(cache: &Cache, target: &Target) -> Result<Size, String> {
         cargo.arg("--config").arg(format!("profile.release.package.{package}.opt-level=\"z\""));
     }
     cargo.args(["-p", "size", "--bin", "echo-barepoll", "--", "--emit"]).arg(format!("link={}", program.display()));
-    if !target.stable {
-        cargo.arg("--cfg=barepoll_unstable_asm");
-    }
     let script = sources().join(NO_TABLES).display().to_string();
     let arguments = LINK.into_iter().chain(["-e", "_start", "--no-eh-frame-hdr", "-T", &script]);
     run(cargo.args(arguments.map(|argument| format!("-Clink-arg={argument}"))))?;
