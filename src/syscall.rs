@@ -42,8 +42,7 @@
 //! # Calls that these functions cannot make
 //!
 //! - **Calls with two results.** `pipe` returns its second descriptor in a second register on MIPS
-//!   and SPARC, where it is lost. Use `pipe2`. `getppid`, `geteuid` and `getegid` have a second
-//!   result on some machines too, and the first is right.
+//!   and SPARC, where it is lost. Use `pipe2`.
 //! - **Calls that return twice.** After `fork`, or `clone` without a new stack, both processes
 //!   return from the call, each with its own copy of the stack. That works, but 32-bit and 64-bit
 //!   SPARC return the parent's number in the child: compare `getpid`. `vfork`, and `clone` with
@@ -51,7 +50,7 @@
 //!   assembly that does not return in the child can make them.
 //! - **`rt_sigreturn` and `sigreturn`.** They find the signal's frame at the stack pointer, and
 //!   these functions may have moved it.
-//! - **More than six arguments**, which no current call has.
+//! - **Seven arguments.** On 32-bit MIPS, `fadvise64` and `sync_file_range` take seven words.
 //!
 //! # Calls that a libc must know of
 //!
