@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const DOCUMENTS: [&str; 13] = [
+const DOCUMENTS: [&str; 14] = [
     "README.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
@@ -13,6 +13,7 @@ const DOCUMENTS: [&str; 13] = [
     "docs/machine-code.md",
     "docs/migrating.md",
     "docs/no-libc.md",
+    "docs/peers.md",
     "docs/performance.md",
     "docs/porting.md",
     "docs/proof.md",
@@ -21,7 +22,7 @@ const DOCUMENTS: [&str; 13] = [
 ];
 
 /// The documents that commands fill with figures. The others are guides.
-const FIGURES: [&str; 3] = ["docs/machine-code.md", "docs/performance.md", "docs/proof.md"];
+const FIGURES: [&str; 4] = ["docs/machine-code.md", "docs/peers.md", "docs/performance.md", "docs/proof.md"];
 
 fn read(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);

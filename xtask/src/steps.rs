@@ -4,7 +4,7 @@
 use crate::bench::{self, size, wall};
 use crate::kit::tool::Tool;
 use crate::kit::tool::{APT, CC, CXX, DPKG, NIGHTLY, OLDEST_RUSTC, READELF, RUSTUP, SCRIPT, STRACE, TAR, VALGRIND};
-use crate::ports::{asm, broken, clobbers, conformance, headers, linux, new_port, symbols};
+use crate::ports::{asm, broken, clobbers, conformance, headers, linux, new_port, peers, symbols};
 use crate::programs::{answers, c, cat, musl, serve, soak, with_std};
 use crate::quality::{coverage, doctor, documents, fuzz, memory, mutants, native, proof};
 use crate::release::{minimum, package, supply};
@@ -115,6 +115,17 @@ pub static STEPS: &[Step] = &[
             "symbols",
             "Check that no public function can panic or needs libc, for every target of stable Rust",
             Command::with::<symbols::Options>(),
+        )
+    },
+    Step {
+        test: test("other crates' registers", Everywhere, "traps", &[Cross], |world| {
+            peers::check(&world.progress, world.cache()?)
+        }),
+        needs: &[&NIGHTLY],
+        ..command(
+            "peers",
+            "Compare the registers that other crates' system calls declare with what kernels destroy",
+            Command::with::<peers::Options>(),
         )
     },
     Step {

@@ -28,16 +28,16 @@ pub struct Options {
 }
 
 /// What a trap, a port's `asm!`, must declare. Registers are spelled as in LLVM's constraints.
-struct Rule {
+pub(super) struct Rule {
     ports: &'static [&'static str],
     /// The instruction that enters the kernel.
-    trap: &'static str,
+    pub(super) trap: &'static str,
     /// The outputs and clobbers: the result, and the registers that the kernel destroys. `v0-v31`
     /// is a range.
-    named: &'static str,
+    pub(super) named: &'static str,
     /// A register that rustc refuses as an operand, in the template's spelling. The template must
     /// save and restore it.
-    saved: Option<&'static str>,
+    pub(super) saved: Option<&'static str>,
     /// Set if `asm!` cannot name some destroyed registers. The trap's function must never be
     /// inlined, because only a call by the ABI destroys them all. LLVM's `-enable-ipra` must list
     /// these registers, in LLVM's spelling, as changed by the function.
@@ -91,13 +91,10 @@ pub fn check(progress: &Progress, cache: &Cache, targets: &[&'static Target]) ->
     let (mut rows, mut wrong, mut count) = (Vec::new(), Vec::new(), 0);
     for target in targets {
         job.at(target.name);
-        let port = target.port();
-        let rule = RULES.iter().find(|rule| rule.ports.contains(&port.as_str()));
-        let rule =
-            rule.ok_or_else(|| format!("there is no rule for the port {port}; add it to xtask/src/ports/clobbers.rs"))?;
+        let rule = rule_of(target)?;
         // An out-of-line trap is in the package that used it first: a user's or the crate itself.
         let (calls, own) = (emit(cache, target, "codegen")?, emit(cache, target, "barepoll")?);
-        let traps: Vec<Trap> = [&calls, &own].into_iter().flat_map(|ir| traps(ir, rule.trap)).collect();
+        let traps: Vec<Trap> = [&calls, &own].into_iter().flat_map(|ir| traps(ir, |line| line == rule.trap)).collect();
         let mut complaints: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for trap in &traps {
             let found = trap.complaints(rule).into_iter();
@@ -126,6 +123,13 @@ pub fn check(progress: &Progress, cache: &Cache, targets: &[&'static Target]) ->
     }
 }
 
+/// The rule of the target's port.
+pub(super) fn rule_of(target: &Target) -> Result<&'static Rule, String> {
+    let port = target.port();
+    let rule = RULES.iter().find(|rule| rule.ports.contains(&port.as_str()));
+    rule.ok_or_else(|| format!("there is no rule for the port {port}; add it to xtask/src/ports/clobbers.rs"))
+}
+
 fn emit(cache: &Cache, target: &Target, package: &str) -> Result<String, String> {
     cross::emit(cache, target, package, "llvm-ir")
 }
@@ -151,36 +155,57 @@ fn check_ipra(cache: &Cache, target: &Target, registers: &str) -> Result<Option<
 }
 
 /// An `asm!` with the instruction that enters the kernel, in LLVM IR.
-struct Trap<'a> {
-    function: &'a str,
-    is_function_noinline: bool,
-    has_side_effects: bool,
+pub(super) struct Trap<'a> {
+    pub(super) function: &'a str,
+    pub(super) is_function_noinline: bool,
+    pub(super) has_side_effects: bool,
+    /// Whether LLVM expects it to write memory: not with `options(nomem)` or `options(readonly)`.
+    pub(super) writes_memory: bool,
+    /// Whether it returns: not with `options(noreturn)`.
+    pub(super) returns: bool,
     template: Vec<&'a str>,
     /// The index of the instruction in the template.
     index: usize,
     constraints: Vec<&'a str>,
 }
 
-/// The traps in LLVM IR. A line with assembly reads `call T asm sideeffect "template",
-/// "constraints"(...)`.
-fn traps<'a>(ir: &'a str, instruction: &str) -> Vec<Trap<'a>> {
-    let is_noinline = |group: &str| {
-        let mut groups = ir.lines().filter_map(|line| line.strip_prefix("attributes #")?.split_once(" = "));
-        groups.any(|(name, attributes)| name == group && attributes.split(' ').any(|word| word == "noinline"))
+/// The traps in LLVM IR: assembly with a line that enters the kernel. It reads `call T asm
+/// sideeffect "template", "constraints"(...) #7`. `attributes #7 = { ... }` stands further down.
+pub(super) fn traps<'a>(ir: &'a str, enters_kernel: impl Fn(&str) -> bool) -> Vec<Trap<'a>> {
+    let attributes: BTreeMap<&str, &str> =
+        ir.lines().filter_map(|line| line.strip_prefix("attributes #")?.split_once(" = ")).collect();
+    // Whether the attributes that a line names contain this text.
+    let has = |line: &str, text: &str| {
+        let groups = line.split([' ', ',']).filter_map(|word| attributes.get(word.strip_prefix('#')?));
+        groups.into_iter().any(|group| group.contains(text))
     };
     let (mut traps, mut function, mut is_function_noinline) = (Vec::new(), "", false);
-    for line in ir.lines() {
+    let mut lines = ir.lines().peekable();
+    while let Some(line) = lines.next() {
         if line.starts_with("define ") {
             function = line.split_once('@').and_then(|(_, rest)| rest.split('(').next()).unwrap_or_default();
-            is_function_noinline = line.split(' ').filter_map(|word| word.strip_prefix('#')).any(is_noinline);
+            is_function_noinline = has(line, " noinline ");
         }
         let Some((_, assembly)) = line.split_once(" asm ") else { continue };
-        let [options, template, _, constraints, ..] = assembly.split('"').collect::<Vec<_>>()[..] else { continue };
+        let [options, template, _, constraints, operands, ..] = assembly.split('"').collect::<Vec<_>>()[..] else {
+            continue;
+        };
         let template: Vec<&str> = template.split("\\0A").map(str::trim).collect();
-        let Some(index) = template.iter().position(|line| *line == instruction) else { continue };
+        let Some(index) = template.iter().position(|line| enters_kernel(line)) else { continue };
         let has_side_effects = options.contains("sideeffect");
-        let constraints = constraints.split(',').collect();
-        traps.push(Trap { function, is_function_noinline, has_side_effects, template, index, constraints });
+        let constraints: Vec<&str> = constraints.split(',').collect();
+        let writes_memory = constraints.contains(&"~{memory}") && !has(operands, "memory(read");
+        let returns = lines.peek().is_none_or(|next| next.trim() != "unreachable");
+        traps.push(Trap {
+            function,
+            is_function_noinline,
+            has_side_effects,
+            writes_memory,
+            returns,
+            template,
+            index,
+            constraints,
+        });
     }
     traps
 }
@@ -194,9 +219,10 @@ impl Trap<'_> {
         if rule.out_of_line.is_some() && !self.is_function_noinline {
             complaints.push("the trap may be inlined".into());
         }
-        let mut missing = expanded(rule.named);
-        missing.push("memory".into());
-        missing.retain(|register| !self.names(register));
+        let mut missing = self.missing(rule);
+        if !self.writes_memory {
+            missing.push("memory".into());
+        }
         if !missing.is_empty() {
             complaints.push(format!("the trap does not name {}", missing.join(", ")));
         }
@@ -204,6 +230,16 @@ impl Trap<'_> {
             complaints.push(format!("the trap does not save and restore {register}"));
         }
         complaints
+    }
+
+    /// The registers that the trap must name, and does not.
+    pub(super) fn missing(&self, rule: &Rule) -> Vec<String> {
+        expanded(rule.named).into_iter().filter(|register| !self.names(register)).collect()
+    }
+
+    /// Whether the compiler itself loads this register with an argument.
+    pub(super) fn takes(&self, register: &str) -> bool {
+        self.constraints.contains(&format!("{{{register}}}").as_str())
     }
 
     fn names(&self, register: &str) -> bool {
@@ -220,7 +256,7 @@ impl Trap<'_> {
     ///
     /// The operand must be an early-clobber output (`=&`), so that LLVM gives it no input's
     /// register.
-    fn saves(&self, register: &str) -> bool {
+    pub(super) fn saves(&self, register: &str) -> bool {
         let moves = |lines: &[&str]| {
             let operands = |line: &&str| {
                 let (_, operands) = line.split_once(' ')?;
@@ -242,7 +278,7 @@ impl Trap<'_> {
 }
 
 /// Expands the ranges in a list: `r0 v0-v2` becomes r0, v0, v1, v2.
-fn expanded(list: &str) -> Vec<String> {
+pub(super) fn expanded(list: &str) -> Vec<String> {
     let one = |item: &str| {
         let number = |name: &str| name.trim_start_matches(|c: char| !c.is_ascii_digit()).parse::<u32>().ok();
         let range = item.split_once('-').and_then(|(first, last)| Some((number(first)?, number(last)?)));

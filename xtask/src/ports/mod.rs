@@ -6,4 +6,5 @@ pub mod facts;
 pub mod headers;
 pub mod linux;
 pub mod new_port;
+pub mod peers;
 pub mod symbols;
