@@ -27,6 +27,14 @@ fn main() {
     if matches!(port, "csky" | "hexagon" | "m68k" | "mips" | "mips64" | "sparc" | "sparc64") {
         println!("cargo:rustc-cfg=barepoll_unstable_asm"); // `asm!` is unstable there
     }
+    // What `src/sanitizer.rs` announces. Only nightly has sanitizers, and sets this.
+    for sanitizer in var("CARGO_CFG_SANITIZE").unwrap_or_default().split(',') {
+        match sanitizer {
+            "memory" => println!("cargo:rustc-cfg=barepoll_msan"),
+            "thread" => println!("cargo:rustc-cfg=barepoll_tsan"),
+            _ => {}
+        }
+    }
     if !Path::new(PORTS).join(port).with_extension("rs").exists() {
         refuse("has no port in barepoll");
     }

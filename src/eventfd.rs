@@ -5,6 +5,7 @@ use crate::errno::{is_errno, Errno, Result};
 use crate::fd::{self, impl_owned_fd, AsRawFd, OwnedFd};
 use crate::flags::EventFdFlags;
 use crate::raw;
+use crate::sanitizer;
 use core::mem::{size_of, MaybeUninit};
 use core::ptr;
 
@@ -89,8 +90,11 @@ impl EventFd {
         let (fd, buf) = (self.as_raw_fd() as usize, value.as_mut_ptr() as usize);
         // SAFETY: `value` is valid for writes of that many bytes.
         let returned = unsafe { arch::syscall3::<{ nr::READ }>(fd, buf, VALUE_BYTES) };
+        sanitizer::returned();
         // One comparison finds both an error and a short read.
         if returned == VALUE_BYTES as isize {
+            sanitizer::written(value.as_ptr(), 1);
+            sanitizer::acquired();
             // SAFETY: the kernel has written all of its bytes, and any eight bytes are a `u64`.
             return Ok(unsafe { value.assume_init() });
         }

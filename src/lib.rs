@@ -134,6 +134,7 @@ mod flags;
 pub mod guide;
 mod interest;
 pub mod raw;
+mod sanitizer;
 mod signal;
 pub mod syscall;
 mod timeout;

@@ -29,6 +29,7 @@ use crate::arch::{self, nr};
 use crate::errno::{result, word, Errno, Result};
 use crate::event::Event;
 use crate::fd::{self, RawFd};
+use crate::sanitizer;
 use crate::signal::SigSet;
 use core::ffi::c_void;
 use core::mem::size_of;
@@ -121,6 +122,7 @@ pub fn epoll_create1(flags: u32) -> Result<RawFd> {
 /// `event` must be valid for reads of an [`Event`], or null where `op` is [`EPOLL_CTL_DEL`].
 #[inline(always)] // at opt-level z LLVM would not, and the callers would be larger
 pub unsafe fn epoll_ctl(epfd: RawFd, op: u32, fd: RawFd, event: *mut Event) -> Result<()> {
+    sanitizer::released();
     // SAFETY: the caller vouches for `event`.
     let returned =
         unsafe { arch::syscall4::<{ nr::EPOLL_CTL }>(epfd as usize, op as usize, fd as usize, event as usize) };
@@ -173,7 +175,7 @@ pub unsafe fn epoll_wait(epfd: RawFd, events: *mut Event, maxevents: i32, timeou
     // SAFETY: the caller vouches for `events`.
     let returned =
         unsafe { arch::syscall4::<NR>(epfd as usize, events as usize, maxevents as usize, timeout_ms as usize) };
-    result(returned)
+    sanitizer::waited(result(returned), events)
 }
 
 /// [`epoll_pwait(2)`](https://man7.org/linux/man-pages/man2/epoll_wait.2.html): [`epoll_wait`] with
@@ -220,7 +222,7 @@ pub unsafe fn epoll_pwait(
             size_of::<SigSet>(),
         )
     };
-    result(returned)
+    sanitizer::waited(result(returned), events)
 }
 
 /// [`epoll_pwait2(2)`](https://man7.org/linux/man-pages/man2/epoll_wait.2.html): [`epoll_pwait`]
@@ -275,7 +277,7 @@ pub unsafe fn epoll_pwait2(
             size_of::<SigSet>(),
         )
     };
-    result(returned)
+    sanitizer::waited(result(returned), events)
 }
 
 /// [`eventfd2(2)`](https://man7.org/linux/man-pages/man2/eventfd.2.html): makes a counter.
@@ -370,7 +372,8 @@ pub unsafe fn close(fd: RawFd) -> Result<()> {
 #[inline]
 pub unsafe fn read(fd: RawFd, buf: *mut u8, len: usize) -> Result<usize> {
     // SAFETY: the caller vouches for `buf`.
-    result(unsafe { arch::syscall3::<{ nr::READ }>(fd as usize, buf as usize, len) })
+    let returned = unsafe { arch::syscall3::<{ nr::READ }>(fd as usize, buf as usize, len) };
+    sanitizer::read(result(returned), buf)
 }
 
 /// [`write(2)`](https://man7.org/linux/man-pages/man2/write.2.html): writes at most `len` bytes,
@@ -408,6 +411,7 @@ pub unsafe fn read(fd: RawFd, buf: *mut u8, len: usize) -> Result<usize> {
 /// `buf` must be valid for reads of `len` bytes.
 #[inline]
 pub unsafe fn write(fd: RawFd, buf: *const u8, len: usize) -> Result<usize> {
+    sanitizer::released();
     // SAFETY: the caller vouches for `buf`.
     result(unsafe { arch::syscall3::<{ nr::WRITE }>(fd as usize, buf as usize, len) })
 }
@@ -448,5 +452,9 @@ pub unsafe fn ioctl(fd: RawFd, request: u32, arg: *mut c_void) -> Result<usize> 
     // SAFETY: the caller vouches for `arg`.
     let returned = unsafe { arch::syscall3::<{ nr::IOCTL }>(fd as usize, request as usize, arg as usize) };
     // A driver, such as a FUSE server's, may return any 32 bits.
-    word(returned)
+    let answer = word(returned);
+    if answer.is_ok() {
+        sanitizer::requested(request, arg);
+    }
+    answer
 }
