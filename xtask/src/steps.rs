@@ -6,7 +6,7 @@ use crate::kit::tool::Tool;
 use crate::kit::tool::{APT, CC, CXX, DPKG, NIGHTLY, OLDEST_RUSTC, READELF, RUSTUP, SCRIPT, STRACE, TAR, VALGRIND};
 use crate::ports::{asm, broken, clobbers, conformance, headers, linux, new_port, peers, symbols};
 use crate::programs::{answers, c, cat, musl, serve, soak, with_std};
-use crate::quality::{coverage, doctor, documents, fuzz, memory, mutants, native, proof};
+use crate::quality::{coverage, doctor, documents, fuzz, memory, mutants, native, proof, sanitizers};
 use crate::release::{minimum, package, supply};
 use crate::step::Command::{self, None as NoCommand, Plain};
 use crate::step::Evidence::{Prints, TestedBy};
@@ -164,6 +164,17 @@ pub static STEPS: &[Step] = &[
         }),
         needs: &[&CC, &VALGRIND],
         ..command("memory", "Run tests under valgrind, to find reads of uninitialised memory", Plain)
+    },
+    Step {
+        test: test("sanitizers", Everywhere, "passed", &[], |world| {
+            sanitizers::run_checks(&world.progress, world.cache()?)
+        }),
+        needs: &[&NIGHTLY, &CC],
+        ..command(
+            "sanitizers",
+            "Run the conformance list and small programs under MemorySanitizer and ThreadSanitizer",
+            Plain,
+        )
     },
     Step {
         test: test("size, compared with rustix", Everywhere, "programs", &[Native], |world| {

@@ -6,3 +6,4 @@ pub mod memory;
 pub mod mutants;
 pub mod native;
 pub mod proof;
+pub mod sanitizers;
