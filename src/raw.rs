@@ -24,6 +24,10 @@
 //!
 //! The constants are those of the kernel's `linux/eventpoll.h` and `linux/eventfd.h`, with this
 //! machine's values.
+//!
+//! Under MemorySanitizer, a wait and a read announce the memory that the kernel wrote. Under
+//! ThreadSanitizer, calls order threads: a write or a change of an interest list before a later
+//! read or wait. See *Sanitizers* in `guide::testing`.
 
 use crate::arch::{self, nr};
 use crate::errno::{result, word, Errno, Result};
@@ -421,6 +425,9 @@ pub unsafe fn write(fd: RawFd, buf: *const u8, len: usize) -> Result<usize> {
 ///
 /// The descriptor's driver may return any 32 bits. A result from −4095 to −1 is an [`Errno`]. Any
 /// other result is a value, sign-extended: `result as i32` is what the driver returned.
+///
+/// MemorySanitizer learns what [`EPIOCGPARAMS`] writes. For another request that writes memory, call
+/// `__msan_unpoison` yourself.
 ///
 /// ```
 /// use barepoll::fd::AsRawFd;

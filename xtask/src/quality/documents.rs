@@ -84,6 +84,7 @@ const COMMANDS: &[(&str, Check)] = &[
     ("cargo run --release --target s390x-unknown-linux-gnu", Check::TestedBy("cat")),
     ("cargo test --target aarch64-unknown-linux-gnu", Check::TestedBy("with-std")),
     ("cargo +nightly test -Zbuild-std --target mips64el-unknown-linux-gnuabi64", Check::TestedBy("with-std")),
+    ("cargo +nightly test -Zbuild-std --target x86_64-unknown-linux-gnu", Check::TestedBy("sanitizers")),
     ("cargo test", Check::TestedBy("native")),
     ("cargo test --test native wakeups", Check::TestedBy("native")),
     ("cargo test --test oracles", Check::TestedBy("native")),
