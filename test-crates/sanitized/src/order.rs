@@ -46,8 +46,9 @@ pub const CASES: &[Case] = &[
         )
     }),
     wrong("no call", || unwatched(|both| both.publish(|_| Ok(())), |_| Ok(()))),
-    wrong("a wait without events", || unwatched(|both| both.publish(write), poll)),
+    wrong("a wait without events", || unwatched(|both| both.publish(write), wait_for_nothing)),
     wrong("a read that fails", || unwatched(|both| both.publish(write), read_nothing)),
+    wrong("raw::read that fails", || unwatched(|both| both.publish(write), raw_read_nothing)),
 ];
 
 /// What the two threads share.
@@ -127,10 +128,27 @@ fn read_duplicate(both: &Both) -> Result<()> {
     both.duplicate.read().map(drop)
 }
 
+/// Waits until the other thread has written to the counter. ThreadSanitizer sees no order here.
+fn until_written(both: &Both) {
+    let mut counter = libc::pollfd { fd: both.eventfd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: there is one descriptor.
+    assert_eq!(unsafe { libc::poll(&mut counter, 1, -1) }, 1);
+}
+
 /// A read that returns `EAGAIN`.
-fn read_nothing(_: &Both) -> Result<()> {
+fn read_nothing(both: &Both) -> Result<()> {
+    until_written(both);
     let answer = EventFd::new(0, EventFdFlags::CLOEXEC | EventFdFlags::NONBLOCK)?.read();
     assert_eq!(answer, Err(Errno::EAGAIN));
+    Ok(())
+}
+
+/// A read that returns `EBADF`.
+fn raw_read_nothing(both: &Both) -> Result<()> {
+    until_written(both);
+    let mut byte = 0;
+    // SAFETY: there is room for one byte.
+    assert_eq!(unsafe { raw::read(-1, &mut byte, 1) }, Err(Errno::EBADF));
     Ok(())
 }
 
@@ -160,7 +178,8 @@ fn wait_masked(both: &Both) -> Result<()> {
 }
 
 /// A wait that returns no event.
-fn poll(both: &Both) -> Result<()> {
+fn wait_for_nothing(both: &Both) -> Result<()> {
+    until_written(both);
     let mut buffer = Event::buffer::<2>();
     assert!(both.epoll.wait(&mut buffer, Some(Duration::ZERO))?.is_empty());
     Ok(())
