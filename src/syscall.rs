@@ -86,6 +86,12 @@
 //!   low one first everywhere.
 //! - On s390x, `mmap` (90) takes a pointer to its six arguments.
 //!
+//! # Sanitizers
+//!
+//! MemorySanitizer and ThreadSanitizer see nothing of these calls. Announce memory that the kernel
+//! wrote with `__msan_unpoison`, or initialise it before the call. The crate's other functions
+//! announce it themselves.
+//!
 //! # Safety
 //!
 //! What every call here requires of its caller:
