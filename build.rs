@@ -45,7 +45,7 @@ fn refuse(why: &str) -> ! {
     for file in Path::new(PORTS).read_dir().into_iter().flatten().flatten() {
         let name = file.file_name();
         let name = name.to_str().unwrap_or_default().trim_end_matches(".rs");
-        if name != "mod" && name != "generic" {
+        if !matches!(name, "mod" | "generic" | "through_libc") {
             eprint!(" {name}");
         }
     }

@@ -78,10 +78,17 @@ macro_rules! syscalls {
 #[cfg_attr(target_arch = "m68k", path = "m68k.rs")]
 #[cfg_attr(target_arch = "hexagon", path = "hexagon.rs")]
 #[cfg_attr(target_arch = "csky", path = "csky.rs")]
-#[cfg_attr(feature = "std", allow(dead_code))] // std has a clock of its own
+#[cfg_attr(any(feature = "std", miri, barepoll_libc), allow(dead_code))] // std has a clock of its own
 mod port;
 
 pub use port::*;
+
+/// Under Miri, C functions make the calls. `--cfg barepoll_libc` lets a test without Miri choose
+/// this. These names shadow the port's. The rest stays the port's.
+#[cfg(any(miri, barepoll_libc))]
+mod through_libc;
+#[cfg(any(miri, barepoll_libc))]
+pub use through_libc::{syscall0, syscall1, syscall2, syscall3, syscall4, syscall5, syscall6};
 
 /// Whether to make only system calls that every Android's C library makes. Android's sandbox kills
 /// apps for others: `epoll_wait` on x86_64, `epoll_pwait2` before Android 15, and `clock_gettime64`
@@ -94,5 +101,8 @@ pub const ANDROID: bool = cfg!(any(target_os = "android", barepoll_android));
 #[inline(always)]
 pub fn unlikely() {
     // SAFETY: the template is empty.
-    unsafe { core::arch::asm!("", options(nomem, nostack, preserves_flags)) }
+    #[cfg(not(any(miri, barepoll_libc)))]
+    unsafe {
+        core::arch::asm!("", options(nomem, nostack, preserves_flags))
+    }
 }

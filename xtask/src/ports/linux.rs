@@ -141,7 +141,7 @@ fn port_used(artifact: &Path) -> Option<(String, String)> {
     let name = artifact.file_stem()?.to_str()?.strip_prefix("lib")?;
     let sources = fs::read_to_string(artifact.with_file_name(format!("{name}.d"))).ok()?;
     let ports = sources.lines().filter_map(|line| line.strip_prefix("src/arch/")?.strip_suffix(".rs:"));
-    let port = ports.into_iter().find(|file| !["mod", "generic"].contains(file))?;
+    let port = ports.into_iter().find(|file| !["mod", "generic", "through_libc"].contains(file))?;
     Some((target.into(), port.into()))
 }
 

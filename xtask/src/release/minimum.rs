@@ -14,7 +14,8 @@ const VENDOR_CONFIG: &str =
 const BIN: &str = "/usr/bin";
 
 /// Features and flags.
-const BUILDS: [(&str, &str); 3] = [("", ""), ("std", ""), ("", "--cfg=barepoll_internals")];
+const BUILDS: [(&str, &str); 4] =
+    [("", ""), ("std", ""), ("", "--cfg=barepoll_internals"), ("", "--cfg=barepoll_libc")];
 
 pub fn run_checks(progress: &Progress) -> Result<usize, String> {
     let job = progress.job(format!("rustc {VERSION}"));
