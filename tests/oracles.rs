@@ -1,6 +1,6 @@
 //! Compares every port's numbers and constants, and this build's names for them, with independent
 //! sources: the kernel's own headers (`data/uapi.json`, all ABIs), and `linux-raw-sys`, `libc` and
-//! `sc` (this machine's ABI).
+//! `sc` (this machine's ABI). And compares the C functions of the port for Miri with Miri's source.
 #![allow(clippy::incompatible_msrv)] // the minimum Rust version is the library's; tests use the current one
 
 use barepoll::{raw, CreateFlags, Errno, Event, EventFdFlags, EventFlags, SigSet};
@@ -421,4 +421,35 @@ fn every_call_has_the_number_of_sc() {
         ("clock_gettime", nr::CLOCK_GETTIME as u64),
     ];
     numbers_agree(theirs, &[]);
+}
+
+/// Miri refuses to call a C function that it does not know. `data/miri-shims.txt` has the names.
+#[test]
+fn miri_knows_every_c_function_of_its_port() {
+    let source = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/arch/through_libc.rs"));
+    let source = source.expect("the port is there");
+    let declared = source.split("extern \"C\" {").nth(1).and_then(|rest| rest.split("\n}").next());
+    let (mut missing, mut functions) = (Vec::new(), 0);
+    let mut systems = &["linux", "android"][..];
+    for line in declared.expect("the port declares C functions").lines().map(str::trim) {
+        match line.strip_prefix("fn ").and_then(|rest| rest.split('(').next()) {
+            Some(name) => {
+                functions += 1;
+                missing.extend(systems.iter().filter(|system| !miri_shims(system).contains(name)).map(|s| (name, *s)));
+                systems = &["linux", "android"];
+            }
+            None if line == "#[cfg(target_os = \"android\")]" => systems = &["android"],
+            None if line == "#[cfg(not(target_os = \"android\"))]" => systems = &["linux"],
+            None => assert_eq!(line, "", "not a function"),
+        }
+    }
+    assert!(missing.is_empty(), "Miri does not know {missing:?}");
+    assert!(functions >= 10, "only {functions} functions");
+}
+
+/// The C functions that Miri has on an operating system.
+fn miri_shims(system: &str) -> BTreeSet<&'static str> {
+    let sections = include_str!("data/miri-shims.txt").split("\n\n# ").filter_map(|section| section.split_once('\n'));
+    let of_system = sections.filter(|(title, _)| title.starts_with("every Unix:") || title.starts_with(system));
+    of_system.flat_map(|(_, names)| names.split_whitespace()).collect()
 }
