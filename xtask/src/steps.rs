@@ -6,7 +6,7 @@ use crate::kit::tool::Tool;
 use crate::kit::tool::{APT, CC, CXX, DPKG, NIGHTLY, OLDEST_RUSTC, READELF, RUSTUP, SCRIPT, STRACE, TAR, VALGRIND};
 use crate::ports::{asm, broken, clobbers, conformance, headers, linux, new_port, peers, symbols};
 use crate::programs::{answers, c, cat, musl, serve, soak, with_std};
-use crate::quality::{coverage, doctor, documents, fuzz, memory, mutants, native, proof, sanitizers};
+use crate::quality::{coverage, doctor, documents, fuzz, memory, miri, mutants, native, proof, sanitizers};
 use crate::release::{minimum, package, supply};
 use crate::step::Command::{self, None as NoCommand, Plain};
 use crate::step::Evidence::{Prints, TestedBy};
@@ -173,6 +173,17 @@ pub static STEPS: &[Step] = &[
         ..command(
             "sanitizers",
             "Run the conformance list and small programs under MemorySanitizer and ThreadSanitizer",
+            Plain,
+        )
+    },
+    Step {
+        test: test("port for Miri", Everywhere, "passed", &[Cross, Std], |world| {
+            miri::run_checks(&world.progress, world.cache()?)
+        }),
+        needs: &[&CC, &NIGHTLY],
+        ..command(
+            "miri-port",
+            "Test the port for Miri without Miri: the crate's tests with C functions for system calls",
             Plain,
         )
     },

@@ -3,6 +3,7 @@ pub mod doctor;
 pub mod documents;
 pub mod fuzz;
 pub mod memory;
+pub mod miri;
 pub mod mutants;
 pub mod native;
 pub mod proof;

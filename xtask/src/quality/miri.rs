@@ -1,0 +1,249 @@
+//! `cargo xtask miri-port`: tests the port for Miri, `src/arch/through_libc.rs`, without Miri. With
+//! `--cfg barepoll_libc`, the crate makes its calls by C functions natively too.
+//!
+//! Miri comes with rustup's nightly toolchains only, and not every machine reaches those. So this
+//! runs no Miri. `tests/oracles.rs` compares the functions with the names in Miri's source.
+
+use crate::debian::Cache;
+use crate::kit::progress::Progress;
+use crate::kit::shell::{both, capture, cargo, root, run};
+use crate::machines::cross;
+use crate::machines::targets::{Target, TARGETS};
+use crate::programs::with_std;
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::Command;
+
+/// The flag that chooses the port.
+const FLAG: &str = "--cfg=barepoll_libc";
+/// The flag of Miri itself.
+const MIRI_FLAG: &str = "--cfg=miri";
+
+/// The conformance list, and the tests with threads and histories.
+const TEST_FILES: [&str; 4] = ["native", "waker", "interest_set", "concurrent_changes"];
+const TARGET_32_BITS: &str = "i686-unknown-linux-gnu";
+/// The targets whose code is searched for assembly. x86_64's comes from another crate.
+const SEARCHED: [&str; 2] = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"];
+/// Inline assembly, in LLVM's language.
+const ASSEMBLY: &str = " asm ";
+/// `core::hint::black_box` of a value and of nothing, which Miri has. Only the program that calls
+/// the crate uses it.
+const BLACK_BOX: [&str; 2] = [r#" asm sideeffect "", "r,~{memory}""#, r#" asm sideeffect "", "~{memory}""#];
+
+/// Miri has no `epoll_pwait`, so a wait with a signal mask is `ENOSYS`. These checks make one. A
+/// check of registers makes every call, and says which failed.
+const MASKED: &[&str] = &[
+    "buffers::a_buffer_of_one_takes_one",
+    "calls::epoll_pwait_takes_its_mask",
+    "calls::epoll_pwait_with_a_mask_at_a_bad_address_is_efault",
+    "registers::a_carry_survives_a_call",
+    "registers::a_counted_loop_of_calls_ends_when_it_should",
+    "registers::a_quotient_survives_a_call",
+    "registers::a_vector_of_zeroes_survives_a_call",
+    "registers::conditions_survive_a_call",
+    "registers::two_dozen_floating_point_values_survive_a_call",
+    "registers::two_dozen_values_survive_a_call",
+    "registers::vectors_survive_a_call",
+    "registers::what_vector_loops_share_survives_the_calls_between_them",
+    "registers::wide_products_survive_a_call",
+    "signals::a_fine_wait_masks_a_signal_above_32_by_its_own_bit",
+    "signals::a_full_mask_holds_signals_back_until_the_wait_is_over",
+    "signals::a_full_mask_is_gone_after_the_wait",
+    "signals::a_full_mask_lets_no_pending_signal_through",
+    "signals::a_mask_is_of_those_signals_that_are_in_it",
+    "signals::a_mask_of_a_signal_above_32_masks_none_below",
+    "signals::a_pending_signal_stays_pending_where_a_masked_wait_need_not_sleep",
+    "signals::a_signal_above_32_is_masked_by_its_own_bit",
+    "signals::a_signal_interrupts_a_masked_wait_that_does_not_mask_it",
+    "signals::an_empty_mask_lets_a_pending_signal_through",
+    "signals::an_event_and_no_signal_ends_a_wait_that_masks_all_of_them",
+    "signals::signals_at_any_moment_lose_no_event",
+    "signals::the_mask_of_before_is_back_after_an_event_and_after_a_timeout",
+    "signals::the_mask_of_before_is_back_after_an_interruption",
+    "timeouts::a_fine_wait_is_never_early",
+    "timeouts::a_timeout_of_zero_does_not_wait",
+    "timeouts::a_wait_longer_than_i32_max_milliseconds_does_not_end_at_once",
+    "timeouts::a_wait_of_whole_milliseconds_is_never_early",
+    "timeouts::an_event_ends_a_wait_before_its_time",
+    "timeouts::every_timeout_finds_what_is_ready_already",
+    "timeouts::no_timeout_waits_for_an_event_whatever_the_call",
+];
+/// The examples in the documentation that make a wait with a mask.
+const MASKED_EXAMPLES: &[&str] = &["src/epoll.rs - epoll::Epoll::wait_masked", "src/raw.rs - raw::epoll_pwait"];
+/// The examples of `barepoll::syscall`, whose calls have no function in the port.
+const OTHER_CALLS: &[&str] = &["src/syscall.rs - syscall", "src/syscall.rs - syscall::syscall"];
+
+/// A part of the message of a known failure.
+const KNOWN_MESSAGES: [&str; 2] = ["ENOSYS", ": wait_masked: "];
+
+/// How many checks passed, in all builds together.
+pub fn run_checks(progress: &Progress, cache: &Cache) -> Result<usize, String> {
+    let answer = progress.checks("port for Miri", |job| {
+        job.at("checking the code that Miri interprets");
+        check_miri_cfg()?;
+        let mut all = 0;
+        for target in SEARCHED {
+            job.at(&format!("searching its code for assembly, {target}"));
+            all += search_assembly(cache, target).map_err(|why| format!("{target}: {why}"))?;
+        }
+        for build in builds(cache)? {
+            job.at(build.name);
+            let output = both(&capture(&mut { build.command })?);
+            all += compare(&output, &build.known).map_err(|why| format!("{}: {why}", build.name))?;
+        }
+        Ok(all)
+    });
+    answer.map_err(|why| format!("miri-port: {why}"))
+}
+
+/// Compiles the crate as for Miri, without a warning.
+fn check_miri_cfg() -> Result<(), String> {
+    for features in ["", "std"] {
+        let mut check = with_flag("check", "miri", &format!("{MIRI_FLAG} -Dwarnings"));
+        run(check.args(["--features", features]))?;
+    }
+    Ok(())
+}
+
+/// A native cargo command with flags for all packages, which has a target directory of its own.
+fn with_flag(verb: &str, folder: &str, flags: &str) -> Command {
+    let mut cargo = cargo();
+    cargo.args([verb, "--locked", "--target-dir"]).arg(root().join("target").join(folder));
+    cargo.env("RUSTFLAGS", flags).env_remove("CARGO_ENCODED_RUSTFLAGS");
+    cargo
+}
+
+/// The options that give the flag to these packages only, so that cargo compiles `core` once for
+/// builds with and without it.
+fn with_flag_for(cargo: &mut Command, profile: &str, packages: &[&str]) {
+    cargo.arg("-Zprofile-rustflags");
+    for package in packages {
+        cargo.arg("--config").arg(format!(r#"profile.{profile}.package.{package}.rustflags=["{FLAG}"]"#));
+    }
+}
+
+/// A build of the tests.
+struct Build {
+    name: &'static str,
+    command: Command,
+    /// The tests that fail in it.
+    known: Vec<&'static str>,
+}
+
+fn builds(cache: &Cache) -> Result<Vec<Build>, String> {
+    let mut native = with_flag("test", "libc", FLAG);
+    native.arg("--no-fail-fast").args(TEST_FILES.iter().flat_map(|file| ["--test", file]));
+    let mut examples = with_flag("test", "libc", FLAG);
+    examples.arg("--doc");
+    let target = with_std::TARGETS.iter().find(|target| target.name == TARGET_32_BITS);
+    let target =
+        target.ok_or_else(|| format!("there is no target {TARGET_32_BITS} in xtask/src/programs/with_std.rs"))?;
+    let mut narrow = with_std::cargo_native(cache, target, &["test", "-Zbuild-std", "--test", "native"])?;
+    with_flag_for(&mut narrow, "dev", &["barepoll"]);
+    Ok(vec![
+        Build { name: "native", command: native, known: MASKED.to_vec() },
+        Build { name: "examples", command: examples, known: [MASKED_EXAMPLES, OTHER_CALLS].concat() },
+        Build { name: "32 bits", command: narrow, known: MASKED.to_vec() },
+    ])
+}
+
+/// Compares the failed tests in cargo's output with the known ones. Returns how many passed.
+fn compare(output: &str, known: &[&str]) -> Result<usize, String> {
+    let closing = |line: &str| line.trim().strip_prefix("test result: ").map(str::to_string);
+    let count = |line: &str, unit: &str| {
+        let before = line.split(unit).next()?;
+        before.trim().rsplit(' ').next()?.parse::<usize>().ok()
+    };
+    let closings: Vec<String> = output.lines().filter_map(closing).collect();
+    let sum = |unit: &str| closings.iter().map(|line| count(line, unit).unwrap_or_default()).sum::<usize>();
+    let (passed, failures) = (sum(" passed"), failures(output));
+    if passed == 0 || failures.len() != sum(" failed") {
+        return Err(format!("the tests did not run to their end:\n{output}"));
+    }
+    let mut wrong = Vec::new();
+    for (name, message) in &failures {
+        if !known.contains(&name.as_str()) {
+            wrong.push(format!("{name} failed, but is not listed in xtask/src/quality/miri.rs: {message}"));
+        } else if !KNOWN_MESSAGES.iter().any(|known| message.contains(known)) {
+            wrong.push(format!("{name} failed for another reason than the listed one: {message}"));
+        }
+    }
+    let passes = known.iter().filter(|name| !failures.contains_key(**name));
+    wrong.extend(passes.map(|name| format!("{name} did not fail; remove it from xtask/src/quality/miri.rs")));
+    if wrong.is_empty() {
+        Ok(passed)
+    } else {
+        Err(wrong.join("\n"))
+    }
+}
+
+/// The failed tests in the output of libtest or libtest-mimic, with their messages. An example's
+/// name is without its line.
+fn failures(output: &str) -> BTreeMap<String, String> {
+    let mut failures = BTreeMap::new();
+    for block in output.split("\n---- ").skip(1) {
+        let Some((title, rest)) = block.split_once(" ----\n").or_else(|| block.split_once("----\n")) else { continue };
+        let name = title.trim_end_matches(" stdout").split(" (line").next().unwrap_or(title);
+        let message = rest.split("\n\nfailures:\n").next().unwrap_or(rest);
+        failures.insert(name.to_string(), message.trim().to_string());
+    }
+    failures
+}
+
+/// Checks that no code of the crate reaches assembly with the flag, and that it does without it.
+/// Returns how many packages were searched.
+fn search_assembly(cache: &Cache, name: &str) -> Result<usize, String> {
+    let target = TARGETS.iter().find(|target| target.name == name);
+    let target = target.ok_or_else(|| format!("there is no target {name} in xtask/src/machines/targets.rs"))?;
+    // The second has every function of the crate, with those that compile in their caller.
+    let packages = ["barepoll", "symbols"];
+    let code = |has_flag: bool| -> Result<String, String> {
+        packages.iter().map(|package| llvm_ir(cache, target, package, has_flag)).collect()
+    };
+    let (with, without) = (code(true)?, code(false)?);
+    let is_assembly = |line: &&str| line.contains(ASSEMBLY) && !BLACK_BOX.iter().any(|known| line.contains(known));
+    if let Some(line) = with.lines().find(is_assembly) {
+        return Err(format!("with {FLAG}, code of the crate reaches assembly:\n{}", line.trim()));
+    }
+    let has_instruction = without.lines().any(|line| is_assembly(&line));
+    for (has, what) in [(with.contains("@epoll_wait("), "the call"), (has_instruction, "the instruction")] {
+        if !has {
+            return Err(format!("the compiled functions do not contain {what} that this check is about"));
+        }
+    }
+    Ok(packages.len())
+}
+
+/// The optimised code of a library, in LLVM's language.
+fn llvm_ir(cache: &Cache, target: &Target, package: &str, has_flag: bool) -> Result<String, String> {
+    let folder = tempfile::tempdir().map_err(|error| format!("cannot create a temporary folder: {error}"))?;
+    let file = folder.path().join("code.ll");
+    let mut rustc = cross::cargo(cache, target, "rustc")?;
+    if has_flag {
+        with_flag_for(&mut rustc, "release", &["barepoll"]);
+    }
+    rustc.args(["-p", package, "--lib", "--crate-type", "rlib", "--", "--emit"]);
+    run(rustc.arg(format!("llvm-ir={}", file.display())))?;
+    fs::read_to_string(&file).map_err(|error| format!("the compiler wrote no code of {package}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OUTPUT: &str = "running 3 tests\n\nfailures:\n\n---- a::b ----\nx.rs:1: Err(ENOSYS), not Ok(0)\n\n\
+        ---- src/c.rs - d (line 7) stdout ----\nENOSYS\n\n\nfailures:\n    a::b\n    src/c.rs - d (line 7)\n\n\
+        test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.1s\n";
+
+    #[test]
+    fn known_failures_are_compared_with_those_that_occur() {
+        assert_eq!(compare(OUTPUT, &["a::b", "src/c.rs - d"]), Ok(1));
+        let wrong = |known: &[&str], output: &str| compare(output, known).expect_err("it differs");
+        assert!(wrong(&["a::b"], OUTPUT).contains("src/c.rs - d failed, but is not listed"));
+        assert!(wrong(&["a::b", "src/c.rs - d", "e::f"], OUTPUT).contains("e::f did not fail"));
+        let other = OUTPUT.replace("Err(ENOSYS)", "Err(EBADF)");
+        assert!(wrong(&["a::b", "src/c.rs - d"], &other).contains("a::b failed for another reason"));
+        let cut = OUTPUT.replace("---- a::b", "a::b");
+        assert!(wrong(&["a::b", "src/c.rs - d"], &cut).contains("did not run to their end"));
+    }
+}
