@@ -85,6 +85,8 @@ const COMMANDS: &[(&str, Check)] = &[
     ("cargo test --target aarch64-unknown-linux-gnu", Check::TestedBy("with-std")),
     ("cargo +nightly test -Zbuild-std --target mips64el-unknown-linux-gnuabi64", Check::TestedBy("with-std")),
     ("cargo +nightly test -Zbuild-std --target x86_64-unknown-linux-gnu", Check::TestedBy("sanitizers")),
+    // No registry has Miri. The step tests the code that it would interpret.
+    ("cargo +nightly miri test", Check::TestedBy("miri-port")),
     ("cargo test", Check::TestedBy("native")),
     ("cargo test --test native wakeups", Check::TestedBy("native")),
     ("cargo test --test oracles", Check::TestedBy("native")),
