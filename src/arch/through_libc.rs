@@ -9,7 +9,7 @@
 //! for the C function is made from the address with `as`. Miri's `-Zmiri-strict-provenance` rejects
 //! that.
 //!
-//! `tests/miri.rs` compares the names below with the names in Miri's source.
+//! `tests/oracles.rs` compares the names below with the names in Miri's source.
 
 use super::port::{errno::ENOSYS, nr};
 use core::ffi::c_void;
