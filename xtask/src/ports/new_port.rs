@@ -135,12 +135,12 @@ fn skeleton(arch: &str, facts: Option<&Value>) -> Result<String, String> {
 pub use crate::arch::generic::*;
 
 macro_rules! trap {{
-    ($_name:ident [$first:tt = $a:ident $(, $reg:tt = $arg:ident)*] $_unused:tt) => {{{{
+    ($_name:ident [$($reg:tt = $arg:ident),*]) => {{{{
         compile_error!(\"src/arch/{arch}.rs: the registers and the instruction are still to be named\");
         let ret: usize;
         // SAFETY: the caller keeps the contract of `syscallN`. Only RESULT changes.
         unsafe {{
-            core::arch::asm!(\"TRAP\", in(\"NUMBER\") NR, inlateout($first) $a => ret, $(in($reg) $arg,)*
+            core::arch::asm!(\"TRAP\", in(\"NUMBER\") NR, $(in($reg) $arg,)* lateout(\"RESULT\") ret,
                 options(nostack, preserves_flags));
         }}
         ret as isize
