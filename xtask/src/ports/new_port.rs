@@ -227,6 +227,9 @@ mod tests {
         ] {
             assert!(port.contains(line), "{line} is not in\n{port}");
         }
+        // `syscalls!` expands the macro as it does that of any port.
+        let pattern = port.lines().find(|line| line.trim_start().starts_with("($_name:ident")).unwrap();
+        assert!(fs::read_to_string(root().join("src/arch/s390x.rs")).unwrap().contains(pattern), "{pattern}");
         assert!(!port.contains("mod errno") && !port.contains("EPOLL_PWAIT2") && !port.contains("asm-generic's"));
         assert!(read("src/arch/mod.rs").contains("path = \"loongarch32.rs\")]\nmod port;"));
         assert!(read("tests/support/ports.rs").contains("loongarch32: \"loongarch32\";\n        }"));
