@@ -1,0 +1,82 @@
+//! A TCP echo server without libc, without std and without an allocator. Copy this folder to start
+//! a server of your own.
+//!
+//! ```sh
+//! cargo run --release -p bare-echo -- 127.0.0.1:7777
+//! ```
+//!
+//! Each client gets its bytes back. Port 0 picks a free port. SIGTERM or Ctrl-C ends the server. It
+//! then prints what it served. The example `bare-cat` says how to build for another machine.
+//!
+//! As the first process of a kernel, the server sets up the network and powers off at its end: see
+//! `init.rs`.
+#![no_std]
+#![no_main]
+#![cfg_attr(unstable_asm, feature(asm_experimental_arch))]
+
+mod init;
+mod line;
+#[cfg(bare)]
+mod memory;
+mod server;
+mod start;
+mod system;
+
+#[cfg(not(bare))] // a debug build, see build.rs
+extern crate std;
+
+use barepoll::Errno;
+use core::net::{Ipv4Addr, SocketAddrV4};
+use line::Line;
+use server::Server;
+
+/// Where the server listens without an argument.
+const DEFAULT: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 7777);
+
+/// A step that failed, to follow "cannot", and the reason.
+struct Failure(&'static str, Errno);
+
+/// The function that [`start`] calls.
+extern "C" fn main() -> ! {
+    let is_first_process = system::process() == Ok(1);
+    let ended = if is_first_process { init::prepare().and_then(serve) } else { address().and_then(serve) };
+    if let Err(Failure(what, errno)) = &ended {
+        Line::new().text("bare-echo: cannot ").text(what).text(": error ").errno(*errno).text(".").print(2);
+    }
+    if is_first_process {
+        init::end_machine();
+    }
+    start::exit(usize::from(ended.is_err()))
+}
+
+/// The address in the first argument.
+fn address() -> Result<SocketAddrV4, Failure> {
+    let mut room = [0; 512];
+    let words = system::command_line(&mut room).unwrap_or_default();
+    match words.split(|byte| *byte == 0).nth(1) {
+        None | Some([]) => Ok(DEFAULT),
+        Some(word) => {
+            let parsed = core::str::from_utf8(word).ok().and_then(|word| word.parse().ok());
+            parsed.ok_or(Failure("use the argument as an address such as 127.0.0.1:7777", Errno::EINVAL))
+        }
+    }
+}
+
+fn serve(address: SocketAddrV4) -> Result<(), Failure> {
+    system::open_standard_streams().map_err(|errno| Failure("open /dev/null", errno))?;
+    // SAFETY: `main` calls this function once.
+    let buffers = unsafe { server::MEMORY.take() };
+    let mut server = Server::new(address, buffers)?;
+    let address = server.address()?;
+    Line::new().text("listening on ").address(address).print(1);
+    server.run()?;
+    let (connections, bytes) = server.close();
+    Line::new().text("served ").number(connections).text(" connections, ").number(bytes).text(" bytes").print(1);
+    Ok(())
+}
+
+#[cfg(bare)]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    start::exit(101)
+}
