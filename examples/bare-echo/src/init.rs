@@ -1,6 +1,9 @@
 //! What a kernel's first process does before and after the server: it loads modules, sets up the
 //! network, and ends the machine.
 
+use crate::linux::general::*;
+use crate::linux::ioctl::{SIOCSIFADDR, SIOCSIFFLAGS, SIOCSIFNETMASK, TIOCSCTTY};
+use crate::linux::net::{ifreq, net_device_flags, sockaddr_in};
 use crate::system::{open, sockaddr_of, socket};
 use crate::Failure;
 use barepoll::fd::OwnedFd;
@@ -9,10 +12,6 @@ use core::ffi::CStr;
 use core::mem::zeroed;
 use core::net::{Ipv4Addr, SocketAddrV4};
 use core::time::Duration;
-use linux_raw_sys::ctypes::c_char;
-use linux_raw_sys::general::*;
-use linux_raw_sys::ioctl::{SIOCSIFADDR, SIOCSIFFLAGS, SIOCSIFNETMASK, TIOCSCTTY};
-use linux_raw_sys::net::{ifreq, net_device_flags};
 
 /// The address that qemu's user network expects.
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 15);
@@ -85,11 +84,7 @@ fn network() -> Result<()> {
 fn set_address(socket: &OwnedFd, device: &[u8], request: u32, address: Ipv4Addr) -> Result<()> {
     let mut order = order(device);
     // SAFETY: a `sockaddr_in` is as large as the union's `sockaddr`.
-    unsafe {
-        (&raw mut order.ifr_ifru)
-            .cast::<linux_raw_sys::net::sockaddr_in>()
-            .write(sockaddr_of(SocketAddrV4::new(address, 0)))
-    };
+    unsafe { (&raw mut order.ifr_ifru).cast::<sockaddr_in>().write(sockaddr_of(SocketAddrV4::new(address, 0))) };
     // SAFETY: the request reads the structure.
     unsafe { syscall!(__NR_ioctl, socket, request, &raw const order).map(drop) }
 }
@@ -107,6 +102,6 @@ fn order(device: &[u8]) -> ifreq {
     let mut order: ifreq = unsafe { zeroed() };
     // SAFETY: the union has one field.
     let name = unsafe { &mut order.ifr_ifrn.ifrn_name };
-    name.iter_mut().zip(device).for_each(|(to, from)| *to = *from as c_char);
+    name.iter_mut().zip(device).for_each(|(to, from)| *to = *from as _);
     order
 }

@@ -16,6 +16,7 @@
 
 mod init;
 mod line;
+mod linux;
 #[cfg(bare)]
 mod memory;
 mod server;
@@ -65,7 +66,7 @@ fn address() -> Result<SocketAddrV4, Failure> {
 fn serve(address: SocketAddrV4) -> Result<(), Failure> {
     system::open_standard_streams().map_err(|errno| Failure("open /dev/null", errno))?;
     // SAFETY: `main` calls this function once.
-    let buffers = unsafe { server::MEMORY.take() };
+    let buffers = unsafe { server::take_buffers() };
     let mut server = Server::new(address, buffers)?;
     let address = server.address()?;
     Line::new().text("listening on ").address(address).print(1);

@@ -3,6 +3,7 @@
 //! Everything is level-triggered, so epoll reports unfinished work again. Each event gets one
 //! bounded piece of work, and no client starves the others.
 
+use crate::linux::errno::ECONNABORTED;
 use crate::system::{accept, listen, local_address, receive, send, signals};
 use crate::Failure;
 use barepoll::fd::OwnedFd;
@@ -12,7 +13,6 @@ use core::mem::MaybeUninit;
 use core::net::SocketAddrV4;
 use core::ops::Range;
 use core::time::Duration;
-use linux_raw_sys::errno::ECONNABORTED;
 
 /// The most connections at a time. Others wait in the kernel's queue.
 const CONNECTIONS: usize = 256;
@@ -36,21 +36,19 @@ const END: u64 = LISTENER + 1;
 pub type Buffers = [[MaybeUninit<u8>; CHUNK]; CONNECTIONS];
 
 /// The buffers of all connections, in `.bss`, because a stack may be too small for them.
-pub struct Memory(UnsafeCell<Buffers>);
+struct Memory(UnsafeCell<Buffers>);
 
-// SAFETY: `Memory::take` is the only access.
+// SAFETY: `take_buffers` is the only access.
 unsafe impl Sync for Memory {}
 
-pub static MEMORY: Memory = Memory(UnsafeCell::new([[MaybeUninit::uninit(); CHUNK]; CONNECTIONS]));
+static MEMORY: Memory = Memory(UnsafeCell::new([[MaybeUninit::uninit(); CHUNK]; CONNECTIONS]));
 
-impl Memory {
-    /// # Safety
-    ///
-    /// This must be the first call.
-    pub unsafe fn take(&'static self) -> &'static mut Buffers {
-        // SAFETY: the caller's contract.
-        unsafe { &mut *self.0.get() }
-    }
+/// # Safety
+///
+/// This must be the only call.
+pub unsafe fn take_buffers() -> &'static mut Buffers {
+    // SAFETY: the caller's contract.
+    unsafe { &mut *MEMORY.0.get() }
 }
 
 pub struct Server {

@@ -1,7 +1,7 @@
 //! The program's entry and exit: all of its machine-dependent code.
 
+use crate::linux::general::__NR_exit_group;
 use barepoll::syscall;
-use linux_raw_sys::general::__NR_exit_group;
 
 /// Defines the entry point, which prepares stack and registers for a call by the ABI, then calls
 /// `main`.

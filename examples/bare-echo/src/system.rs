@@ -2,14 +2,14 @@
 //!
 //! Each machine that barepoll supports has these calls: `socketcall` is not needed since Linux 4.3.
 
+use crate::linux::general::*;
+use crate::linux::net::*;
 use barepoll::fd::{AsRawFd, FromRawFd, OwnedFd};
 use barepoll::{raw, syscall, Errno, Result, SigSet};
 use core::ffi::CStr;
 use core::mem::{size_of, MaybeUninit};
 use core::net::SocketAddrV4;
 use core::ptr::null_mut;
-use linux_raw_sys::general::*;
-use linux_raw_sys::net::*;
 
 /// `SOCK_NONBLOCK | SOCK_CLOEXEC`. Linux defines the flags of sockets and of `signalfd4` as these.
 const FLAGS: u32 = O_NONBLOCK | O_CLOEXEC;
