@@ -5,7 +5,7 @@ use crate::bench::{self, size, wall};
 use crate::kit::tool::Tool;
 use crate::kit::tool::{APT, CC, CXX, DPKG, NIGHTLY, OLDEST_RUSTC, READELF, RUSTUP, SCRIPT, STRACE, TAR, VALGRIND};
 use crate::ports::{asm, broken, clobbers, conformance, headers, linux, new_port, peers, symbols};
-use crate::programs::{answers, c, cat, musl, serve, soak, with_std};
+use crate::programs::{answers, bare_echo, c, cat, musl, serve, soak, with_std};
 use crate::quality::{coverage, doctor, documents, fuzz, memory, miri, mutants, native, proof, sanitizers};
 use crate::release::{minimum, package, supply};
 use crate::step::Command::{self, None as NoCommand, Plain};
@@ -246,6 +246,17 @@ pub static STEPS: &[Step] = &[
             "cat",
             "Run `bare-cat`, the example without libc, on every kind of stream, natively and under emulators",
             Plain,
+        )
+    },
+    Step {
+        test: test("bare-echo", Everywhere, "passed", &[Native, Cross], |world| {
+            bare_echo::run_checks(&world.progress, world.cache()?)
+        }),
+        needs: &[&NIGHTLY, &APT, &DPKG, &TAR],
+        ..command(
+            "bare-echo",
+            "Run `bare-echo`, the server without libc, natively, under emulators, and as first process of real kernels",
+            Command::with::<bare_echo::Options>(),
         )
     },
     Step {

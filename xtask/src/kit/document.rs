@@ -12,6 +12,7 @@ pub struct Document(&'static str);
 pub const CONTRIBUTING: Document = Document("CONTRIBUTING.md");
 pub const README: Document = Document("README.md");
 pub const PEERS: Document = Document("docs/peers.md");
+pub const NO_LIBC: Document = Document("docs/no-libc.md");
 pub const PERFORMANCE: Document = Document("docs/performance.md");
 pub const PROOF: Document = Document("docs/proof.md");
 pub const MACHINE_CODE: Document = Document("docs/machine-code.md");

@@ -1,4 +1,5 @@
 pub mod answers;
+pub mod bare_echo;
 pub mod c;
 pub mod cat;
 pub mod musl;
