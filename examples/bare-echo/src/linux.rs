@@ -21,7 +21,6 @@ pub mod general {
     pub const O_CLOEXEC: u32 = 0o2_000_000;
     pub const O_NONBLOCK: u32 = 0o4000;
     pub const O_RDONLY: u32 = 0;
-    pub const O_RDWR: u32 = 2;
     pub const SIGINT: u32 = 2;
     pub const SIGPIPE: u32 = 13;
     pub const SIGTERM: u32 = 15;

@@ -26,18 +26,6 @@ pub fn open(path: &CStr, flags: u32) -> Result<OwnedFd> {
     Ok(unsafe { own(fd) })
 }
 
-/// Ensures that descriptors 0, 1 and 2 are open. Otherwise a socket would get one of the numbers,
-/// and would receive what this program prints.
-pub fn open_standard_streams() -> Result<()> {
-    loop {
-        let fd = open(c"/dev/null", O_RDWR)?;
-        if fd.as_raw_fd() > 2 {
-            return Ok(());
-        }
-        core::mem::forget(fd);
-    }
-}
-
 /// The program's name and arguments. A zero byte follows each.
 ///
 /// The kernel puts them onto the stack too, but only machine code can tell where.

@@ -221,6 +221,87 @@ fn emulators(cache: &Cache) -> Result<PathBuf, String> {
     cache.closure(Suite("testing"), debian::host(), &PACKAGES, &[])
 }
 
+impl Board {
+    /// The emulator with a packaged kernel and an initial file system. `folder` gets the files that
+    /// it reads.
+    fn emulator(&self, emulators: &Path, packaged: &Path, archive: &[u8], folder: &Path) -> Result<Command, String> {
+        let write = |name: &str, bytes: &[u8]| {
+            let path = folder.join(name);
+            fs::write(&path, bytes).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+            Ok::<PathBuf, String>(path)
+        };
+        let initrd = write("initrd", archive)?;
+        let mut append = format!("{} panic=-1 rdinit=/init loglevel=4", self.append);
+        let mut qemu = Command::new(emulators.join("usr/bin").join(self.qemu));
+        for firmware in ["usr/share/qemu", "usr/share/seabios", "usr/lib/ipxe/qemu"] {
+            qemu.arg("-L").arg(emulators.join(firmware));
+        }
+        qemu.args(["-nographic", "-no-reboot", "-smp", self.cpus, "-m", "512"]).args(self.arguments);
+        match &self.image {
+            Image::AsPackaged => qemu.arg("-kernel").arg(packaged).arg("-initrd").arg(initrd),
+            Image::Zboot => {
+                qemu.arg("-kernel").arg(write("vmlinux", &unzboot(&read(packaged)?)?)?).arg("-initrd").arg(initrd)
+            }
+            Image::LoadedAt(address) => {
+                append += &format!(" rd_size={}", archive.len());
+                let device = format!("loader,file={},addr={address},force-raw=on", initrd.display());
+                qemu.arg("-kernel").arg(packaged).args(["-device", &device])
+            }
+        };
+        qemu.args(["-append", &append]);
+        Ok(qemu)
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
+}
+
+/// A kernel with a network device, whose first process is a server.
+pub struct Networked {
+    /// The kernel's name in [`KERNELS`].
+    pub kernel: &'static str,
+    pub target: &'static str,
+    /// The modules that the device needs, each after those that it depends on.
+    modules: &'static [&'static str],
+    device: &'static str,
+}
+
+pub const NETWORKED: [Networked; 2] = [
+    Networked {
+        kernel: "arm64-6.1",
+        target: AARCH64,
+        modules: &["virtio", "virtio_ring", "virtio_mmio", "failover", "net_failover", "virtio_net"],
+        device: "virtio-net-device",
+    },
+    Networked {
+        kernel: "s390x-6.1",
+        target: S390X,
+        modules: &["failover", "net_failover", "virtio_net"],
+        device: "virtio-net-ccw",
+    },
+];
+
+impl Networked {
+    /// The emulator with this program. This machine's loopback has the program's port 7777 at
+    /// `port`.
+    pub fn emulator(&self, cache: &Cache, program: &Path, port: u16, folder: &Path) -> Result<Command, String> {
+        /// Matches `failover` and `virtio` in a module's name. A pattern has no alternatives.
+        const MODULES: &str = "*/[fnv]*[it][il]o*.ko";
+        let kernel = KERNELS.iter().find(|kernel| kernel.name == self.kernel);
+        let kernel = kernel.ok_or_else(|| format!("there is no kernel {}", self.kernel))?;
+        let packaged = cache.files(kernel.suite, kernel.arch, kernel.package, "*/vmlinu*")?.find("vmlinu")?;
+        let package = cache.files(kernel.suite, kernel.arch, kernel.package, MODULES)?;
+        let module = |name: &&str| read(&package.find(&format!("{name}.ko"))?);
+        let modules = self.modules.iter().map(module).collect::<Result<Vec<_>, String>>()?;
+        let archive = cpio::with_init(&read(program)?, &modules);
+        let mut qemu = kernel.board.emulator(&emulators(cache)?, &packaged, &archive, folder)?;
+        qemu.args(["-netdev", &format!("user,id=net,hostfwd=tcp:127.0.0.1:{port}-:7777")]);
+        qemu.args(["-device", &format!("{},netdev=net", self.device)]);
+        Ok(qemu)
+    }
+}
+
 /// How many kernels run in parallel.
 const PARALLEL_BOOTS: usize = 2;
 
@@ -258,34 +339,9 @@ fn boot(cache: &Cache, kernel: &Kernel, target: &str, job: &Job) -> Result<Run, 
     job.at("building");
     let target = targets::select(&[target.to_string()])?[0];
     let program = cross::build_bare(cache, target)?;
-    let read = |path: &Path| fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()));
     let folder = tempfile::tempdir().map_err(|error| format!("cannot create a temporary folder: {error}"))?;
-    let write = |name: &str, bytes: &[u8]| {
-        let path = folder.path().join(name);
-        fs::write(&path, bytes).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
-        Ok::<PathBuf, String>(path)
-    };
-    let archive = cpio::with_init(&read(&program)?);
-    let initrd = write("initrd", &archive)?;
     let board = &kernel.board;
-    let mut append = format!("{} panic=-1 rdinit=/init loglevel=4", board.append);
-    let mut qemu = Command::new(emulators.join("usr/bin").join(board.qemu));
-    for firmware in ["usr/share/qemu", "usr/share/seabios", "usr/lib/ipxe/qemu"] {
-        qemu.arg("-L").arg(emulators.join(firmware));
-    }
-    qemu.args(["-nographic", "-no-reboot", "-smp", board.cpus, "-m", "512"]).args(board.arguments);
-    match &board.image {
-        Image::AsPackaged => qemu.arg("-kernel").arg(&packaged).arg("-initrd").arg(initrd),
-        Image::Zboot => {
-            qemu.arg("-kernel").arg(write("vmlinux", &unzboot(&read(&packaged)?)?)?).arg("-initrd").arg(initrd)
-        }
-        Image::LoadedAt(address) => {
-            append += &format!(" rd_size={}", archive.len());
-            let device = format!("loader,file={},addr={address},force-raw=on", initrd.display());
-            qemu.arg("-kernel").arg(&packaged).args(["-device", &device])
-        }
-    };
-    qemu.args(["-append", &append]);
+    let mut qemu = board.emulator(&emulators, &packaged, &cpio::with_init(&read(&program)?, &[]), folder.path())?;
     job.at("booting");
     let start = Instant::now();
     let output = run_within(&mut qemu, conformance_limit())?;

@@ -8,14 +8,15 @@ use crate::kit::report;
 use crate::kit::shell::{cargo, root, run, Background};
 use crate::machines::cross;
 use crate::machines::emulated::{self, Emulator};
-use crate::machines::targets::{Target, TARGETS};
+use crate::machines::kernels::{Networked, NETWORKED};
+use crate::machines::targets::{self, Target, TARGETS};
 use crate::step::{Run, World};
 use clap::Args;
 use rustix::net::sockopt::{set_socket_linger, set_socket_recv_buffer_size};
 use rustix::process::{kill_process, Pid, Signal};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{channel, Receiver};
@@ -51,6 +52,9 @@ pub fn run_checks(progress: &Progress, cache: &Cache) -> Result<usize, String> {
 }
 
 fn check(progress: &Progress, cache: &Cache, write: bool) -> Result<usize, String> {
+    if std::env::var_os("DEV_KERNELS").is_some() {
+        return progress.checks("bare-echo, kernels", |job| on_kernels(cache, job));
+    }
     let natively = progress.checks("bare-echo, natively", |job| {
         job.at("building");
         // Not in the cache, which other checkouts share.
@@ -61,7 +65,8 @@ fn check(progress: &Progress, cache: &Cache, write: bool) -> Result<usize, Strin
         check_server(&|| Command::new(&program)).and_then(|passed| Ok(passed + check_process(&program)?))
     })?;
     let emulated = progress.checks("bare-echo, emulators", |job| on_targets(cache, job, write))?;
-    Ok(natively + emulated)
+    let on_kernels = progress.checks("bare-echo, kernels", |job| on_kernels(cache, job))?;
+    Ok(natively + emulated + on_kernels)
 }
 
 // For every target.
@@ -128,13 +133,67 @@ fn check_sizes(programs: &[(&Target, PathBuf)], write: bool) -> Result<usize, St
         let known = documented.get(name).and_then(|cells| cells.get("bytes")?.parse::<u64>().ok());
         let known = known.ok_or_else(|| format!("docs/no-libc.md has no size of bare-echo for {name}; {REMEDY}"))?;
         if bytes.parse::<u64>().is_ok_and(|bytes| bytes > known) {
-            return Err(format!("bare-echo for {name} has {bytes} bytes, documented are {known}; shrink it, or {REMEDY}"));
+            return Err(format!(
+                "bare-echo for {name} has {bytes} bytes, documented are {known}; shrink it, or {REMEDY}"
+            ));
         }
     }
     Ok(rows.len())
 }
 
 const REMEDY: &str = "run `cargo xtask bare-echo --write`";
+
+// As the first process of real kernels.
+
+/// Boots the kernels, at the same time. Returns how many passed.
+fn on_kernels(cache: &Cache, job: &Job) -> Result<usize, String> {
+    let mut programs = Vec::new();
+    for machine in &NETWORKED {
+        job.at(machine.kernel);
+        programs.push((machine, build(cache, targets::select(&[machine.target.to_string()])?[0])?));
+    }
+    job.at("running");
+    thread::scope(|scope| {
+        let boots = programs.iter().map(|(machine, program)| {
+            scope.spawn(move || {
+                boot(cache, machine, program).map_err(|why| format!("bare-echo on {}: {why}", machine.kernel))
+            })
+        });
+        let boots: Vec<_> = boots.collect();
+        let lost = |_| Err("the thread that booted the kernel panicked".to_string());
+        boots.into_iter().try_for_each(|boot| boot.join().unwrap_or_else(lost))
+    })?;
+    Ok(programs.len())
+}
+
+fn boot(cache: &Cache, machine: &Networked, program: &Path) -> Result<(), String> {
+    const CLIENTS: (usize, usize, usize) = (200, 25, 1024 * 1024);
+    let folder = tempfile::tempdir().map_err(|error| format!("cannot create a temporary folder: {error}"))?;
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let address = free.map_err(|error| format!("cannot find a free port: {error}"))?;
+    let mut qemu = machine.emulator(cache, program, address.port(), folder.path())?;
+    let mut qemu = Background::start(qemu.stdin(Stdio::piped()).stdout(Stdio::piped()))?;
+    let console = lines(qemu.stdout.take());
+    let mut seen = String::new();
+    let mut wait_for = |wanted: &str| {
+        while let Ok(line) = console.recv_timeout(LIMIT) {
+            seen += &format!("{line}\n");
+            if line.trim_end().ends_with(wanted) {
+                return Ok(());
+            }
+        }
+        Err(format!("the console does not show {wanted:?}, but:\n{seen}"))
+    };
+    wait_for("listening on 0.0.0.0:7777")?;
+    crowd(address, CLIENTS.0, CLIENTS.1, CLIENTS.2)?;
+    // Ctrl-C at the console.
+    let typed = qemu.stdin.as_mut().map(|console| console.write_all(b"\x03").and_then(|()| console.flush()));
+    if !matches!(typed, Some(Ok(()))) {
+        return Err(format!("cannot type at the console: {typed:?}"));
+    }
+    wait_for(&format!("served {} connections, {} bytes", CLIENTS.0, CLIENTS.0 * CLIENTS.2))?;
+    eventually("the machine did not power off", || qemu.try_wait().ok().flatten()).map(drop)
+}
 
 // The server and its clients.
 
