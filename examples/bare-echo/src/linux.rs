@@ -1,10 +1,13 @@
 //! The kernel's numbers, constants and structures: those of `linux-raw-sys`.
 //!
 //! Version 0.12 of that crate does not compile without std for hexagon and csky, because it has no
-//! `c_char` for them. A copy for other machines needs no part of this file but the first.
+//! `c_char` for them. Its `ioctl` is empty for SPARC. This file has what these machines lack. A copy
+//! for other machines needs only the next two lines.
 
+#[cfg(not(any(target_arch = "hexagon", target_arch = "csky", target_arch = "sparc", target_arch = "sparc64")))]
+pub use linux_raw_sys::ioctl;
 #[cfg(not(any(target_arch = "hexagon", target_arch = "csky")))]
-pub use linux_raw_sys::{errno, general, ioctl, net};
+pub use linux_raw_sys::{errno, general, net};
 
 #[cfg(any(target_arch = "hexagon", target_arch = "csky"))]
 pub mod errno {
@@ -43,12 +46,13 @@ pub mod general {
     pub const __NR_socket: u32 = 198;
 }
 
-#[cfg(any(target_arch = "hexagon", target_arch = "csky"))]
+#[cfg(any(target_arch = "hexagon", target_arch = "csky", target_arch = "sparc", target_arch = "sparc64"))]
 pub mod ioctl {
     pub const SIOCSIFADDR: u32 = 0x8916;
     pub const SIOCSIFFLAGS: u32 = 0x8914;
     pub const SIOCSIFNETMASK: u32 = 0x891c;
-    pub const TIOCSCTTY: u32 = 0x540e;
+    pub const TIOCSCTTY: u32 =
+        if cfg!(any(target_arch = "hexagon", target_arch = "csky")) { 0x540e } else { 0x2000_7484 };
 }
 
 #[cfg(any(target_arch = "hexagon", target_arch = "csky"))]

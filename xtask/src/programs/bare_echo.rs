@@ -5,14 +5,14 @@ use crate::debian::Cache;
 use crate::kit::document::NO_LIBC;
 use crate::kit::progress::{Job, Progress};
 use crate::kit::report;
-use crate::kit::shell::{cargo, root, run, Background};
+use crate::kit::shell::{both, capture, cargo, root, run, Background};
 use crate::machines::cross;
 use crate::machines::emulated::{self, Emulator};
 use crate::machines::kernels::{Networked, NETWORKED};
 use crate::machines::targets::{self, Target, TARGETS};
 use crate::step::{Run, World};
 use clap::Args;
-use rustix::net::sockopt::{set_socket_linger, set_socket_recv_buffer_size};
+use rustix::net::sockopt::set_socket_linger;
 use rustix::process::{kill_process, Pid, Signal};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -52,6 +52,12 @@ pub fn run_checks(progress: &Progress, cache: &Cache) -> Result<usize, String> {
 }
 
 fn check(progress: &Progress, cache: &Cache, write: bool) -> Result<usize, String> {
+    if std::env::var_os("DEV_NATIVE").is_some() {
+        let program = root().join("target/release/bare-echo");
+        return progress.checks("bare-echo, natively", |_| {
+            check_server(&|| Command::new(&program)).and_then(|passed| Ok(passed + check_process(&program)?))
+        });
+    }
     if std::env::var_os("DEV_KERNELS").is_some() {
         return progress.checks("bare-echo, kernels", |job| on_kernels(cache, job));
     }
@@ -217,6 +223,27 @@ impl Server {
         connect(self.address)
     }
 
+    fn descriptors(&self) -> Option<usize> {
+        Some(fs::read_dir(format!("/proc/{}/fd", self.program.id())).ok()?.count())
+    }
+
+    /// Waits until a while passes in which the server uses no processor time. The kernel counts
+    /// hundredths of a second.
+    fn must_become_idle(&self) -> Result<(), String> {
+        const WHILE: Duration = Duration::from_millis(300);
+        let stat = format!("/proc/{}/stat", self.program.id());
+        let used = || {
+            let text = fs::read_to_string(&stat).ok()?;
+            let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
+            Some([fields.get(11)?.to_string(), fields.get(12)?.to_string()])
+        };
+        eventually("the server did not become idle", || {
+            let before = used()?;
+            thread::sleep(WHILE);
+            (used()? == before).then_some(())
+        })
+    }
+
     /// Sends a signal. The server must end with status 0, and print this.
     fn must_end(mut self, signal: Signal, start: &str, end: &str) -> Result<(), String> {
         let sent = kill_process(Pid::from_child(&self.program), signal);
@@ -325,7 +352,8 @@ fn crowd(address: SocketAddr, clients: usize, at_a_time: usize, length: usize) -
 /// All checks that need only clients. Returns how many passed.
 fn check_server(command: &dyn Fn() -> Command) -> Result<usize, String> {
     const CROWD: (usize, usize) = (50, 256 * 1024);
-    const LATE: usize = 8 * 1024 * 1024;
+    /// More than the kernel's buffers hold.
+    const LATE: usize = 16 * 1024 * 1024;
     let at = |what: &'static str| move |why: String| format!("{what}: {why}");
     let server = Server::start(command().arg("127.0.0.1:0"))?;
     crowd(server.address, CROWD.0, CROWD.0, CROWD.1).map_err(at("50 clients"))?;
@@ -344,9 +372,7 @@ fn check_server(command: &dyn Fn() -> Command) -> Result<usize, String> {
 
 /// The server must stop to read while the client does not, and lose nothing.
 fn late_reader(server: &Server, length: usize) -> Result<(), String> {
-    let stream = server.connect()?;
-    set_socket_recv_buffer_size(&stream, 4096).map_err(|errno| format!("cannot shrink a buffer: {errno}"))?;
-    exchange(stream, &message(0, length), 60)
+    exchange(server.connect()?, &message(0, length), 60)
 }
 
 /// Opens more connections than the server's table has places. Returns how many.
@@ -405,8 +431,84 @@ fn echo(stream: &mut TcpStream, sent: &[u8]) -> Result<(), String> {
     }
 }
 
-/// Checks on this machine's own kernel. Returns how many passed.
+/// Checks that look into the process, so they run without an emulator. Returns how many passed.
 fn check_process(program: &Path) -> Result<usize, String> {
-    let _ = program;
-    Ok(0)
+    let checks: [(&str, fn(&Path) -> Result<(), String>); 5] = [
+        ("descriptors", descriptors_stay_the_same),
+        ("a full table", idle_with_a_full_table),
+        ("no descriptors", without_descriptors),
+        ("closed standard output", without_a_reader),
+        ("errors", errors),
+    ];
+    for (name, check) in checks {
+        check(program).map_err(|why| format!("{name}: {why}"))?;
+    }
+    Ok(checks.len())
+}
+
+fn descriptors_stay_the_same(program: &Path) -> Result<(), String> {
+    let server = Server::start(Command::new(program).arg("127.0.0.1:0"))?;
+    let before = server.descriptors();
+    let stuck = resets(&server)?;
+    drop(stuck);
+    crowd(server.address, 60, 20, 10_000)?;
+    let why = format!("the server did not return to {before:?} descriptors");
+    eventually(&why, || (server.descriptors() == before).then_some(()))
+}
+
+/// While clients wait for a place in the table, the listener is ready. The server must not spin.
+fn idle_with_a_full_table(program: &Path) -> Result<(), String> {
+    let server = Server::start(Command::new(program).arg("127.0.0.1:0"))?;
+    let clients: Result<Vec<TcpStream>, String> = (0..TABLE + 1).map(|_| server.connect()).collect();
+    let mut clients = clients?;
+    echo(&mut clients[TABLE - 1], b"x")?;
+    server.must_become_idle()
+}
+
+fn without_descriptors(program: &Path) -> Result<(), String> {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -n 32; exec \"$@\"", "sh"]).arg(program).arg("127.0.0.1:0");
+    let server = Server::start(&mut shell)?;
+    let clients: Result<Vec<TcpStream>, String> = (0..48).map(|_| server.connect()).collect();
+    let mut waiting = clients?;
+    let mut served: Vec<TcpStream> = waiting.drain(..20).collect();
+    served.iter_mut().try_for_each(|client| echo(client, b"x"))?;
+    server.must_become_idle()?;
+    drop(served);
+    // 26 or so have a descriptor at a time.
+    while !waiting.is_empty() {
+        let mut next: Vec<TcpStream> = waiting.drain(..waiting.len().min(20)).collect();
+        next.iter_mut().try_for_each(|client| echo(client, b"y"))?;
+    }
+    server.must_end(Signal::TERM, "served 48 connections, 48 bytes", "")
+}
+
+/// Nobody reads the last line, so writing it would raise SIGPIPE.
+fn without_a_reader(program: &Path) -> Result<(), String> {
+    let (reader, writer) = std::io::pipe().map_err(|error| format!("cannot create a pipe: {error}"))?;
+    let mut server = Background::start(Command::new(program).arg("127.0.0.1:0").stdout(writer))?;
+    let mut first = String::new();
+    let read = BufReader::new(reader).read_line(&mut first);
+    read.map_err(|error| format!("the server printed nothing: {error}"))?;
+    let sent = kill_process(Pid::from_child(&server), Signal::TERM);
+    sent.map_err(|errno| format!("cannot send a signal to the server: {errno}"))?;
+    let status = eventually("the server did not end", || server.try_wait().ok().flatten())?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(format!("the server ended with {status}"))
+}
+
+fn errors(program: &Path) -> Result<(), String> {
+    for (address, sentence) in [
+        ("nowhere", "cannot use the argument as an address such as 127.0.0.1:7777: error EINVAL."),
+        ("192.0.2.1:7777", "cannot listen on the address: error 99."), // on no machine
+    ] {
+        let output = capture(Command::new(program).arg(address))?;
+        let (status, text) = (output.status.code(), both(&output));
+        if status != Some(1) || text != format!("bare-echo: {sentence}\n") {
+            return Err(format!("with {address:?} the server ended with {status:?} and printed {text:?}"));
+        }
+    }
+    Ok(())
 }
