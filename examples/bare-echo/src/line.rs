@@ -14,23 +14,25 @@ impl Line {
         Self { text: [b'\n'; 160], used: 0 }
     }
 
-    pub fn text(self, text: &str) -> Self {
+    pub fn text(&mut self, text: &str) -> &mut Self {
         text.bytes().fold(self, Self::byte)
     }
 
-    pub fn number(self, number: u64) -> Self {
-        let line = if number < 10 { self } else { self.number(number / 10) };
-        line.byte(b'0' + (number % 10) as u8)
+    pub fn number(&mut self, number: u64) -> &mut Self {
+        if number >= 10 {
+            self.number(number / 10);
+        }
+        self.byte(b'0' + (number % 10) as u8)
     }
 
-    pub fn address(self, address: SocketAddrV4) -> Self {
+    pub fn address(&mut self, address: SocketAddrV4) -> &mut Self {
         let [first, rest @ ..] = address.ip().octets().map(u64::from);
         let line = rest.iter().fold(self.number(first), |line, octet| line.text(".").number(*octet));
         line.text(":").number(address.port().into())
     }
 
     /// The error's name, or its number.
-    pub fn errno(self, errno: Errno) -> Self {
+    pub fn errno(&mut self, errno: Errno) -> &mut Self {
         match errno.name() {
             Some(name) => self.text(name),
             None => self.number(errno.raw() as u64),
@@ -38,7 +40,7 @@ impl Line {
     }
 
     /// Writes the line. Nobody can be told of a failure.
-    pub fn print(self, descriptor: i32) {
+    pub fn print(&self, descriptor: i32) {
         let mut done = 0;
         while done <= self.used {
             // SAFETY: the bytes are in the array. After the text there is a line feed.
@@ -50,7 +52,9 @@ impl Line {
         }
     }
 
-    fn byte(mut self, byte: u8) -> Self {
+    // Not inlined, because LLVM for m68k drops the index of an array on the stack.
+    #[inline(never)]
+    fn byte(&mut self, byte: u8) -> &mut Self {
         // The last byte stays a line feed.
         if self.used < self.text.len() - 1 {
             if let Some(place) = self.text.get_mut(self.used) {

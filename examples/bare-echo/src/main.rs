@@ -12,7 +12,6 @@
 //! `init.rs`.
 #![no_std]
 #![no_main]
-#![cfg_attr(unstable_asm, feature(asm_experimental_arch))]
 
 mod init;
 mod line;

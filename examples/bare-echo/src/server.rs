@@ -41,6 +41,8 @@ struct Memory(UnsafeCell<Buffers>);
 // SAFETY: `take_buffers` is the only access.
 unsafe impl Sync for Memory {}
 
+/// The section's name sorts after those of other statics.
+#[link_section = ".bss.~memory"]
 static MEMORY: Memory = Memory(UnsafeCell::new([[MaybeUninit::uninit(); CHUNK]; CONNECTIONS]));
 
 /// # Safety

@@ -211,7 +211,8 @@ struct Server {
 
 impl Server {
     fn start(command: &mut Command) -> Result<Self, String> {
-        let mut program = Background::start(command.stdout(Stdio::piped()))?;
+        // Emulators write notes to standard error.
+        let mut program = Background::start(command.stdout(Stdio::piped()).stderr(Stdio::null()))?;
         let lines = lines(program.stdout.take());
         let first = lines.recv_timeout(LIMIT).map_err(|_| "the server printed no address")?;
         let address = first.strip_prefix("listening on ").and_then(|address| address.parse().ok());
