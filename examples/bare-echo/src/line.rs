@@ -52,8 +52,6 @@ impl Line {
         }
     }
 
-    // Not inlined, because LLVM for m68k drops the index of an array on the stack.
-    #[inline(never)]
     fn byte(&mut self, byte: u8) -> &mut Self {
         // The last byte stays a line feed.
         if self.used < self.text.len() - 1 {

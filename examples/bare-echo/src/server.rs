@@ -11,7 +11,6 @@ use barepoll::{Epoll, Errno, Event, EventData, EventFlags, Result};
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
 use core::net::SocketAddrV4;
-use core::ops::Range;
 use core::time::Duration;
 
 /// The most connections at a time. Others wait in the kernel's queue.
@@ -77,9 +76,10 @@ enum Pause {
 
 struct Connection {
     socket: OwnedFd,
-    /// The part of its buffer that the peer has not received. The server reads no more until all of
-    /// it is sent.
-    held: Range<usize>,
+    /// The number of bytes in its buffer. The server reads no more until all of them are sent.
+    held: usize,
+    /// How many of them are sent.
+    sent: usize,
 }
 
 impl Server {
@@ -151,7 +151,7 @@ impl Server {
         let mut entries = self.connections.iter_mut().enumerate();
         let (place, entry) = entries.find(|(_, entry)| entry.is_none()).ok_or(Errno::ENOSPC)?;
         self.epoll.add(&socket, EventData::new_u64(place as u64), EventFlags::IN)?;
-        *entry = Some(Connection { socket, held: 0..0 });
+        *entry = Some(Connection { socket, held: 0, sent: 0 });
         self.open += 1;
         self.served += 1;
         Ok(())
@@ -197,7 +197,7 @@ impl Server {
 impl Connection {
     /// Whether the peer has to receive before the server reads on.
     fn is_waiting(&self) -> bool {
-        !self.held.is_empty()
+        self.sent != self.held
     }
 
     /// Reads once if nothing is held, and sends once. Returns false at the end of the peer's bytes,
@@ -206,17 +206,17 @@ impl Connection {
         if !self.is_waiting() {
             match receive(&self.socket, buffer) {
                 Ok(0) => return Ok(false),
-                Ok(length) => self.held = 0..length,
+                Ok(length) => (self.held, self.sent) = (length, 0),
                 Err(Errno::EAGAIN | Errno::EINTR) => return Ok(true),
                 Err(errno) => return Err(errno),
             }
         }
-        let held = buffer.get(self.held.clone()).ok_or(Errno::EIO)?;
+        let held = buffer.get(self.sent..self.held).ok_or(Errno::EIO)?;
         // SAFETY: `receive` has written these bytes.
         let held = unsafe { core::slice::from_raw_parts(held.as_ptr().cast(), held.len()) };
         match send(&self.socket, held) {
             Ok(sent) => {
-                self.held.start += sent;
+                self.sent += sent;
                 *bytes += sent as u64;
                 Ok(true)
             }
