@@ -61,9 +61,14 @@ fn check(progress: &Progress, cache: &Cache, write: bool) -> Result<usize, Strin
         job.at("running");
         check_server(&|| Command::new(&program)).and_then(|passed| Ok(passed + check_process(&program)?))
     })?;
-    let emulated = progress.checks("bare-echo, emulators", |job| on_targets(cache, job, write))?;
-    let on_kernels = progress.checks("bare-echo, kernels", |job| on_kernels(cache, job))?;
-    Ok(natively + emulated + on_kernels)
+    let on_targets = || progress.checks("bare-echo, emulators", |job| on_targets(cache, job, write));
+    let on_kernels = || progress.checks("bare-echo, kernels", |job| on_kernels(cache, job));
+    let (emulated, booted) = thread::scope(|scope| {
+        let kernels = scope.spawn(on_kernels);
+        let lost = |_| Err("the thread that booted the kernels panicked".to_string());
+        (on_targets(), kernels.join().unwrap_or_else(lost))
+    });
+    Ok(natively + emulated? + booted?)
 }
 
 // For every target.
@@ -184,13 +189,22 @@ fn boot(cache: &Cache, machine: &Networked, program: &Path) -> Result<(), String
         Err(format!("the console does not show {wanted:?}, but:\n{seen}"))
     };
     wait_for("listening on 0.0.0.0:7777")?;
-    crowd(address, CLIENTS.0, CLIENTS.1, CLIENTS.2)?;
+    // The emulator listens with a backlog of 1, so one client at a time connects, until it has an
+    // answer. All then exchange their messages at the same time.
+    let door = Mutex::new(());
+    let enter = || {
+        let _one_at_a_time = door.lock().map_err(|_| "a client panicked")?;
+        let mut stream = connect(address)?;
+        echo(&mut stream, b"x")?;
+        Ok(stream)
+    };
+    crowd(&enter, CLIENTS.0, CLIENTS.1, CLIENTS.2)?;
     // Ctrl-C at the console.
     let typed = qemu.stdin.as_mut().map(|console| console.write_all(b"\x03").and_then(|()| console.flush()));
     if !matches!(typed, Some(Ok(()))) {
         return Err(format!("cannot type at the console: {typed:?}"));
     }
-    wait_for(&format!("served {} connections, {} bytes", CLIENTS.0, CLIENTS.0 * CLIENTS.2))?;
+    wait_for(&format!("served {} connections, {} bytes", CLIENTS.0, CLIENTS.0 * (CLIENTS.2 + 1)))?;
     eventually("the machine did not power off", || qemu.try_wait().ok().flatten()).map(drop)
 }
 
@@ -324,15 +338,17 @@ fn exchange(mut stream: TcpStream, message: &[u8], pauses: usize) -> Result<(), 
     })
 }
 
+type Connect<'a> = dyn Fn() -> Result<TcpStream, String> + Sync + 'a;
+
 /// Runs one client a connection, so many at a time.
-fn crowd(address: SocketAddr, clients: usize, at_a_time: usize, length: usize) -> Result<(), String> {
+fn crowd(connect: &Connect, clients: usize, at_a_time: usize, length: usize) -> Result<(), String> {
     let queue = Mutex::new(0..clients);
     let next = || queue.lock().ok()?.next();
     let worker = || {
         while let Some(client) = next() {
             // Every fifth reads late.
             let pauses = if client % 5 == 0 { 20 } else { 0 };
-            let exchanged = connect(address).and_then(|stream| exchange(stream, &message(client, length), pauses));
+            let exchanged = connect().and_then(|stream| exchange(stream, &message(client, length), pauses));
             exchanged.map_err(|why| format!("client {client}: {why}"))?;
         }
         Ok(())
@@ -350,7 +366,8 @@ fn check_server(command: &dyn Fn() -> Command) -> Result<usize, String> {
     const LATE: usize = 16 * 1024 * 1024;
     let at = |what: &'static str| move |why: String| format!("{what}: {why}");
     let server = Server::start(command().arg("127.0.0.1:0"))?;
-    crowd(server.address, CROWD.0, CROWD.0, CROWD.1).map_err(at("50 clients"))?;
+    let address = server.address;
+    crowd(&|| connect(address), CROWD.0, CROWD.0, CROWD.1).map_err(at("50 clients"))?;
     late_reader(&server, LATE).map_err(at("a client that reads late"))?;
     let extra = full_table(&server).map_err(at("more clients than the table holds"))?;
     let (connections, bytes) = (CROWD.0 + 1 + extra, CROWD.0 * CROWD.1 + LATE + extra);
@@ -445,7 +462,8 @@ fn descriptors_stay_the_same(program: &Path) -> Result<(), String> {
     let before = server.descriptors();
     let stuck = resets(&server)?;
     drop(stuck);
-    crowd(server.address, 60, 20, 10_000)?;
+    let address = server.address;
+    crowd(&|| connect(address), 60, 20, 10_000)?;
     let why = format!("the server did not return to {before:?} descriptors");
     eventually(&why, || (server.descriptors() == before).then_some(()))
 }
