@@ -39,7 +39,6 @@ pub mod general {
     pub const __NR_openat: u32 = 56;
     pub const __NR_reboot: u32 = 142;
     pub const __NR_rt_sigprocmask: u32 = 135;
-    pub const __NR_sendto: u32 = 206;
     pub const __NR_setsid: u32 = 157;
     pub const __NR_setsockopt: u32 = 208;
     pub const __NR_signalfd4: u32 = 74;
@@ -60,7 +59,6 @@ pub mod ioctl {
 pub mod net {
     pub const AF_INET: u32 = 2;
     pub const IPPROTO_TCP: u32 = 6;
-    pub const MSG_NOSIGNAL: u32 = 0x4000;
     pub const SOCK_STREAM: u32 = 1;
     pub const SOL_SOCKET: u32 = 1;
     pub const SO_REUSEADDR: u32 = 2;

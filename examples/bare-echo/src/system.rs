@@ -38,7 +38,7 @@ pub fn command_line(room: &mut [u8]) -> Result<&[u8]> {
 
 /// Blocks SIGTERM and SIGINT, and returns a descriptor that is readable once one of them came.
 ///
-/// Blocks SIGPIPE too: standard output may be a pipe that nobody reads.
+/// Blocks SIGPIPE too, which a write to a closed socket or pipe raises.
 pub fn signals() -> Result<OwnedFd> {
     let mut ends = SigSet::empty();
     ends.insert(SIGTERM as i32)?;
@@ -100,11 +100,10 @@ pub fn receive(socket: &OwnedFd, room: &mut [MaybeUninit<u8>]) -> Result<usize> 
     unsafe { raw::read(socket.as_raw_fd(), room.as_mut_ptr().cast(), room.len()) }
 }
 
-/// Sends bytes, without SIGPIPE if the peer has closed.
+/// Sends bytes. If the peer has closed, the error is `EPIPE`, because [`signals`] blocks SIGPIPE.
 pub fn send(socket: &OwnedFd, bytes: &[u8]) -> Result<usize> {
-    let (address, size) = (null_mut::<sockaddr_in>(), 0);
-    // SAFETY: the pointer and the length are of one slice. A connection needs no address.
-    unsafe { syscall!(__NR_sendto, socket, bytes.as_ptr(), bytes.len(), MSG_NOSIGNAL, address, size) }
+    // SAFETY: the pointer and the length are of one slice.
+    unsafe { raw::write(socket.as_raw_fd(), bytes.as_ptr(), bytes.len()) }
 }
 
 pub fn sockaddr_of(address: SocketAddrV4) -> sockaddr_in {

@@ -26,13 +26,14 @@ pub struct Options {
 
 /// The folders and file extensions of documents with commands: Markdown, and examples with
 /// comments.
-const DOCUMENTS: [(&str, &str); 6] = [
+const DOCUMENTS: [(&str, &str); 7] = [
     (".", "md"),
     ("docs", "md"),
     ("barepoll-c", "md"),
     (".github/ISSUE_TEMPLATE", "md"),
     ("examples", "rs"),
     ("examples/bare-cat/src", "rs"),
+    ("examples/bare-echo/src", "rs"),
 ];
 
 fn documents() -> Result<Vec<PathBuf>, String> {
@@ -78,6 +79,7 @@ const COMMANDS: &[(&str, Check)] = &[
     ("cargo run --example stdin -- edge", Check::Prints(&[], "one\ntwo\n", "one\ntwo\n")),
     ("cargo run --example wakeup", Check::Prints(&[], "", "the queue is shut down after 3 jobs")),
     ("cargo run --release -p bare-cat", Check::Prints(&[], "as it is", "as it is")),
+    ("cargo run --release -p bare-echo -- 127.0.0.1:7777", Check::TestedBy("bare-echo")),
     ("cargo +nightly build --release --target x86_64-unknown-linux-none", Check::Succeeds),
     // These need an emulator in PATH and a `core` that not every machine has.
     ("cargo +nightly run --release --target s390x-unknown-linux-gnu", Check::TestedBy("cat")),
