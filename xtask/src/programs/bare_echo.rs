@@ -445,9 +445,11 @@ fn echo(stream: &mut TcpStream, sent: &[u8]) -> Result<(), String> {
     }
 }
 
+type Check = fn(&Path) -> Result<(), String>;
+
 /// Checks that look into the process, so they run without an emulator. Returns how many passed.
 fn check_process(program: &Path) -> Result<usize, String> {
-    let checks: [(&str, fn(&Path) -> Result<(), String>); 5] = [
+    let checks: [(&str, Check); 5] = [
         ("descriptors", descriptors_stay_the_same),
         ("a full table", idle_with_a_full_table),
         ("no descriptors", without_descriptors),
