@@ -1,8 +1,8 @@
 //! The kernel's numbers, constants and structures: those of `linux-raw-sys`.
 //!
 //! Version 0.12 of that crate does not compile without std for hexagon and csky, because it has no
-//! `c_char` for them. Its `ioctl` is empty for SPARC. This file has what these machines lack. A copy
-//! for other machines needs only the next two lines.
+//! `c_char` for them. Its `ioctl` is empty for SPARC. This file has what these machines lack.
+//! A copy for other machines needs only the next two `use` lines.
 
 #[cfg(not(any(target_arch = "hexagon", target_arch = "csky", target_arch = "sparc", target_arch = "sparc64")))]
 pub use linux_raw_sys::ioctl;
