@@ -5,7 +5,8 @@
 //! every other call of the crate: the same conformance list proves them on real kernels.
 //!
 //! The crate has no table of numbers. [`linux-raw-sys`](https://docs.rs/linux-raw-sys) has one for
-//! each of its machines, with the kernel's constants and structures:
+//! each machine, with the kernel's constants and structures. (Without std, its version 0.12.1 does
+//! not compile for hexagon and csky.)
 //!
 //! ```
 //! use barepoll::fd::{AsRawFd, FromRawFd, OwnedFd};

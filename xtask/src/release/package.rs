@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// All files of the package, except Rust files in `src` and charts in `docs/bench`.
-const FILES: [&str; 32] = [
+const FILES: [&str; 43] = [
     ".cargo_vcs_info.json",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
@@ -27,11 +27,22 @@ const FILES: [&str; 32] = [
     "docs/bare-cat/src/main.rs",
     "docs/bare-cat/src/memory.rs",
     "docs/bare-cat/src/start.rs",
+    "docs/bare-echo/.cargo/config.toml",
+    "docs/bare-echo/build.rs",
+    "docs/bare-echo/src/init.rs",
+    "docs/bare-echo/src/line.rs",
+    "docs/bare-echo/src/linux.rs",
+    "docs/bare-echo/src/main.rs",
+    "docs/bare-echo/src/memory.rs",
+    "docs/bare-echo/src/server.rs",
+    "docs/bare-echo/src/start.rs",
+    "docs/bare-echo/src/system.rs",
     "docs/epoll.md",
     "docs/layers.svg",
     "docs/machine-code.md",
     "docs/migrating.md",
     "docs/no-libc.md",
+    "docs/peers.md",
     "docs/performance.md",
     "docs/porting.md",
     "docs/proof.md",
@@ -46,20 +57,28 @@ const FILES: [&str; 32] = [
 ];
 
 /// The package's folders in which documents may name files without a path.
-const FOLDERS: [&str; 5] = ["", "src/", "src/arch/", "docs/", "docs/bare-cat/"];
+const FOLDERS: [&str; 6] = ["", "src/", "src/arch/", "docs/", "docs/bare-cat/", "docs/bare-echo/"];
 /// A document says this after the name of a file that the package lacks.
 const IN_REPOSITORY: &str = " of the repository";
 /// A document that names many such files says this once.
 const ALL_IN_REPOSITORY: &str = "The files named here are in the repository.";
 
-/// The program that docs/no-libc.md starts with. In the repository, its files are links.
-const TEMPLATE: &str = "docs/bare-cat";
+/// The programs that docs/no-libc.md copies, a command in a shell, and what it prints. In the
+/// repository, their files are links.
+const TEMPLATES: [(&str, &str, &str); 2] = [
+    ("docs/bare-cat", r#"echo as it is | "$0""#, "as it is\n"),
+    (
+        "docs/bare-echo",
+        r#""$0" nowhere 2>&1 || true"#,
+        "bare-echo: cannot use the argument as an address such as 127.0.0.1:7777: error EINVAL.\n",
+    ),
+];
 
 /// A target whose documentation needs a nightly feature. docs.rs has no std for it.
 const NIGHTLY_TARGET: &str = "mipsel-unknown-linux-gnu";
 
 /// How many checks passed: the list of files, the links, the names of other files, the two builds,
-/// the template, and the documentation for each target.
+/// the templates, and the documentation for each target.
 pub fn run_checks(progress: &Progress, cache: &Cache) -> Result<usize, String> {
     let answer = progress.checks("package", |job| check_all(job, cache));
     answer.map_err(|why| format!("package: {why}"))
@@ -87,8 +106,10 @@ fn check_all(job: &Job, cache: &Cache) -> Result<usize, String> {
     let folder = tempfile::tempdir().map_err(|error| format!("cannot create a temporary folder: {error}"))?;
     let archive = target_dir().join("package").join(format!("barepoll-{version}.crate"));
     run(Command::new("tar").arg("-xzf").arg(archive).args(["--strip-components=1", "-C"]).arg(folder.path()))?;
-    job.at("building the program of docs/no-libc.md");
-    build_template(folder.path())?;
+    for (template, command, expected) in TEMPLATES {
+        job.at(&format!("building {template} as docs/no-libc.md says"));
+        build_template(folder.path(), template, command, expected)?;
+    }
     job.at("building its documentation");
     run(documentation(cache, folder.path()).arg("--all-features"))?;
     // Other targets without std, because std from source takes minutes for each. Without std, the
@@ -100,7 +121,7 @@ fn check_all(job: &Job, cache: &Cache) -> Result<usize, String> {
         job.at(&format!("building its documentation for {target}"));
         run(documentation(cache, folder.path()).args(["-Zbuild-std=core", "--target", target]))?;
     }
-    Ok(7 + targets.len())
+    Ok(6 + TEMPLATES.len() + targets.len())
 }
 
 fn check_files(files: &BTreeSet<&str>) -> Result<(), String> {
@@ -167,13 +188,13 @@ fn check_names(files: &BTreeSet<&str>) -> Result<(), String> {
     Ok(())
 }
 
-/// Follows docs/no-libc.md: builds and runs its program from the package and the guide's
+/// Follows docs/no-libc.md: builds and runs a program from the package and the guide's
 /// `Cargo.toml`.
-fn build_template(package: &Path) -> Result<(), String> {
-    let failed = |error: std::io::Error| format!("cannot copy {TEMPLATE}: {error}");
+fn build_template(package: &Path, template: &str, command: &str, expected: &str) -> Result<(), String> {
+    let failed = |error: std::io::Error| format!("cannot copy {template}: {error}");
     let folder = tempfile::tempdir().map_err(failed)?;
     let copy = folder.path().join("my-program");
-    run(Command::new("cp").arg("-rL").arg(package.join(TEMPLATE)).arg(&copy))?;
+    run(Command::new("cp").arg("-rL").arg(package.join(template)).arg(&copy))?;
     let guide = fs::read_to_string(package.join("docs/no-libc.md")).map_err(failed)?;
     let manifest = guide.split_once("```toml\n").and_then(|(_, rest)| Some(rest.split_once("```")?.0));
     let manifest = manifest.ok_or("cannot find a Cargo.toml in docs/no-libc.md")?;
@@ -184,12 +205,11 @@ fn build_template(package: &Path) -> Result<(), String> {
     let (mut cargo, target) = (cargo(), folder.path().join("target"));
     cargo.current_dir(&copy).env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
     run(cargo.args(["build", "--quiet", "--release", "--offline", "--target-dir"]).arg(&target))?;
-    let printed =
-        run(Command::new("sh").args(["-c", "echo as it is | \"$0\""]).arg(target.join("release/my-program")))?;
-    match printed == "as it is\n" {
-        true => Ok(()),
-        false => Err(format!("the copy of {TEMPLATE} printed {printed:?}, expected its input")),
+    let printed = run(Command::new("sh").args(["-c", command]).arg(target.join("release/my-program")))?;
+    if printed == expected {
+        return Ok(());
     }
+    Err(format!("the copy of {template} printed {printed:?}, expected {expected:?}"))
 }
 
 /// docs.rs's command for a package: nightly, and `--cfg docsrs`. Here a warning is an error.

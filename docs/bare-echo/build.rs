@@ -1,0 +1,1 @@
+../../examples/bare-echo/build.rs
