@@ -32,26 +32,27 @@
 //!
 //! # The result
 //!
-//! A result from −4095 to −1 is an [`Errno`](crate::Errno). Any other is `Ok`, also where the upper bit is set,
-//! as in an address that `mmap` returns. Machines that report errors in a flag (MIPS, powerpc,
-//! SPARC) follow the same rule. `fcntl` with `F_GETOWN` may have a result in that range that is no
-//! error: use `F_GETOWN_EX`. `getpriority` returns 20 minus the nice value, so that it is positive.
+//! A result from −4095 to −1 is an [`Errno`](crate::Errno). Any other is `Ok`, also where the upper
+//! bit is set, as in an address that `mmap` returns. Machines that report errors in a flag (MIPS,
+//! powerpc, SPARC) follow the same rule. `fcntl` with `F_GETOWN` may have a result in that range
+//! that is no error: use `F_GETOWN_EX`. `getpriority` returns 20 minus the nice value, so that it
+//! is positive.
 //!
 //! `ENOSYS`: the kernel does not have the call. csky and hexagon answer otherwise to a number beyond
 //! the kernel's table: csky with the first argument, hexagon with `EPERM`.
 //!
-//! # Calls that these functions cannot make
+//! # Calls that need care
 //!
-//! - **Calls with two results.** `pipe` returns its second descriptor in a second register on MIPS
-//!   and SPARC, where it is lost. Use `pipe2`.
-//! - **Calls that return twice.** After `fork`, or `clone` without a new stack, both processes
-//!   return from the call, each with its own copy of the stack. That works, but 32-bit and 64-bit
-//!   SPARC return the parent's number in the child: compare `getpid`. `vfork`, and `clone` with
-//!   `CLONE_VM`, share memory. The child would return into a frame that the parent still uses. Only
-//!   assembly that does not return in the child can make them.
-//! - **`rt_sigreturn` and `sigreturn`.** They find the signal's frame at the stack pointer, and
-//!   these functions may have moved it.
-//! - **Seven arguments.** On 32-bit MIPS, `fadvise64` and `sync_file_range` take seven words.
+//! - **Two results.** `pipe` returns its second descriptor in a second register on MIPS and SPARC,
+//!   and these functions lose it. Use `pipe2`.
+//! - **`fork`**, and `clone` without a new stack, return in both processes, each with its own copy of
+//!   the stack. On SPARC the child's result is the parent's number, not 0: compare `getpid`.
+//! - **`vfork`**, and `clone` with `CLONE_VM`, share memory. The child would return into a frame that
+//!   the parent still uses. Only assembly that does not return in the child can make these calls.
+//! - **`rt_sigreturn` and `sigreturn`** find the signal's frame at the stack pointer, and these
+//!   functions may have moved it. Only assembly can make them.
+//! - **Seven arguments.** On 32-bit MIPS, `fadvise64` and `sync_file_range` take seven words. These
+//!   functions cannot make them.
 //!
 //! # Calls that a libc must know of
 //!
@@ -82,6 +83,7 @@
 //!
 //! `pair` makes the halves and `PAIRS_ARE_ALIGNED` says whether to start at an even argument. Both
 //! exist on those machines only. Some calls differ from the rule:
+//!
 //! - `fadvise64_64` (arm: `arm_fadvise64_64`) takes its advice second on arm, powerpc and csky.
 //! - `_llseek` takes two words, the high one first everywhere. `preadv`, `pwritev`: two words, the
 //!   low one first everywhere.
@@ -102,7 +104,8 @@
 //! - The call breaks nothing that Rust code relies on. For example, it closes no descriptor that
 //!   something else owns, unmaps no memory that is in use, and does not change memory behind a
 //!   shared reference.
-//! - The call returns as a function does: once, in this thread, to this stack; or never.
+//! - The call returns as a function does, once in each process, to a stack that nothing else uses;
+//!   or never.
 
 use crate::arch;
 use crate::errno::{word, Result};
