@@ -1,11 +1,11 @@
-//! The host of the conformance checks. It makes libc's system calls with [`syscall!`].
+//! The host of the conformance checks. It makes libc's system calls with `barepoll::syscall!`.
 
 use crate::conformance::registers::Widened;
 use crate::conformance::{Failure, Host, Machine, Other, Outcome};
 use crate::start::restorer;
 use crate::wide;
 use barepoll::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use barepoll::{raw, syscall, Epoll, Errno, Event, SigSet};
+use barepoll::{raw, Epoll, Errno, Event, SigSet};
 use core::fmt::{self, Write};
 use core::mem::size_of;
 use core::ptr;
@@ -13,6 +13,19 @@ use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use core::time::Duration;
 use linux_raw_sys::general::*;
 use linux_raw_sys::net::{AF_UNIX, SHUT_WR, SOCK_STREAM};
+
+/// Makes a call out of line. By the ABI it clobbers registers that a wrong port may omit, so this
+/// program survives to report the failed check.
+#[inline(never)]
+fn out_of_line<T>(call: impl FnOnce() -> T) -> T {
+    call()
+}
+
+macro_rules! syscall {
+    ($($call:tt)*) => {
+        out_of_line(|| barepoll::syscall!($($call)*))
+    };
+}
 
 /// Calls whose names depend on the width of a register.
 mod nr {
@@ -46,9 +59,7 @@ impl<const ROOM: usize> Write for Line<ROOM> {
     }
 }
 
-/// Prints a line, usually in one write. Out of line: by the ABI a call clobbers registers that a
-/// wrong port may omit, so this program survives to report the failed check.
-#[inline(never)]
+/// Prints a line, usually in one write.
 pub fn print(line: fmt::Arguments<'_>) {
     let mut whole = Line { text: [b'\n'; 400], used: 0 };
     let _ = whole.write_fmt(line);
@@ -56,7 +67,7 @@ pub fn print(line: fmt::Arguments<'_>) {
     while done < whole.used {
         let rest = whole.text.as_ptr().wrapping_add(done);
         // SAFETY: the bytes are in a local array.
-        match unsafe { raw::write(1, rest, whole.used - done) } {
+        match out_of_line(|| unsafe { raw::write(1, rest, whole.used - done) }) {
             Ok(more) => done += more,
             Err(Errno::EINTR | Errno::EAGAIN) => {}
             Err(_) => return,
