@@ -114,11 +114,13 @@ compile_error!("barepoll makes Linux's system calls, and this target is neither 
 extern crate std;
 
 #[cfg(not(barepoll_internals))]
+#[macro_use]
 mod arch;
 /// The ports, for `test-crates/codegen`.
 #[cfg(barepoll_internals)]
 #[doc(hidden)]
 #[allow(missing_docs)]
+#[macro_use]
 pub mod arch;
 
 #[cfg(not(feature = "std"))]

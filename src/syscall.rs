@@ -432,40 +432,38 @@ impl<T: AsFd> Arg for &T {
     }
 }
 
-/// Whether a 64-bit argument starts at an even argument, counted from 0.
-#[cfg(any(doc, all(target_pointer_width = "32", not(target_arch = "x86_64"))))]
-#[cfg_attr(docsrs, doc(cfg(target_pointer_width = "32")))]
-pub const PAIRS_ARE_ALIGNED: bool = arch::PAIRS_ARE_ALIGNED;
+where_registers_have_32_bits! {
+    /// Whether a 64-bit argument starts at an even argument, counted from 0.
+    pub const PAIRS_ARE_ALIGNED: bool = arch::PAIRS_ARE_ALIGNED;
 
-/// The two words of a 64-bit argument, in the order of the arguments.
-///
-/// ```
-/// # #[cfg(all(target_pointer_width = "32", not(target_arch = "x86_64")))]
-/// # fn example() -> barepoll::Result<()> {
-/// use barepoll::{syscall, EventFd, EventFdFlags};
-/// use linux_raw_sys::general::__NR_pwrite64;
-///
-/// let file = EventFd::new(0, EventFdFlags::CLOEXEC)?; // or a file
-/// let [first, second] = syscall::pair(0x1_0000_0000);
-/// // SAFETY: the text has four bytes.
-/// unsafe {
-///     if syscall::PAIRS_ARE_ALIGNED {
-///         syscall!(__NR_pwrite64, &file, "text".as_ptr(), 4, 0, first, second)?;
-///     } else {
-///         syscall!(__NR_pwrite64, &file, "text".as_ptr(), 4, first, second)?;
-///     }
-/// }
-/// # Ok(())
-/// # }
-/// ```
-#[cfg(any(doc, all(target_pointer_width = "32", not(target_arch = "x86_64"))))]
-#[cfg_attr(docsrs, doc(cfg(target_pointer_width = "32")))]
-#[must_use]
-pub const fn pair(value: u64) -> [usize; 2] {
-    let (low, high) = (value as usize, (value >> 32) as usize);
-    if cfg!(target_endian = "big") {
-        [high, low]
-    } else {
-        [low, high]
+    /// The two words of a 64-bit argument, in the order of the arguments.
+    ///
+    /// ```
+    /// # #[cfg(all(target_pointer_width = "32", not(target_arch = "x86_64")))]
+    /// # fn example() -> barepoll::Result<()> {
+    /// use barepoll::{syscall, EventFd, EventFdFlags};
+    /// use linux_raw_sys::general::__NR_pwrite64;
+    ///
+    /// let file = EventFd::new(0, EventFdFlags::CLOEXEC)?; // or a file
+    /// let [first, second] = syscall::pair(0x1_0000_0000);
+    /// // SAFETY: the text has four bytes.
+    /// unsafe {
+    ///     if syscall::PAIRS_ARE_ALIGNED {
+    ///         syscall!(__NR_pwrite64, &file, "text".as_ptr(), 4, 0, first, second)?;
+    ///     } else {
+    ///         syscall!(__NR_pwrite64, &file, "text".as_ptr(), 4, first, second)?;
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub const fn pair(value: u64) -> [usize; 2] {
+        let (low, high) = (value as usize, (value >> 32) as usize);
+        if cfg!(target_endian = "big") {
+            [high, low]
+        } else {
+            [low, high]
+        }
     }
 }

@@ -60,6 +60,16 @@ macro_rules! syscalls {
     };
 }
 
+/// Defines items only where a register has 32 bits, so that a 64-bit argument takes two. x32's have
+/// 64.
+macro_rules! where_registers_have_32_bits {
+    ($($item:item)*) => {$(
+        #[cfg(any(doc, all(target_pointer_width = "32", not(target_arch = "x86_64"))))]
+        #[cfg_attr(docsrs, doc(cfg(target_pointer_width = "32")))]
+        $item
+    )*};
+}
+
 #[cfg_attr(all(target_arch = "x86_64", target_pointer_width = "64"), path = "x86_64.rs")]
 #[cfg_attr(all(target_arch = "x86_64", target_pointer_width = "32"), path = "x32.rs")]
 #[cfg_attr(target_arch = "x86", path = "x86.rs")]

@@ -47,8 +47,9 @@ extern "C" fn run() -> ! {
     let mut tally = Tally::default();
     let endian = if 1_u16.to_ne_bytes()[0] == 1 { "little" } else { "big" };
     let (bits, size) = (usize::BITS, size_of::<Event>());
-    let data = size - size_of::<u64>(); // the last field
-                                        // Start on a new line, because the firmware may have left the cursor in the middle of one.
+    // The last field.
+    let data = size - size_of::<u64>();
+    // Start on a new line, because the firmware may have left the cursor in the middle of one.
     print(format_args!("\nmachine: {endian}, {bits} bits, event of {size}, data at {data}\n"));
     print(format_args!("kernel: {}\n", system::release().as_str()));
     print(format_args!("pages: {}\n", system::page_size()));

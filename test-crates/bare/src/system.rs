@@ -36,7 +36,7 @@ mod nr {
 }
 
 /// MIPS is the only machine with 128 signals. Its `struct sigaction` starts with the flags.
-const FLAGS_FIRST: bool = size_of::<SigSet>() == 16;
+const FLAGS_FIRST: bool = SIGSET_BYTES == 16;
 /// SPARC's `rt_sigaction` has one more argument.
 const IS_SPARC: bool = cfg!(any(target_arch = "sparc", target_arch = "sparc64"));
 
