@@ -4,6 +4,7 @@
 use crate::debian::Cache;
 use crate::kit::document::NO_LIBC;
 use crate::kit::progress::{Job, Progress};
+use crate::kit::random::bytes;
 use crate::kit::report;
 use crate::kit::shell::{both, capture, cargo, root, run, Background};
 use crate::machines::cross;
@@ -303,16 +304,9 @@ fn limited(stream: &TcpStream) -> std::io::Result<()> {
     stream.set_write_timeout(Some(LIMIT))
 }
 
-/// What a client of this number sends. Each byte depends on its place and on the client.
+/// What a client of this number sends.
 fn message(client: usize, length: usize) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(client as u64 + 1);
-    let word = |_| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()
-    };
-    (0..length.div_ceil(8)).flat_map(word).take(length).collect()
+    bytes(client as u64, length)
 }
 
 /// Sends a message, half-closes, and reads with these pauses until the end. All must come back.

@@ -3,6 +3,7 @@
 
 use crate::debian::Cache;
 use crate::kit::progress::Progress;
+use crate::kit::random::bytes;
 use crate::kit::shell::{cargo, cargo_of, quoted, root, run};
 use crate::machines::cross;
 use crate::machines::emulated::{self, Emulator};
@@ -117,7 +118,7 @@ fn check(checks: &[(&str, Check)], on: &str, command: &dyn Fn() -> Command) -> R
 }
 
 fn slow_writer(cat: &Cat) -> Result<(), String> {
-    let sent = noise(3_000_000);
+    let sent = bytes(0, 3_000_000);
     let mut child = start((cat.command)().stdin(Stdio::piped()).stdout(Stdio::piped()))?;
     let (input, output) = (child.stdin.take(), child.stdout.take());
     thread::scope(|scope| {
@@ -138,7 +139,7 @@ fn slow_writer(cat: &Cat) -> Result<(), String> {
 
 /// The program must lose no bytes when the socket is full, and must not change the socket's flags.
 fn slow_reader(cat: &Cat) -> Result<(), String> {
-    let sent = noise(1_500_000);
+    let sent = bytes(0, 1_500_000);
     let file = cat.folder.join("slow");
     fs::write(&file, &sent).map_err(no_file)?;
     for nonblocking in [true, false] {
@@ -194,7 +195,7 @@ fn terminal(cat: &Cat) -> Result<(), String> {
 
 fn file_to_file(cat: &Cat) -> Result<(), String> {
     let (from, to) = (cat.folder.join("from"), cat.folder.join("to"));
-    let sent = noise(1_000_003);
+    let sent = bytes(0, 1_000_003);
     fs::write(&from, &sent).map_err(no_file)?;
     let (input, output) = (File::open(&from).map_err(no_file)?, File::create(&to).map_err(no_file)?);
     finish(start((cat.command)().stdin(input).stdout(output))?)?.must_be_success()?;
@@ -330,18 +331,6 @@ fn same(sent: &[u8], received: &[u8]) -> Result<(), String> {
     }
     let first = sent.iter().zip(received).take_while(|(sent, received)| sent == received).count();
     Err(format!("of {} bytes, {} came back, with a difference at byte {first}", sent.len(), received.len()))
-}
-
-/// Bytes without repetition, so that a lost, doubled or moved chunk shows.
-fn noise(length: usize) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let next = |_| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 32) as u8
-    };
-    (0..length).map(next).collect()
 }
 
 /// The flags of the open file description, such as `O_NONBLOCK`, which all its descriptors share.

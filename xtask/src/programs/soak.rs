@@ -5,6 +5,7 @@
 use crate::kit::chart::{draw_lines, Line};
 use crate::kit::document::PROOF;
 use crate::kit::progress::{Job, Progress};
+use crate::kit::random::Numbers;
 use crate::kit::report;
 use crate::kit::shell::{cargo, run, target_dir, Background};
 use crate::step::{Run, World};
@@ -296,22 +297,6 @@ impl Server {
     }
 }
 
-/// Reproducible pseudorandom numbers: xorshift64.
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit as u64) as usize
-    }
-}
-
 struct Client {
     stream: TcpStream,
     /// The bytes that it has sent and not yet got back.
@@ -324,7 +309,7 @@ struct Client {
 
 /// Keeps this many clients busy until `tally.stop`.
 fn drive(seed: u64, address: SocketAddr, connections: usize, tally: &Tally) {
-    let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15 ^ (seed + 1));
+    let mut numbers = Numbers::new(seed);
     let mut clients: Vec<Client> = Vec::new();
     while !tally.stop.load(Relaxed) {
         // Up to 64 at once, so that the server soon has its full load.
