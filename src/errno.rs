@@ -162,6 +162,7 @@ define_errnos! {
     EAGAIN: "not ready, try again"
     EBADF: "not an open descriptor"
     ECANCELED: "operation cancelled"
+    ECHILD: "no such child"
     EDQUOT: "quota exceeded"
     EEXIST: "already there"
     EFAULT: "bad address"
@@ -182,6 +183,7 @@ define_errnos! {
     EOVERFLOW: "value too large"
     EPERM: "operation not permitted"
     EPIPE: "nobody reads the other end"
+    ESRCH: "no such process"
     ETIMEDOUT: "timed out"
 }
 

@@ -289,8 +289,8 @@ macro_rules! errnos {
 
 fn errnos() -> Vec<(&'static str, Errno, i32, u32)> {
     errnos! {
-        EACCES EAGAIN EBADF ECANCELED EDQUOT EEXIST EFAULT EINTR EINVAL EIO ELOOP EMFILE ENFILE ENOBUFS ENODEV ENOENT ENOMEM
-        ENOSPC ENOSYS ENOTTY EOPNOTSUPP EOVERFLOW EPERM EPIPE ETIMEDOUT
+        EACCES EAGAIN EBADF ECANCELED ECHILD EDQUOT EEXIST EFAULT EINTR EINVAL EIO ELOOP EMFILE ENFILE ENOBUFS ENODEV ENOENT ENOMEM
+        ENOSPC ENOSYS ENOTTY EOPNOTSUPP EOVERFLOW EPERM EPIPE ESRCH ETIMEDOUT
     }
     .to_vec()
 }
@@ -370,6 +370,20 @@ fn every_call_has_the_number_of_linux_raw_sys() {
         ("clock_gettime", theirs::__NR_clock_gettime.into()),
         #[cfg(all(target_pointer_width = "32", not(target_arch = "x86_64")))]
         ("clock_gettime64", theirs::__NR_clock_gettime64.into()),
+        ("pidfd_open", theirs::__NR_pidfd_open.into()),
+        ("pidfd_send_signal", theirs::__NR_pidfd_send_signal.into()),
+        ("rt_sigprocmask", theirs::__NR_rt_sigprocmask.into()),
+        ("signalfd4", theirs::__NR_signalfd4.into()),
+        ("timerfd_create", theirs::__NR_timerfd_create.into()),
+        ("waitid", theirs::__NR_waitid.into()),
+        #[cfg(not(any(target_arch = "riscv32", target_arch = "loongarch32")))]
+        ("timerfd_gettime", theirs::__NR_timerfd_gettime.into()),
+        #[cfg(not(any(target_arch = "riscv32", target_arch = "loongarch32")))]
+        ("timerfd_settime", theirs::__NR_timerfd_settime.into()),
+        #[cfg(all(target_pointer_width = "32", not(target_arch = "x86_64")))]
+        ("timerfd_gettime64", theirs::__NR_timerfd_gettime64.into()),
+        #[cfg(all(target_pointer_width = "32", not(target_arch = "x86_64")))]
+        ("timerfd_settime64", theirs::__NR_timerfd_settime64.into()),
     ];
     numbers_agree(theirs, &[]);
 }
@@ -398,9 +412,19 @@ fn every_call_has_the_number_of_libc() {
         ("eventfd2", libc::SYS_eventfd2 as u64),
         #[cfg(not(any(target_arch = "riscv32", target_arch = "loongarch32")))]
         ("clock_gettime", libc::SYS_clock_gettime as u64),
+        ("pidfd_open", libc::SYS_pidfd_open as u64),
+        ("pidfd_send_signal", libc::SYS_pidfd_send_signal as u64),
+        ("rt_sigprocmask", libc::SYS_rt_sigprocmask as u64),
+        ("signalfd4", libc::SYS_signalfd4 as u64),
+        ("timerfd_create", libc::SYS_timerfd_create as u64),
+        ("waitid", libc::SYS_waitid as u64),
+        #[cfg(not(any(target_arch = "riscv32", target_arch = "loongarch32")))]
+        ("timerfd_gettime", libc::SYS_timerfd_gettime as u64),
+        #[cfg(not(any(target_arch = "riscv32", target_arch = "loongarch32")))]
+        ("timerfd_settime", libc::SYS_timerfd_settime as u64),
     ];
-    // libc names this call on only two machines.
-    numbers_agree(theirs, &["clock_gettime64"]);
+    // libc names these calls on few machines.
+    numbers_agree(theirs, &["clock_gettime64", "timerfd_gettime64", "timerfd_settime64"]);
 }
 
 #[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
@@ -419,6 +443,14 @@ fn every_call_has_the_number_of_sc() {
         ("epoll_pwait2", nr::EPOLL_PWAIT2 as u64),
         ("eventfd2", nr::EVENTFD2 as u64),
         ("clock_gettime", nr::CLOCK_GETTIME as u64),
+        ("pidfd_open", nr::PIDFD_OPEN as u64),
+        ("pidfd_send_signal", nr::PIDFD_SEND_SIGNAL as u64),
+        ("rt_sigprocmask", nr::RT_SIGPROCMASK as u64),
+        ("signalfd4", nr::SIGNALFD4 as u64),
+        ("timerfd_create", nr::TIMERFD_CREATE as u64),
+        ("waitid", nr::WAITID as u64),
+        ("timerfd_gettime", nr::TIMERFD_GETTIME as u64),
+        ("timerfd_settime", nr::TIMERFD_SETTIME as u64),
     ];
     numbers_agree(theirs, &[]);
 }

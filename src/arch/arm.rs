@@ -34,12 +34,18 @@ pub mod nr {
     pub const WRITE: usize = 4;
     pub const CLOSE: usize = 6;
     pub const IOCTL: usize = 54;
+    pub const RT_SIGPROCMASK: usize = 175;
     pub const EPOLL_CTL: usize = 251;
     pub const EPOLL_WAIT: Option<usize> = Some(252);
     pub const CLOCK_GETTIME: Option<usize> = Some(263);
+    pub const WAITID: usize = 280;
     pub const EPOLL_PWAIT: usize = 346;
+    pub const TIMERFD_CREATE: usize = 350;
+    pub const TIMERFD_SETTIME: Option<usize> = Some(353);
+    pub const TIMERFD_GETTIME: Option<usize> = Some(354);
+    pub const SIGNALFD4: usize = 355;
     pub const EVENTFD2: usize = 356;
     pub const EPOLL_CREATE1: usize = 357;
-    pub const CLOCK_GETTIME64: Option<usize> = Some(403);
-    pub const EPOLL_PWAIT2: usize = 441;
+
+    since_5_1! { 0, 32 bits }
 }

@@ -34,5 +34,5 @@ pub const EVENT_DATA: usize = 4;
 pub mod nr {
     pub use crate::arch::generic::nr::*;
 
-    pub const CLOCK_GETTIME64: Option<usize> = Some(403);
+    since_5_1! { 0, 32 bits }
 }

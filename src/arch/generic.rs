@@ -1,6 +1,25 @@
 //! What most machines share (`include/uapi/asm-generic/`). A port takes all of it and shadows what
 //! differs there.
 
+/// The calls that got their numbers since Linux 5.1. Every machine counts them alike, from its own
+/// base.
+macro_rules! since_5_1 {
+    ($base:expr, 64 bits) => {
+        since_5_1! { $base, None, None, None }
+    };
+    ($base:expr, 32 bits) => {
+        since_5_1! { $base, Some($base + 403), Some($base + 410), Some($base + 411) }
+    };
+    ($base:expr, $clock_gettime:expr, $timerfd_gettime:expr, $timerfd_settime:expr) => {
+        pub const CLOCK_GETTIME64: Option<usize> = $clock_gettime;
+        pub const TIMERFD_GETTIME64: Option<usize> = $timerfd_gettime;
+        pub const TIMERFD_SETTIME64: Option<usize> = $timerfd_settime;
+        pub const PIDFD_SEND_SIGNAL: usize = $base + 424;
+        pub const PIDFD_OPEN: usize = $base + 434;
+        pub const EPOLL_PWAIT2: usize = $base + 441;
+    };
+}
+
 /// Size of `struct epoll_event`, in bytes.
 pub const EVENT_SIZE: usize = 16;
 /// Offset of its field `data`.
@@ -10,6 +29,11 @@ pub const SIGSET_BYTES: usize = 8;
 
 /// Where a word has 32 bits: whether a 64-bit argument starts at an even one, counted from 0.
 pub const PAIRS_ARE_ALIGNED: bool = false;
+
+/// What `rt_sigprocmask` does with a set.
+pub const SIG_BLOCK: u32 = 0;
+pub const SIG_UNBLOCK: u32 = 1;
+pub const SIG_SETMASK: u32 = 2;
 
 pub const O_CLOEXEC: u32 = 0x8_0000;
 pub const O_NONBLOCK: u32 = 0x800;
@@ -22,9 +46,11 @@ pub const EPIOCGPARAMS: u32 = 0x8008_8a02;
 pub mod errno {
     pub const EPERM: u16 = 1;
     pub const ENOENT: u16 = 2;
+    pub const ESRCH: u16 = 3;
     pub const EINTR: u16 = 4;
     pub const EIO: u16 = 5;
     pub const EBADF: u16 = 9;
+    pub const ECHILD: u16 = 10;
     pub const EAGAIN: u16 = 11;
     pub const ENOMEM: u16 = 12;
     pub const EACCES: u16 = 13;
@@ -50,8 +76,8 @@ pub mod errno {
 /// The numbers of the system calls (`asm-generic/unistd.h`), as a 64-bit machine has them.
 ///
 /// A call that a machine may lack is an `Option`. The asm-generic table has no `EPOLL_WAIT`.
-/// Machines with a 64-bit `long`, and x32, have `CLOCK_GETTIME` alone; others have
-/// `CLOCK_GETTIME64`.
+/// Machines with a 64-bit `long`, and x32, have `CLOCK_GETTIME` and its like alone; others have
+/// `CLOCK_GETTIME64` and its like.
 pub mod nr {
     pub const EVENTFD2: usize = 19;
     pub const EPOLL_CREATE1: usize = 20;
@@ -63,6 +89,12 @@ pub mod nr {
     pub const READ: usize = 63;
     pub const WRITE: usize = 64;
     pub const CLOCK_GETTIME: Option<usize> = Some(113);
-    pub const CLOCK_GETTIME64: Option<usize> = None;
-    pub const EPOLL_PWAIT2: usize = 441;
+    pub const SIGNALFD4: usize = 74;
+    pub const TIMERFD_CREATE: usize = 85;
+    pub const TIMERFD_SETTIME: Option<usize> = Some(86);
+    pub const TIMERFD_GETTIME: Option<usize> = Some(87);
+    pub const WAITID: usize = 95;
+    pub const RT_SIGPROCMASK: usize = 135;
+
+    since_5_1! { 0, 64 bits }
 }

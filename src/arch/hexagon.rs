@@ -28,5 +28,5 @@ pub const PAIRS_ARE_ALIGNED: bool = true;
 pub mod nr {
     pub use crate::arch::generic::nr::*;
 
-    pub const CLOCK_GETTIME64: Option<usize> = Some(403);
+    since_5_1! { 0, 32 bits }
 }

@@ -27,12 +27,18 @@ pub mod nr {
     pub const WRITE: usize = 4;
     pub const CLOSE: usize = 6;
     pub const IOCTL: usize = 54;
+    pub const RT_SIGPROCMASK: usize = 175;
     pub const EPOLL_CTL: usize = 250;
     pub const EPOLL_WAIT: Option<usize> = Some(251);
     pub const CLOCK_GETTIME: Option<usize> = Some(260);
+    pub const WAITID: usize = 277;
     pub const EPOLL_PWAIT: usize = 315;
+    pub const TIMERFD_CREATE: usize = 318;
+    pub const TIMERFD_SETTIME: Option<usize> = Some(321);
+    pub const TIMERFD_GETTIME: Option<usize> = Some(322);
+    pub const SIGNALFD4: usize = 323;
     pub const EVENTFD2: usize = 324;
     pub const EPOLL_CREATE1: usize = 325;
-    pub const CLOCK_GETTIME64: Option<usize> = Some(403);
-    pub const EPOLL_PWAIT2: usize = 441;
+
+    since_5_1! { 0, 32 bits }
 }

@@ -46,6 +46,10 @@ pub const O_NONBLOCK: u32 = 0x80;
 /// 128 signals.
 pub const SIGSET_BYTES: usize = 16;
 
+pub const SIG_BLOCK: u32 = 1;
+pub const SIG_UNBLOCK: u32 = 2;
+pub const SIG_SETMASK: u32 = 3;
+
 /// `_IOW` and `_IOR` have other direction bits here.
 pub const EPIOCSPARAMS: u32 = 0x8008_8a01;
 pub const EPIOCGPARAMS: u32 = 0x4008_8a02;
@@ -68,12 +72,18 @@ pub mod nr {
     pub const WRITE: usize = 4004;
     pub const CLOSE: usize = 4006;
     pub const IOCTL: usize = 4054;
+    pub const RT_SIGPROCMASK: usize = 4195;
     pub const EPOLL_CTL: usize = 4249;
     pub const EPOLL_WAIT: Option<usize> = Some(4250);
     pub const CLOCK_GETTIME: Option<usize> = Some(4263);
+    pub const WAITID: usize = 4278;
     pub const EPOLL_PWAIT: usize = 4313;
+    pub const TIMERFD_CREATE: usize = 4321;
+    pub const TIMERFD_GETTIME: Option<usize> = Some(4322);
+    pub const TIMERFD_SETTIME: Option<usize> = Some(4323);
+    pub const SIGNALFD4: usize = 4324;
     pub const EVENTFD2: usize = 4325;
     pub const EPOLL_CREATE1: usize = 4326;
-    pub const CLOCK_GETTIME64: Option<usize> = Some(4403);
-    pub const EPOLL_PWAIT2: usize = 4441;
+
+    since_5_1! { 4000, 32 bits }
 }

@@ -18,13 +18,19 @@ pub mod nr {
     pub const READ: usize = 5000;
     pub const WRITE: usize = 5001;
     pub const CLOSE: usize = 5003;
+    pub const RT_SIGPROCMASK: usize = 5014;
     pub const IOCTL: usize = 5015;
     pub const EPOLL_CTL: usize = 5208;
     pub const EPOLL_WAIT: Option<usize> = Some(5209);
     pub const CLOCK_GETTIME: Option<usize> = Some(5222);
-    pub const CLOCK_GETTIME64: Option<usize> = None;
+    pub const WAITID: usize = 5237;
     pub const EPOLL_PWAIT: usize = 5272;
+    pub const TIMERFD_CREATE: usize = 5280;
+    pub const TIMERFD_GETTIME: Option<usize> = Some(5281);
+    pub const TIMERFD_SETTIME: Option<usize> = Some(5282);
+    pub const SIGNALFD4: usize = 5283;
     pub const EVENTFD2: usize = 5284;
     pub const EPOLL_CREATE1: usize = 5285;
-    pub const EPOLL_PWAIT2: usize = 5441;
+
+    since_5_1! { 5000, 64 bits }
 }

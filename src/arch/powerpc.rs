@@ -35,12 +35,18 @@ pub mod nr {
     pub const WRITE: usize = 4;
     pub const CLOSE: usize = 6;
     pub const IOCTL: usize = 54;
+    pub const RT_SIGPROCMASK: usize = 174;
     pub const EPOLL_CTL: usize = 237;
     pub const EPOLL_WAIT: Option<usize> = Some(238);
     pub const CLOCK_GETTIME: Option<usize> = Some(246);
+    pub const WAITID: usize = 272;
     pub const EPOLL_PWAIT: usize = 303;
+    pub const TIMERFD_CREATE: usize = 306;
+    pub const TIMERFD_SETTIME: Option<usize> = Some(311);
+    pub const TIMERFD_GETTIME: Option<usize> = Some(312);
+    pub const SIGNALFD4: usize = 313;
     pub const EVENTFD2: usize = 314;
     pub const EPOLL_CREATE1: usize = 315;
-    pub const CLOCK_GETTIME64: Option<usize> = Some(403);
-    pub const EPOLL_PWAIT2: usize = 441;
+
+    since_5_1! { 0, 32 bits }
 }

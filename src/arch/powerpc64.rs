@@ -11,5 +11,5 @@ pub use powerpc::*;
 pub mod nr {
     pub use super::powerpc::nr::*;
 
-    pub const CLOCK_GETTIME64: Option<usize> = None;
+    since_5_1! { 0, 64 bits }
 }

@@ -9,6 +9,9 @@ pub use riscv64::*;
 pub mod nr {
     pub use crate::arch::generic::nr::*;
 
+    pub const TIMERFD_SETTIME: Option<usize> = None;
+    pub const TIMERFD_GETTIME: Option<usize> = None;
     pub const CLOCK_GETTIME: Option<usize> = None;
-    pub const CLOCK_GETTIME64: Option<usize> = Some(403);
+
+    since_5_1! { 0, 32 bits }
 }

@@ -33,6 +33,10 @@ syscalls! { #[inline(never)] extern "C" fn by ta("o0" "o1" "o2" "o3" "o4" "o5") 
 pub const O_CLOEXEC: u32 = 0x40_0000;
 pub const O_NONBLOCK: u32 = 0x4000;
 
+pub const SIG_BLOCK: u32 = 1;
+pub const SIG_UNBLOCK: u32 = 2;
+pub const SIG_SETMASK: u32 = 4;
+
 /// `_IOW` and `_IOR` have other direction bits here.
 pub const EPIOCSPARAMS: u32 = 0x8008_8a01;
 pub const EPIOCGPARAMS: u32 = 0x4008_8a02;
@@ -55,12 +59,18 @@ pub mod nr {
     pub const WRITE: usize = 4;
     pub const CLOSE: usize = 6;
     pub const IOCTL: usize = 54;
+    pub const RT_SIGPROCMASK: usize = 103;
     pub const EPOLL_CTL: usize = 194;
     pub const EPOLL_WAIT: Option<usize> = Some(195);
     pub const CLOCK_GETTIME: Option<usize> = Some(257);
+    pub const WAITID: usize = 279;
     pub const EPOLL_PWAIT: usize = 309;
+    pub const TIMERFD_CREATE: usize = 312;
+    pub const TIMERFD_SETTIME: Option<usize> = Some(315);
+    pub const TIMERFD_GETTIME: Option<usize> = Some(316);
+    pub const SIGNALFD4: usize = 317;
     pub const EVENTFD2: usize = 318;
     pub const EPOLL_CREATE1: usize = 319;
-    pub const CLOCK_GETTIME64: Option<usize> = Some(403);
-    pub const EPOLL_PWAIT2: usize = 441;
+
+    since_5_1! { 0, 32 bits }
 }

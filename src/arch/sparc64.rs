@@ -13,5 +13,5 @@ syscalls! { #[inline(never)] extern "C" fn by ta("o0" "o1" "o2" "o3" "o4" "o5") 
 pub mod nr {
     pub use super::sparc::nr::*;
 
-    pub const CLOCK_GETTIME64: Option<usize> = None;
+    since_5_1! { 0, 64 bits }
 }

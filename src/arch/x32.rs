@@ -34,13 +34,19 @@ pub mod nr {
     pub const READ: usize = BIT_30;
     pub const WRITE: usize = BIT_30 + 1;
     pub const CLOSE: usize = BIT_30 + 3;
+    pub const RT_SIGPROCMASK: usize = BIT_30 + 14;
     pub const CLOCK_GETTIME: Option<usize> = Some(BIT_30 + 228);
-    pub const CLOCK_GETTIME64: Option<usize> = None;
     pub const EPOLL_WAIT: Option<usize> = Some(BIT_30 + 232);
     pub const EPOLL_CTL: usize = BIT_30 + 233;
     pub const EPOLL_PWAIT: usize = BIT_30 + 281;
+    pub const TIMERFD_CREATE: usize = BIT_30 + 283;
+    pub const TIMERFD_SETTIME: Option<usize> = Some(BIT_30 + 286);
+    pub const TIMERFD_GETTIME: Option<usize> = Some(BIT_30 + 287);
+    pub const SIGNALFD4: usize = BIT_30 + 289;
     pub const EVENTFD2: usize = BIT_30 + 290;
     pub const EPOLL_CREATE1: usize = BIT_30 + 291;
-    pub const EPOLL_PWAIT2: usize = BIT_30 + 441;
     pub const IOCTL: usize = BIT_30 + 514;
+    pub const WAITID: usize = BIT_30 + 529;
+
+    since_5_1! { BIT_30, 64 bits }
 }

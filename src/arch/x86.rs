@@ -52,12 +52,18 @@ pub mod nr {
     pub const WRITE: usize = 4;
     pub const CLOSE: usize = 6;
     pub const IOCTL: usize = 54;
+    pub const RT_SIGPROCMASK: usize = 175;
     pub const EPOLL_CTL: usize = 255;
     pub const EPOLL_WAIT: Option<usize> = Some(256);
     pub const CLOCK_GETTIME: Option<usize> = Some(265);
+    pub const WAITID: usize = 284;
     pub const EPOLL_PWAIT: usize = 319;
+    pub const TIMERFD_CREATE: usize = 322;
+    pub const TIMERFD_SETTIME: Option<usize> = Some(325);
+    pub const TIMERFD_GETTIME: Option<usize> = Some(326);
+    pub const SIGNALFD4: usize = 327;
     pub const EVENTFD2: usize = 328;
     pub const EPOLL_CREATE1: usize = 329;
-    pub const CLOCK_GETTIME64: Option<usize> = Some(403);
-    pub const EPOLL_PWAIT2: usize = 441;
+
+    since_5_1! { 0, 32 bits }
 }

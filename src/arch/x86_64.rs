@@ -24,13 +24,19 @@ pub mod nr {
     pub const READ: usize = 0;
     pub const WRITE: usize = 1;
     pub const CLOSE: usize = 3;
+    pub const RT_SIGPROCMASK: usize = 14;
     pub const IOCTL: usize = 16;
     pub const CLOCK_GETTIME: Option<usize> = Some(228);
-    pub const CLOCK_GETTIME64: Option<usize> = None;
     pub const EPOLL_WAIT: Option<usize> = Some(232);
     pub const EPOLL_CTL: usize = 233;
+    pub const WAITID: usize = 247;
     pub const EPOLL_PWAIT: usize = 281;
+    pub const TIMERFD_CREATE: usize = 283;
+    pub const TIMERFD_SETTIME: Option<usize> = Some(286);
+    pub const TIMERFD_GETTIME: Option<usize> = Some(287);
+    pub const SIGNALFD4: usize = 289;
     pub const EVENTFD2: usize = 290;
     pub const EPOLL_CREATE1: usize = 291;
-    pub const EPOLL_PWAIT2: usize = 441;
+
+    since_5_1! { 0, 64 bits }
 }

@@ -48,6 +48,7 @@ macro_rules! define_ports {
         #[allow(clippy::duplicate_mod, clippy::identity_op, unused_macros)]
         #[path = "../../src/arch"]
         pub mod arch {
+            #[macro_use]
             #[allow(dead_code)] // each port shadows some of it
             pub mod generic;
             $(pub mod $port;)+
@@ -81,9 +82,22 @@ macro_rules! facts {
             nr::EVENTFD2: "eventfd2";
             nr::CLOCK_GETTIME: "clock_gettime";
             nr::CLOCK_GETTIME64: "clock_gettime64";
+            nr::PIDFD_OPEN: "pidfd_open";
+            nr::PIDFD_SEND_SIGNAL: "pidfd_send_signal";
+            nr::RT_SIGPROCMASK: "rt_sigprocmask";
+            nr::SIGNALFD4: "signalfd4";
+            nr::TIMERFD_CREATE: "timerfd_create";
+            nr::TIMERFD_GETTIME: "timerfd_gettime";
+            nr::TIMERFD_GETTIME64: "timerfd_gettime64";
+            nr::TIMERFD_SETTIME: "timerfd_settime";
+            nr::TIMERFD_SETTIME64: "timerfd_settime64";
+            nr::WAITID: "waitid";
             "constants":
-            $port::O_CLOEXEC: "O_CLOEXEC" "EPOLL_CLOEXEC" "EFD_CLOEXEC";
-            $port::O_NONBLOCK: "O_NONBLOCK" "EFD_NONBLOCK";
+            $port::O_CLOEXEC: "O_CLOEXEC" "EPOLL_CLOEXEC" "EFD_CLOEXEC" "SFD_CLOEXEC" "TFD_CLOEXEC";
+            $port::O_NONBLOCK: "O_NONBLOCK" "EFD_NONBLOCK" "SFD_NONBLOCK" "TFD_NONBLOCK";
+            $port::SIG_BLOCK: "SIG_BLOCK";
+            $port::SIG_UNBLOCK: "SIG_UNBLOCK";
+            $port::SIG_SETMASK: "SIG_SETMASK";
             $port::EPIOCSPARAMS: "EPIOCSPARAMS";
             $port::EPIOCGPARAMS: "EPIOCGPARAMS";
             "layout":
@@ -95,6 +109,7 @@ macro_rules! facts {
             errno::EAGAIN: "EAGAIN";
             errno::EBADF: "EBADF";
             errno::ECANCELED: "ECANCELED";
+            errno::ECHILD: "ECHILD";
             errno::EDQUOT: "EDQUOT";
             errno::EEXIST: "EEXIST";
             errno::EFAULT: "EFAULT";
@@ -115,6 +130,7 @@ macro_rules! facts {
             errno::EOVERFLOW: "EOVERFLOW";
             errno::EPERM: "EPERM";
             errno::EPIPE: "EPIPE";
+            errno::ESRCH: "ESRCH";
             errno::ETIMEDOUT: "ETIMEDOUT";
         ]
     }};

@@ -51,6 +51,7 @@ const CALLS: &[&str] = &[
     "timerfd_gettime64",
     "timerfd_settime",
     "timerfd_settime64",
+    "waitid",
     "write",
 ];
 
@@ -85,6 +86,9 @@ const CONSTANTS: &[&str] = &[
     "O_NONBLOCK",
     "SFD_CLOEXEC",
     "SFD_NONBLOCK",
+    "SIG_BLOCK",
+    "SIG_SETMASK",
+    "SIG_UNBLOCK",
     "TFD_CLOEXEC",
     "TFD_NONBLOCK",
 ];
@@ -94,6 +98,7 @@ const ERRNOS: &[&str] = &[
     "EAGAIN",
     "EBADF",
     "ECANCELED",
+    "ECHILD",
     "EDQUOT",
     "EEXIST",
     "EFAULT",
@@ -114,6 +119,7 @@ const ERRNOS: &[&str] = &[
     "EOVERFLOW",
     "EPERM",
     "EPIPE",
+    "ESRCH",
     "ETIMEDOUT",
 ];
 
@@ -122,11 +128,16 @@ const LAYOUT: &[(&str, &str)] = &[
     ("alignof_u64", "_Alignof(__u64)"),
     ("kernel_sigset_bytes", "KERNEL_SIGSET_BYTES"),
     ("offset_data", "__builtin_offsetof(struct epoll_event, data)"),
+    ("offset_si_code", "__builtin_offsetof(siginfo_t, si_code)"),
+    ("offset_si_pid", "__builtin_offsetof(siginfo_t, si_pid)"),
+    ("offset_si_status", "__builtin_offsetof(siginfo_t, si_status)"),
     ("sizeof_epoll_event", "sizeof(struct epoll_event)"),
     ("sizeof_epoll_params", "sizeof(struct epoll_params)"),
     ("sizeof_kernel_timespec", "sizeof(struct __kernel_timespec)"),
     ("sizeof_long", "sizeof(long)"),
     ("sizeof_pointer", "sizeof(void *)"),
+    ("sizeof_siginfo", "sizeof(siginfo_t)"),
+    ("sizeof_signalfd_siginfo", "sizeof(struct signalfd_siginfo)"),
 ];
 
 const INCLUDES: [&str; 11] = [

@@ -26,7 +26,15 @@ pub struct Options {
 /// The port that takes everything as [`arch::generic`](crate::arch::generic) has it.
 const GENERIC: &str = "aarch64";
 /// Calls that a machine may lack.
-const OPTIONAL: [&str; 3] = ["EPOLL_WAIT", "CLOCK_GETTIME", "CLOCK_GETTIME64"];
+const OPTIONAL: [&str; 7] = [
+    "EPOLL_WAIT",
+    "CLOCK_GETTIME",
+    "CLOCK_GETTIME64",
+    "TIMERFD_GETTIME",
+    "TIMERFD_GETTIME64",
+    "TIMERFD_SETTIME",
+    "TIMERFD_SETTIME64",
+];
 
 impl Run for Options {
     fn run(&self, _world: &World) -> Result<(), String> {
