@@ -373,6 +373,52 @@ impl_flags! {
     }
 }
 
+impl EventFlags {
+    /// Whether a read does not block now. It returns data, the end of input or an error.
+    ///
+    /// Each of these bits is a reason:
+    /// - [`IN`](Self::IN): there is data, the end of input, or a connection to accept.
+    /// - [`RDHUP`](Self::RDHUP), if it is in the interest: the peer has shut down its writing side.
+    ///   After the data that is left comes the end of input.
+    /// - [`HUP`](Self::HUP): a pipe has no writer, or a socket is shut down in both directions. A
+    ///   pipe that hung up has no `IN` when it is empty.
+    /// - [`ERR`](Self::ERR): a socket's read returns the error.
+    ///
+    /// [`PRI`](Self::PRI) is none of them: a read does not return out-of-band data.
+    ///
+    /// ```
+    /// use barepoll::EventFlags;
+    ///
+    /// assert!(EventFlags::HUP.is_readable());
+    /// assert!(!EventFlags::OUT.is_readable());
+    /// ```
+    #[inline]
+    #[must_use]
+    pub const fn is_readable(self) -> bool {
+        self.0 & (uapi::EPOLLIN | uapi::EPOLLRDHUP | uapi::EPOLLHUP | uapi::EPOLLERR) != 0
+    }
+
+    /// Whether a nonblocking write does something now. It takes bytes or returns an error.
+    ///
+    /// Each of these bits is a reason:
+    /// - [`OUT`](Self::OUT): there is room, or a `connect` has ended.
+    /// - [`HUP`](Self::HUP): a socket is shut down in both directions. A write returns `EPIPE`.
+    /// - [`ERR`](Self::ERR): a pipe has no reader, and a write returns `EPIPE`. Or a socket's write
+    ///   returns the error.
+    ///
+    /// ```
+    /// use barepoll::EventFlags;
+    ///
+    /// assert!((EventFlags::IN | EventFlags::ERR).is_writable());
+    /// assert!(!EventFlags::RDHUP.is_writable());
+    /// ```
+    #[inline]
+    #[must_use]
+    pub const fn is_writable(self) -> bool {
+        self.0 & (uapi::EPOLLOUT | uapi::EPOLLHUP | uapi::EPOLLERR) != 0
+    }
+}
+
 /// Flags of [`Epoll::with_flags`](crate::Epoll::with_flags).
 ///
 /// ```

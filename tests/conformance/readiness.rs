@@ -3,7 +3,8 @@
 use super::{counter, ready, watching, NOTHING};
 use barepoll::fd::AsFd;
 use barepoll::fd::{AsRawFd, OwnedFd};
-use barepoll::{raw, Epoll, Errno, EventData, EventFlags};
+use barepoll::{raw, Epoll, Errno, Event, EventData, EventFlags};
+use core::time::Duration;
 
 const IN: EventFlags = EventFlags::IN;
 const OUT: EventFlags = EventFlags::OUT;
@@ -23,6 +24,13 @@ fn write(fd: &OwnedFd, bytes: &[u8]) -> Result<usize, Errno> {
 fn read(fd: &OwnedFd, bytes: &mut [u8]) -> Result<usize, Errno> {
     // SAFETY: the pointer and the length come from a slice.
     unsafe { raw::read(fd.as_raw_fd(), bytes.as_mut_ptr(), bytes.len()) }
+}
+
+/// The flags of the one event that is ready.
+fn flags_of(epoll: &Epoll) -> Result<EventFlags, Errno> {
+    let mut buffer = Event::buffer::<1>();
+    let events = epoll.wait(&mut buffer, Some(Duration::ZERO))?;
+    Ok(events.first().map_or(NONE, Event::flags))
 }
 
 checks! {
@@ -179,6 +187,38 @@ checks! {
         let epoll = watching(&socket, IN | RDHUP)?;
         drop(peer);
         ensure_eq!(ready(&epoll)?, [(1, IN | RDHUP | HUP)]);
+    }
+
+    fn whatever_ends_a_read_is_readable(host) {
+        // Data, the end of a pipe, the end of a socket's input asked for alone, a closed peer.
+        let (reader, writer) = host.pipe()?;
+        let epoll = watching(&reader, IN)?;
+        write(&writer, b"x")?;
+        ensure!(flags_of(&epoll)?.is_readable() && !flags_of(&epoll)?.is_writable());
+        read(&reader, &mut [0])?;
+        drop(writer);
+        ensure!(flags_of(&epoll)?.is_readable());
+        ensure_eq!(read(&reader, &mut [0]), Ok(0));
+
+        let (socket, peer) = host.socketpair()?;
+        let epoll = watching(&socket, RDHUP)?;
+        host.shutdown_writing(peer.as_fd())?;
+        ensure!(flags_of(&epoll)?.is_readable() && !flags_of(&epoll)?.is_writable());
+        ensure_eq!(read(&socket, &mut [0]), Ok(0));
+    }
+
+    fn whatever_ends_a_write_is_writable(host) {
+        // Room, and a closed reader, which nobody asked for.
+        let (reader, writer) = host.pipe()?;
+        let epoll = watching(&writer, OUT)?;
+        ensure!(flags_of(&epoll)?.is_writable() && !flags_of(&epoll)?.is_readable());
+        drop(reader);
+        let epoll = watching(&writer, NONE)?;
+        ensure!(flags_of(&epoll)?.is_writable());
+
+        let (socket, peer) = host.socketpair()?;
+        drop(peer);
+        ensure!(flags_of(&watching(&socket, NONE)?)?.is_writable());
     }
 
     fn one_ready_descriptor_of_many_is_reported_alone(host) {

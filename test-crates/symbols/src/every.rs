@@ -245,6 +245,7 @@ fn other_calls() -> barepoll::Result<usize> {
 fn values() {
     let event = any(Event::new(EventFlags::IN, EventData::new_fd(1)));
     black_box((event.flags(), event.data().u64(), event.data().u32(), event.data().fd(), event.data().ptr()));
+    black_box((event.flags().is_readable(), event.flags().is_writable()));
     black_box(EventData::new_ptr(any(core::ptr::null_mut())));
     show((event, event.data()));
     let mut signals = any(SigSet::default());
