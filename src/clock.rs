@@ -81,7 +81,7 @@ const TIME32: Option<Clock> = match (nr::CLOCK_GETTIME64, nr::CLOCK_GETTIME) {
 unsafe fn clock_gettime<const NR: usize, T: Default>() -> Result<T> {
     let mut time = T::default();
     // SAFETY: the caller says what the call writes, and `time` has room for it.
-    match result(unsafe { arch::syscall2::<NR>(CLOCK_MONOTONIC, ptr::addr_of_mut!(time) as usize) }) {
+    match result(unsafe { arch::syscall2::<NR>(CLOCK_MONOTONIC as usize, ptr::addr_of_mut!(time) as usize) }) {
         Ok(0) => Ok(time),
         // csky's kernel returns the first argument for a call that it does not know.
         Ok(_) => Err(Errno::ENOSYS),

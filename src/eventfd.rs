@@ -2,7 +2,7 @@
 
 use crate::arch::{self, nr};
 use crate::errno::{is_errno, Errno, Result};
-use crate::fd::{self, impl_owned_fd, AsRawFd, OwnedFd};
+use crate::fd::{self, impl_owned_fd, AsRawFd, OwnedFd, RawFd};
 use crate::flags::EventFdFlags;
 use crate::raw;
 use crate::sanitizer;
@@ -86,25 +86,7 @@ impl EventFd {
     #[doc(alias = "eventfd_read")]
     #[inline]
     pub fn read(&self) -> Result<u64> {
-        let mut value = MaybeUninit::<u64>::uninit();
-        let (fd, buf) = (self.as_raw_fd() as usize, value.as_mut_ptr() as usize);
-        // SAFETY: `value` is valid for writes of that many bytes.
-        let returned = unsafe { arch::syscall3::<{ nr::READ }>(fd, buf, VALUE_BYTES) };
-        sanitizer::returned();
-        // One comparison finds both an error and a short read.
-        if returned == VALUE_BYTES as isize {
-            sanitizer::written(value.as_ptr(), 1);
-            sanitizer::acquired();
-            // SAFETY: the kernel has written all of its bytes, and any eight bytes are a `u64`.
-            return Ok(unsafe { value.assume_init() });
-        }
-        arch::unlikely();
-        // An emulator or a seccomp notifier can return less than −4095. That is `EINVAL` too.
-        if is_errno(returned) {
-            Err(Errno::from_returned(returned))
-        } else {
-            Err(Errno::EINVAL)
-        }
+        read_value(self.as_raw_fd())
     }
 
     /// Adds to the counter.
@@ -136,5 +118,33 @@ impl EventFd {
     pub fn write(&self, add: u64) -> Result<()> {
         // SAFETY: `add` is valid for reads of that many bytes.
         unsafe { raw::write(self.as_raw_fd(), ptr::addr_of!(add).cast(), VALUE_BYTES) }.map(drop)
+    }
+}
+
+/// Reads the eight bytes that an eventfd or a timer gives.
+///
+/// # Errors
+///
+/// Those of `read`. `EINVAL`: the descriptor gave fewer bytes, so it is neither.
+#[inline(always)]
+pub(crate) fn read_value(fd: RawFd) -> Result<u64> {
+    let mut value = MaybeUninit::<u64>::uninit();
+    let (fd, buf) = (fd as usize, value.as_mut_ptr() as usize);
+    // SAFETY: `value` is valid for writes of that many bytes.
+    let returned = unsafe { arch::syscall3::<{ nr::READ }>(fd, buf, VALUE_BYTES) };
+    sanitizer::returned();
+    // One comparison finds both an error and a short read.
+    if returned == VALUE_BYTES as isize {
+        sanitizer::written(value.as_ptr(), 1);
+        sanitizer::acquired();
+        // SAFETY: the kernel has written all of its bytes, and any eight bytes are a `u64`.
+        return Ok(unsafe { value.assume_init() });
+    }
+    arch::unlikely();
+    // An emulator or a seccomp notifier can return less than −4095. That is `EINVAL` too.
+    if is_errno(returned) {
+        Err(Errno::from_returned(returned))
+    } else {
+        Err(Errno::EINVAL)
     }
 }

@@ -1,4 +1,4 @@
-//! The flags of events, of new epolls and of new eventfds.
+//! The flags of events, and of new epolls, eventfds and timers.
 
 use crate::uapi;
 use bitflags::{iter, parser, Flag, Flags};
@@ -468,5 +468,30 @@ impl_flags! {
         /// `EFD_CLOEXEC`: close the descriptor when this process executes another program.
         #[doc(alias = "EFD_CLOEXEC")]
         const CLOEXEC = uapi::EFD_CLOEXEC;
+    }
+}
+
+/// Flags of [`TimerFd::new`](crate::TimerFd::new).
+///
+/// ```
+/// use barepoll::{Clock, TimerFd, TimerFdFlags};
+///
+/// let timer = TimerFd::new(Clock::MONOTONIC, TimerFdFlags::CLOEXEC | TimerFdFlags::NONBLOCK)?;
+/// # Ok::<(), barepoll::Errno>(())
+/// ```
+///
+/// See [`timerfd_create(2)`](https://man7.org/linux/man-pages/man2/timerfd_create.2.html).
+#[derive(Copy, Clone, Default, PartialEq, Eq, Hash)]
+#[repr(transparent)]
+pub struct TimerFdFlags(u32);
+
+impl_flags! {
+    impl TimerFdFlags {
+        /// `TFD_NONBLOCK`: a read that would block fails with [`EAGAIN`](crate::Errno::EAGAIN).
+        #[doc(alias = "TFD_NONBLOCK")]
+        const NONBLOCK = uapi::TFD_NONBLOCK;
+        /// `TFD_CLOEXEC`: close the descriptor when this process executes another program.
+        #[doc(alias = "TFD_CLOEXEC")]
+        const CLOEXEC = uapi::TFD_CLOEXEC;
     }
 }

@@ -68,6 +68,7 @@
 //! | | |
 //! |---|---|
 //! | [`Epoll`], [`EventFd`] | the safe interface |
+//! | [`TimerFd`] | a timer to wait for like any descriptor |
 //! | [`Event`], [`EventData`], [`EventFlags`], [`SigSet`], [`BusyPoll`] | arguments and results, in the kernel's layout |
 //! | [`Waker`] | wakes a loop from another thread with the fewest system calls |
 //! | [`InterestSet`] | collects changes of interest and applies them before the wait |
@@ -140,6 +141,7 @@ mod sanitizer;
 mod signal;
 pub mod syscall;
 mod timeout;
+mod timerfd;
 mod uapi;
 mod waker;
 #[cfg(feature = "std")]
@@ -151,7 +153,8 @@ pub use epoll::{BusyPoll, Epoll};
 pub use errno::{Errno, Result};
 pub use event::{Event, EventData};
 pub use eventfd::EventFd;
-pub use flags::{CreateFlags, EventFdFlags, EventFlags};
+pub use flags::{CreateFlags, EventFdFlags, EventFlags, TimerFdFlags};
 pub use interest::{FlushError, InterestSet, Slot};
 pub use signal::SigSet;
+pub use timerfd::{Clock, TimerFd, TimerSetting, TimerState};
 pub use waker::Waker;

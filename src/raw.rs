@@ -22,8 +22,8 @@
 //! # Ok::<(), barepoll::Errno>(())
 //! ```
 //!
-//! The constants are those of the kernel's `linux/eventpoll.h` and `linux/eventfd.h`, with this
-//! machine's values.
+//! The constants are those of the kernel's `linux/eventpoll.h`, `linux/eventfd.h` and
+//! `linux/timerfd.h`, with this machine's values.
 //!
 //! Under MemorySanitizer, a wait and a read announce the memory that the kernel wrote. Under
 //! ThreadSanitizer, calls order threads: a write or a change of an interest list before a later
@@ -39,7 +39,7 @@ use core::ffi::c_void;
 use core::mem::size_of;
 use core::ptr;
 
-pub use crate::timeout::Timespec;
+pub use crate::timeout::{Itimerspec, Timespec};
 pub use crate::uapi::*;
 
 /// [`epoll_create(2)`](https://man7.org/linux/man-pages/man2/epoll_create.2.html): makes an epoll
@@ -307,6 +307,154 @@ pub unsafe fn epoll_pwait2(
 pub fn eventfd2(initval: u32, flags: u32) -> Result<RawFd> {
     // SAFETY: the call takes no pointer, and a result that is no error is a new descriptor.
     unsafe { fd::from_returned(arch::syscall2::<{ nr::EVENTFD2 }>(initval as usize, flags as usize)) }
+}
+
+/// [`timerfd_create(2)`](https://man7.org/linux/man-pages/man2/timerfd_create.2.html): makes a
+/// timer of this clock.
+///
+/// The caller owns its descriptor.
+///
+/// ```
+/// use barepoll::raw;
+///
+/// let fd = raw::timerfd_create(raw::CLOCK_MONOTONIC, raw::TFD_CLOEXEC | raw::TFD_NONBLOCK)?;
+/// // SAFETY: the descriptor is this program's own.
+/// unsafe { raw::close(fd)? };
+/// # Ok::<(), barepoll::Errno>(())
+/// ```
+///
+/// # Errors
+///
+/// - `EINVAL`: an unknown flag, or a clock that has no such timers. [`CLOCK_BOOTTIME`] has them
+///   since Linux 3.15, the clocks of alarms since 3.11.
+/// - `EPERM`: a clock of alarms without `CAP_WAKE_ALARM`.
+/// - `EMFILE`: this process has no descriptor left. `ENFILE`: the system has no file left.
+/// - `ENODEV`: the kernel could not mount its anonymous inodes. `ENOMEM`: it has no memory for the
+///   timer.
+/// - `ENOSYS`: a kernel that was built without timers as descriptors, or an emulator.
+#[inline]
+pub fn timerfd_create(clock: u32, flags: u32) -> Result<RawFd> {
+    // SAFETY: the call takes no pointer, and a result that is no error is a new descriptor.
+    unsafe { fd::from_returned(arch::syscall2::<{ nr::TIMERFD_CREATE }>(clock as usize, flags as usize)) }
+}
+
+/// [`timerfd_settime(2)`](https://man7.org/linux/man-pages/man2/timerfd_settime.2.html): arms or
+/// disarms a timer.
+///
+/// A zero `new_value.it_value` disarms. The kernel writes the time left and the interval of before
+/// into `old_value`, if that is not null. Expirations that nothing has read are forgotten.
+///
+/// On 32-bit machines this is `timerfd_settime64` (Linux 5.1).
+/// [`TimerFd::set`](crate::TimerFd::set) replaces it on older kernels.
+///
+/// ```
+/// use barepoll::fd::AsRawFd;
+/// use barepoll::{raw, Clock, TimerFd, TimerFdFlags};
+///
+/// let timer = TimerFd::new(Clock::MONOTONIC, TimerFdFlags::CLOEXEC)?;
+/// let soon = raw::Timespec { tv_sec: 0, tv_nsec: 100_000 };
+/// let once = raw::Itimerspec { it_interval: raw::Timespec::default(), it_value: soon };
+/// // SAFETY: `once` outlives the call, and a null pointer is allowed.
+/// unsafe { raw::timerfd_settime(timer.as_raw_fd(), 0, &once, core::ptr::null_mut())? };
+/// assert_eq!(timer.read()?, 1);
+/// # Ok::<(), barepoll::Errno>(())
+/// ```
+///
+/// # Errors
+///
+/// - `EINVAL`: `fd` is no timer. A flag is unknown: [`TFD_TIMER_CANCEL_ON_SET`] is known since Linux
+///   3.0. A field of `new_value` is negative, or a `tv_nsec` is above 999,999,999.
+/// - `EBADF`: `fd` is not open.
+/// - `EFAULT`: `new_value` is not readable, or `old_value` is not writable. After the second the
+///   timer is set.
+/// - `EPERM`: a timer of a clock of alarms, without `CAP_WAKE_ALARM`. `ECANCELED`: with
+///   [`TFD_TIMER_CANCEL_ON_SET`], the clock was set and no read has said so. The timer is armed.
+/// - `ENOSYS`: a 32-bit machine's kernel is older than 5.1, or an emulator lacks the call. `EPERM`:
+///   an old container runtime refuses calls that it does not know; or Hexagon's kernel is older
+///   than 5.1.
+///
+/// csky's kernel returns the first argument for a call that it does not know. Before 5.1, this is
+/// `ENOSYS` unless `fd` is 0.
+///
+/// # Safety
+///
+/// `new_value` must be valid for reads of an [`Itimerspec`]; `old_value` valid for writes, or null.
+#[inline]
+pub unsafe fn timerfd_settime(
+    fd: RawFd,
+    flags: u32,
+    new_value: *const Itimerspec,
+    old_value: *mut Itimerspec,
+) -> Result<()> {
+    const NR: usize = newest(nr::TIMERFD_SETTIME64, nr::TIMERFD_SETTIME);
+    sanitizer::released();
+    // SAFETY: the caller vouches for both pointers.
+    let returned = unsafe { arch::syscall4::<NR>(fd as usize, flags as usize, new_value as usize, old_value as usize) };
+    let answer = unless_first_argument(nr::TIMERFD_SETTIME64, returned);
+    if answer.is_ok() && !old_value.is_null() {
+        sanitizer::written(old_value, 1);
+    }
+    answer
+}
+
+/// [`timerfd_gettime(2)`](https://man7.org/linux/man-pages/man2/timerfd_gettime.2.html): writes the
+/// time left and the interval of a timer.
+///
+/// The time left is from now, even if the timer was set to a time of its clock. It is zero if the
+/// timer is disarmed, or has expired and has no interval.
+///
+/// On 32-bit machines this is `timerfd_gettime64` (Linux 5.1).
+/// [`TimerFd::get`](crate::TimerFd::get) replaces it on older kernels.
+///
+/// ```
+/// use barepoll::fd::AsRawFd;
+/// use barepoll::{raw, Clock, TimerFd, TimerFdFlags};
+///
+/// let timer = TimerFd::new(Clock::MONOTONIC, TimerFdFlags::CLOEXEC)?;
+/// let mut left = raw::Itimerspec::default();
+/// // SAFETY: `left` is valid for writes.
+/// unsafe { raw::timerfd_gettime(timer.as_raw_fd(), &mut left)? };
+/// assert_eq!(left, raw::Itimerspec::default());
+/// # Ok::<(), barepoll::Errno>(())
+/// ```
+///
+/// # Errors
+///
+/// - `EINVAL`: `fd` is no timer. `EBADF`: it is not open.
+/// - `EFAULT`: `current` is not writable.
+/// - `ENOSYS`, `EPERM`: the call is missing, as for [`timerfd_settime`].
+///
+/// # Safety
+///
+/// `current` must be valid for writes of an [`Itimerspec`].
+#[inline]
+pub unsafe fn timerfd_gettime(fd: RawFd, current: *mut Itimerspec) -> Result<()> {
+    const NR: usize = newest(nr::TIMERFD_GETTIME64, nr::TIMERFD_GETTIME);
+    // SAFETY: the caller vouches for the pointer.
+    let returned = unsafe { arch::syscall2::<NR>(fd as usize, current as usize) };
+    let answer = unless_first_argument(nr::TIMERFD_GETTIME64, returned);
+    if answer.is_ok() {
+        sanitizer::written(current, 1);
+    }
+    answer
+}
+
+/// The call whose times have 64-bit fields.
+const fn newest(of_32_bits: Option<usize>, of_64_bits: Option<usize>) -> usize {
+    match (of_32_bits, of_64_bits) {
+        (Some(nr), _) | (None, Some(nr)) => nr,
+        (None, None) => panic!("a port has one of the two"),
+    }
+}
+
+/// The result of a call that succeeds with 0 alone. A kernel may lack it if it is a newer one of
+/// 32-bit machines. csky's kernel then returns the first argument.
+#[inline(always)]
+fn unless_first_argument(newer: Option<usize>, returned: isize) -> Result<()> {
+    match result(returned) {
+        Ok(value) if newer.is_some() && value != 0 => Err(Errno::ENOSYS),
+        answer => answer.map(drop),
+    }
 }
 
 /// [`close(2)`](https://man7.org/linux/man-pages/man2/close.2.html): closes a descriptor.

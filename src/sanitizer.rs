@@ -2,8 +2,9 @@
 //! functions, but not an `asm!` that calls the kernel.
 //!
 //! - MemorySanitizer (`barepoll_msan`) learns which memory the kernel wrote: that much and no more.
-//! - ThreadSanitizer (`barepoll_tsan`) learns that what a thread did before a write or a change of
-//!   an interest list comes before what a thread does after a later read or wait.
+//! - ThreadSanitizer (`barepoll_tsan`) learns that what a thread did before a write, a change of an
+//!   interest list or the setting of a timer comes before what a thread does after a later read or
+//!   wait.
 //!
 //! `build.rs` sets these two. Otherwise the functions are empty. docs/testing.md has the user's
 //! side.
@@ -68,8 +69,8 @@ pub(crate) fn written<T>(pointer: *const T, count: usize) {
     let _ = (pointer, count);
 }
 
-/// A write or a change of an interest list is about to begin. Another thread may see it before this
-/// thread's call returns.
+/// A write, a change of an interest list or the setting of a timer is about to begin. Another thread
+/// may see it before this thread's call returns.
 #[inline(always)]
 pub(crate) fn released() {
     #[cfg(barepoll_tsan)]

@@ -35,6 +35,30 @@ impl From<Duration> for Timespec {
     }
 }
 
+/// The kernel's `__kernel_itimerspec`: when a timer expires, and how often afterwards.
+///
+/// It has four 64-bit fields on every architecture.
+///
+/// ```
+/// use barepoll::raw::{Itimerspec, Timespec};
+///
+/// let second = Timespec { tv_sec: 1, tv_nsec: 0 };
+/// // Once, in a second. A zero `it_value` disarms the timer.
+/// let once = Itimerspec { it_interval: Timespec::default(), it_value: second };
+/// assert_ne!(once, Itimerspec::default());
+/// ```
+///
+/// See [`itimerspec(3type)`](https://man7.org/linux/man-pages/man3/itimerspec.3type.html) for C's.
+#[doc(alias = "__kernel_itimerspec")]
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct Itimerspec {
+    /// The time between expirations. Zero is a timer that expires once.
+    pub it_interval: Timespec,
+    /// The time of the first expiration. Zero is no expiration.
+    pub it_value: Timespec,
+}
+
 // `Duration` could do this, but with little optimisation the compiler does not see that
 // `Duration::new` cannot panic here.
 impl Timespec {
@@ -52,6 +76,15 @@ impl Timespec {
             Self::default()
         } else {
             left
+        }
+    }
+
+    /// This time as a `Duration`. An invalid time becomes zero.
+    pub(crate) fn duration(self) -> Duration {
+        if self.tv_sec >= 0 && self.tv_nsec >= 0 && self.tv_nsec < NANOS_PER_SECOND {
+            Duration::new(self.tv_sec as u64, self.tv_nsec as u32)
+        } else {
+            Duration::ZERO
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The constants of the kernel's `linux/eventpoll.h`, `linux/eventfd.h` and `linux/time.h`, with
-//! this machine's values. [`raw`](crate::raw) exports those that its callers need.
+//! The constants of the kernel's `linux/eventpoll.h`, `linux/eventfd.h`, `linux/timerfd.h` and
+//! `linux/time.h`, with this machine's values. [`raw`](crate::raw) exports them.
 
 use crate::arch;
 
@@ -41,8 +41,15 @@ define_constants! {
     EFD_SEMAPHORE = 1, "[`eventfd2`](crate::raw::eventfd2): a read subtracts 1 (Linux 2.6.30).";
     EFD_NONBLOCK = arch::O_NONBLOCK, "[`eventfd2`](crate::raw::eventfd2): do not block.";
     EFD_CLOEXEC = arch::O_CLOEXEC, "[`eventfd2`](crate::raw::eventfd2): close on exec.";
-}
 
-/// The clock that nothing can set.
-#[cfg(not(feature = "std"))]
-pub(crate) const CLOCK_MONOTONIC: usize = 1;
+    TFD_NONBLOCK = arch::O_NONBLOCK, "[`timerfd_create`](crate::raw::timerfd_create): do not block.";
+    TFD_CLOEXEC = arch::O_CLOEXEC, "[`timerfd_create`](crate::raw::timerfd_create): close on exec.";
+    TFD_TIMER_ABSTIME = 1, "[`timerfd_settime`](crate::raw::timerfd_settime): a time of the clock, not from now.";
+    TFD_TIMER_CANCEL_ON_SET = 2, "[`timerfd_settime`](crate::raw::timerfd_settime): a read fails once the clock is set (Linux 3.0).";
+
+    CLOCK_REALTIME = 0, "The time since 1970, which can be set.";
+    CLOCK_MONOTONIC = 1, "The clock that nothing can set.";
+    CLOCK_BOOTTIME = 7, "As `CLOCK_MONOTONIC`, and it runs while the machine is suspended.";
+    CLOCK_REALTIME_ALARM = 8, "As `CLOCK_REALTIME`, and its timers wake a suspended machine.";
+    CLOCK_BOOTTIME_ALARM = 9, "As `CLOCK_BOOTTIME`, and its timers wake a suspended machine.";
+}
