@@ -201,7 +201,8 @@ impl TimerFd {
 /// # assert_ne!(once, often);
 /// ```
 ///
-/// Times are exact to the nanosecond. The kernel lets a time of more than 292 years never come.
+/// Times are exact to the nanosecond. The kernel's clocks end after 292 years, so the timer does not
+/// expire if the time is longer.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 #[must_use]
 pub struct TimerSetting {
@@ -394,11 +395,11 @@ clocks! {
     #[doc(alias = "CLOCK_BOOTTIME")]
     BOOTTIME = uapi::CLOCK_BOOTTIME;
     /// `CLOCK_REALTIME_ALARM` (Linux 3.11): as `REALTIME`, and its timers wake a suspended machine.
-    /// Needs `CAP_WAKE_ALARM`, and a clock in the hardware.
+    /// Needs `CAP_WAKE_ALARM`, and a hardware clock that can wake the machine.
     #[doc(alias = "CLOCK_REALTIME_ALARM")]
     REALTIME_ALARM = uapi::CLOCK_REALTIME_ALARM;
     /// `CLOCK_BOOTTIME_ALARM` (Linux 3.11): as `BOOTTIME`, and its timers wake a suspended machine.
-    /// Needs `CAP_WAKE_ALARM`, and a clock in the hardware.
+    /// Needs `CAP_WAKE_ALARM`, and a hardware clock that can wake the machine.
     #[doc(alias = "CLOCK_BOOTTIME_ALARM")]
     BOOTTIME_ALARM = uapi::CLOCK_BOOTTIME_ALARM;
 }

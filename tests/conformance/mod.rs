@@ -412,6 +412,7 @@ mod signals;
 mod spinning;
 mod syscalls;
 mod timeouts;
+mod timerfd;
 mod triggers;
 mod values;
 mod waker;
@@ -424,6 +425,7 @@ pub const SUBJECTS: &[(&str, &[Check])] = &[
     ("syscalls", syscalls::CHECKS),
     ("descriptors", descriptors::CHECKS),
     ("eventfd", eventfd::CHECKS),
+    ("timerfd", timerfd::CHECKS),
     ("interest", interest::CHECKS),
     ("data", data::CHECKS),
     ("readiness", readiness::CHECKS),
