@@ -28,10 +28,18 @@ pub struct Timespec {
 impl From<Duration> for Timespec {
     /// Clamps the seconds to `i64::MAX`.
     fn from(duration: Duration) -> Self {
+        Self::new(duration)
+    }
+}
+
+impl Timespec {
+    /// As `From`, in a constant.
+    #[inline]
+    pub(crate) const fn new(duration: Duration) -> Self {
         // By comparison, for the reason in `Epoll::wait_once`.
         let seconds = duration.as_secs();
         let tv_sec = if seconds <= i64::MAX as u64 { seconds as i64 } else { i64::MAX };
-        Self { tv_sec, tv_nsec: duration.subsec_nanos().into() }
+        Self { tv_sec, tv_nsec: duration.subsec_nanos() as i64 }
     }
 }
 

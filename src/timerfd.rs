@@ -99,7 +99,7 @@ impl TimerFd {
     #[doc(alias = "timerfd_settime64")]
     #[inline]
     pub fn set(&self, setting: TimerSetting) -> Result<()> {
-        calls::set(self.as_raw_fd(), setting.flags, &setting.itimerspec())
+        calls::set(self.as_raw_fd(), setting.flags, &setting.times)
     }
 
     /// Disarms the timer. It expires no more until it is [`set`](Self::set) again.
@@ -206,8 +206,7 @@ impl TimerFd {
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 #[must_use]
 pub struct TimerSetting {
-    first: Duration,
-    interval: Duration,
+    times: Itimerspec,
     flags: u32,
 }
 
@@ -227,7 +226,7 @@ impl TimerSetting {
     /// ```
     #[inline]
     pub const fn after(time: Duration) -> Self {
-        Self { first: time, interval: Duration::ZERO, flags: 0 }
+        Self::once(time, 0)
     }
 
     /// Expires once, when the clock shows this time.
@@ -249,7 +248,7 @@ impl TimerSetting {
     #[doc(alias = "TFD_TIMER_ABSTIME")]
     #[inline]
     pub const fn at(time: Duration) -> Self {
-        Self { first: time, interval: Duration::ZERO, flags: uapi::TFD_TIMER_ABSTIME }
+        Self::once(time, uapi::TFD_TIMER_ABSTIME)
     }
 
     /// Expires again and again, this time from now and after each expiration.
@@ -289,7 +288,8 @@ impl TimerSetting {
     /// ```
     #[inline]
     pub const fn repeat(self, interval: Duration) -> Self {
-        Self { first: self.first, interval, flags: self.flags }
+        let times = Itimerspec { it_interval: Timespec::new(interval), it_value: self.times.it_value };
+        Self { times, flags: self.flags }
     }
 
     /// Makes a [`read`](TimerFd::read) fail with [`ECANCELED`](crate::Errno::ECANCELED) once the
@@ -316,18 +316,17 @@ impl TimerSetting {
     #[doc(alias = "TFD_TIMER_CANCEL_ON_SET")]
     #[inline]
     pub const fn cancel_on_set(self) -> Self {
-        Self { first: self.first, interval: self.interval, flags: self.flags | uapi::TFD_TIMER_CANCEL_ON_SET }
+        Self { times: self.times, flags: self.flags | uapi::TFD_TIMER_CANCEL_ON_SET }
     }
 
-    /// The kernel's form.
     #[inline]
-    fn itimerspec(self) -> Itimerspec {
-        let mut first = Timespec::from(self.first);
+    const fn once(time: Duration, flags: u32) -> Self {
+        let mut first = Timespec::new(time);
         // A zero time would disarm the timer.
         if first.tv_sec == 0 && first.tv_nsec == 0 {
-            first.tv_nsec = 1;
+            first = Timespec { tv_sec: 0, tv_nsec: 1 };
         }
-        Itimerspec { it_interval: self.interval.into(), it_value: first }
+        Self { times: Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: first }, flags }
     }
 }
 
@@ -340,13 +339,22 @@ impl TimerSetting {
 /// assert_eq!(timer.get()?, TimerState::default()); // disarmed
 /// # Ok::<(), barepoll::Errno>(())
 /// ```
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Copy, Clone, Default, PartialEq, Eq, Hash)]
 pub struct TimerState {
     /// The time until the next expiration, even if the timer was set by [`TimerSetting::at`]. Zero
     /// if the timer is disarmed, or has no interval and has expired.
     pub remaining: Duration,
     /// The time between expirations. Zero if the timer expires once.
     pub interval: Duration,
+}
+
+/// Prints seconds and nanoseconds. The `Debug` of `Duration` has code that can panic.
+impl fmt::Debug for TimerState {
+    #[inline]
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [remaining, interval] = [Timespec::new(self.remaining), Timespec::new(self.interval)];
+        f.debug_struct("TimerState").field("remaining", &remaining).field("interval", &interval).finish()
+    }
 }
 
 /// A clock of a [`TimerFd`].

@@ -3,7 +3,7 @@
 #[path = "support/cases.rs"]
 mod cases;
 
-use barepoll::{CreateFlags, EventFdFlags, EventFlags};
+use barepoll::{CreateFlags, EventFdFlags, EventFlags, TimerFdFlags};
 use bitflags::Flags;
 use cases::cases;
 use proptest::prelude::*;
@@ -28,6 +28,7 @@ mod theirs {
     same!(EventFlags: IN PRI OUT ERR HUP NVAL RDNORM RDBAND WRNORM WRBAND MSG RDHUP URING_WAKE EXCLUSIVE WAKEUP ONESHOT ET);
     same!(CreateFlags: CLOEXEC);
     same!(EventFdFlags: SEMAPHORE NONBLOCK CLOEXEC);
+    same!(TimerFdFlags: NONBLOCK CLOEXEC);
 }
 
 /// The results of every function and operator on two sets of flags.
@@ -74,6 +75,7 @@ proptest! {
         prop_assert_eq!(outcome!(EventFlags, a, b, value), outcome!(theirs::EventFlags, a, b, value));
         prop_assert_eq!(outcome!(CreateFlags, a, b, value), outcome!(theirs::CreateFlags, a, b, value));
         prop_assert_eq!(outcome!(EventFdFlags, a, b, value), outcome!(theirs::EventFdFlags, a, b, value));
+        prop_assert_eq!(outcome!(TimerFdFlags, a, b, value), outcome!(theirs::TimerFdFlags, a, b, value));
     }
 }
 

@@ -3,15 +3,16 @@
 #![allow(clippy::incompatible_msrv)] // the minimum Rust version is the library's; tests use the current one
 
 use barepoll::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
-use barepoll::raw::{self, Timespec};
+use barepoll::raw::{self, Itimerspec, Timespec};
 use barepoll::{BusyPoll, CreateFlags, Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags, SigSet};
+use barepoll::{Clock, TimerFd, TimerFdFlags, TimerSetting, TimerState};
 use core::ffi::c_void;
 use core::fmt::{Debug, Display};
 use core::hash::Hash;
 use core::mem::{align_of, size_of, transmute, MaybeUninit};
 use core::panic::{RefUnwindSafe, UnwindSafe};
 use core::ptr;
-use linux_raw_sys::general::{__kernel_timespec, epoll_params};
+use linux_raw_sys::general::{__kernel_itimerspec, __kernel_timespec, epoll_params};
 use memoffset::offset_of;
 
 /// `struct epoll_event` as the kernel's header defines it.
@@ -140,6 +141,22 @@ fn a_timespec_is_the_kernels_on_every_machine() {
 }
 
 #[test]
+fn an_itimerspec_is_the_kernels_on_every_machine() {
+    assert_eq!((size_of::<Itimerspec>(), align_of::<Itimerspec>()), (32, align_of::<i64>()));
+    assert_eq!((offset_of!(Itimerspec, it_interval), offset_of!(Itimerspec, it_value)), (0, 16));
+
+    assert_eq!(size_of::<Itimerspec>(), size_of::<__kernel_itimerspec>());
+    assert_eq!(align_of::<Itimerspec>(), align_of::<__kernel_itimerspec>());
+    assert_eq!(offset_of!(Itimerspec, it_value), offset_of!(__kernel_itimerspec, it_value));
+
+    #[cfg(target_pointer_width = "64")]
+    {
+        assert_eq!(size_of::<Itimerspec>(), size_of::<libc::itimerspec>());
+        assert_eq!(offset_of!(Itimerspec, it_value), offset_of!(libc::itimerspec, it_value));
+    }
+}
+
+#[test]
 fn the_kernel_reads_seconds_before_nanoseconds() {
     // The event is ready, so a misread timeout fails at once.
     let (epoll, ready) = (Epoll::new().expect("an epoll"), EventFd::new(1, EventFdFlags::CLOEXEC).expect("an eventfd"));
@@ -225,8 +242,9 @@ fn an_errno_costs_a_result_nothing() {
 fn an_owner_is_as_large_as_its_descriptor() {
     assert_eq!(size_of::<RawFd>(), size_of::<i32>());
     assert_eq!([size_of::<OwnedFd>(), size_of::<BorrowedFd<'_>>()], [4; 2]);
-    assert_eq!([size_of::<Epoll>(), size_of::<EventFd>()], [4; 2]);
+    assert_eq!([size_of::<Epoll>(), size_of::<EventFd>(), size_of::<TimerFd>()], [4; 3]);
     assert_eq!([size_of::<EventFlags>(), size_of::<CreateFlags>(), size_of::<EventFdFlags>()], [4; 3]);
+    assert_eq!([size_of::<TimerFdFlags>(), size_of::<Clock>()], [4; 2]);
 }
 
 #[test]
@@ -264,6 +282,7 @@ where
 fn every_owner_of_a_descriptor_converts_from_and_to_every_other() {
     owner::<Epoll>();
     owner::<EventFd>();
+    owner::<TimerFd>();
     owner::<OwnedFd>();
 
     let epoll = Epoll::new().expect("an epoll");
@@ -283,6 +302,7 @@ fn every_owner_of_a_descriptor_converts_from_and_to_every_other() {
 fn every_public_type_has_the_traits_that_its_use_needs() {
     shared::<Epoll>();
     shared::<EventFd>();
+    shared::<TimerFd>();
     shared::<OwnedFd>();
     shared::<BorrowedFd<'static>>();
 
@@ -291,19 +311,29 @@ fn every_public_type_has_the_traits_that_its_use_needs() {
     value::<EventFlags>();
     value::<CreateFlags>();
     value::<EventFdFlags>();
+    value::<TimerFdFlags>();
+    value::<Clock>();
+    value::<TimerSetting>();
+    value::<TimerState>();
     value::<Errno>();
     value::<SigSet>();
     value::<BusyPoll>();
     value::<Timespec>();
+    value::<Itimerspec>();
     value::<BorrowedFd<'static>>();
 
     compared::<EventFlags>();
     compared::<CreateFlags>();
     compared::<EventFdFlags>();
+    compared::<TimerFdFlags>();
+    compared::<Clock>();
+    compared::<TimerSetting>();
+    compared::<TimerState>();
     compared::<Errno>();
     compared::<SigSet>();
     compared::<BusyPoll>();
     compared::<Timespec>();
+    compared::<Itimerspec>();
 
     fn displayed<T: Display>() {}
     displayed::<Errno>();
@@ -311,6 +341,9 @@ fn every_public_type_has_the_traits_that_its_use_needs() {
     defaulted::<EventFlags>();
     defaulted::<BusyPoll>();
     defaulted::<SigSet>();
+    defaulted::<TimerFdFlags>();
+    defaulted::<TimerState>();
+    defaulted::<Itimerspec>();
 
     lends::<BorrowedFd<'_>>();
     lends::<&OwnedFd>();

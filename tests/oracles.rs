@@ -192,7 +192,7 @@ fn our_values_of(theirs: &[(&'static str, u32)]) -> Vec<(&'static str, u32)> {
 }
 
 fn is_of_this_interface(name: &str) -> bool {
-    name.starts_with("EPOLL") || name.starts_with("EPIOC") || name.starts_with("EFD_")
+    ["EPOLL", "EPIOC", "EFD_", "TFD_", "CLOCK_"].iter().any(|start| name.starts_with(start))
 }
 
 #[test]
@@ -331,6 +331,8 @@ fn the_structs_have_the_layout_of_the_kernels_headers() {
     }
     assert_eq!(of("kernel_sigset_bytes"), Some(size_of::<SigSet>()));
     assert_eq!(of("sizeof_kernel_timespec"), Some(size_of::<raw::Timespec>()));
+    assert_eq!(of("sizeof_kernel_itimerspec"), Some(size_of::<raw::Itimerspec>()));
+    assert_eq!(of("offset_it_value"), Some(std::mem::offset_of!(raw::Itimerspec, it_value)));
 }
 
 /// Compares another crate's table with the host's port, in both present and absent calls.

@@ -5,12 +5,13 @@
 //! Feature `printing` adds formatting, which calls functions of `core` that are not inline.
 
 use barepoll::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
-use barepoll::raw::Timespec;
+use barepoll::raw::{Itimerspec, Timespec};
 use barepoll::syscall::Arg;
 use barepoll::{
     raw, syscall, BusyPoll, CreateFlags, Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags, FlushError,
     InterestSet, SigSet, Slot, Waker,
 };
+use barepoll::{Clock, TimerFd, TimerFdFlags, TimerSetting, TimerState};
 use core::fmt::{self, Write};
 use core::hash::{Hash, Hasher};
 use core::hint::black_box;
@@ -35,6 +36,7 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 extern "C" fn _start() -> ! {
     loop {
         let _ = black_box(safe_layer());
+        let _ = black_box(timers());
         let _ = black_box(raw_calls());
         let _ = black_box(other_calls());
         values();
@@ -136,6 +138,25 @@ fn safe_layer() -> Result<(), Errno> {
     Ok(())
 }
 
+fn timers() -> Result<(), Errno> {
+    let timer = TimerFd::new(any(Clock::from_raw(any(1))), any(TimerFdFlags::NONBLOCK))?;
+    let time = any(Duration::ZERO);
+    let settings = [TimerSetting::after(time), TimerSetting::at(time).cancel_on_set(), TimerSetting::every(time)];
+    for setting in settings {
+        compare(setting.repeat(any(time)));
+        black_box(timer.set(any(setting))?);
+    }
+    let state: TimerState = timer.get()?;
+    compare(state);
+    compare(any(Clock::BOOTTIME));
+    black_box((timer.disarm()?, timer.read()?, any(Clock::REALTIME).raw(), lent(&timer), timer.as_raw_fd()));
+    show(&timer);
+    // SAFETY: `into_raw_fd` gives up ownership.
+    let timer = unsafe { TimerFd::from_raw_fd(any(timer.into_raw_fd())) };
+    black_box(TimerFd::from(OwnedFd::from(timer)));
+    Ok(())
+}
+
 fn lent(source: impl AsFd) -> RawFd {
     source.as_fd().as_raw_fd()
 }
@@ -170,6 +191,9 @@ fn raw_calls() -> Result<(), Errno> {
     black_box(raw::eventfd2(any(0), any(0))?);
     let timeout = Timespec::from(any(Duration::ZERO));
     compare(timeout);
+    black_box(raw::timerfd_create(any(1), any(0))?);
+    let mut time = Itimerspec::default();
+    compare(time);
     // SAFETY: nothing runs this. Each pointer has room for the length passed with it.
     unsafe {
         black_box(raw::epoll_ctl(fd, any(1), any(4), &mut event)?);
@@ -179,6 +203,8 @@ fn raw_calls() -> Result<(), Errno> {
         black_box(raw::read(fd, bytes, 8)?);
         black_box(raw::write(fd, bytes, 8)?);
         black_box(raw::ioctl(fd, any(raw::EPIOCGPARAMS), bytes.cast())?);
+        black_box(raw::timerfd_settime(fd, any(0), &any(time), &mut time)?);
+        black_box(raw::timerfd_gettime(fd, &mut time)?);
         black_box(raw::close(fd)?);
     }
     Ok(())
@@ -262,4 +288,5 @@ fn values() {
     flags!(EventFlags);
     flags!(CreateFlags);
     flags!(EventFdFlags);
+    flags!(TimerFdFlags);
 }

@@ -56,6 +56,11 @@ const CALLS: &[&str] = &[
 ];
 
 const CONSTANTS: &[&str] = &[
+    "CLOCK_BOOTTIME",
+    "CLOCK_BOOTTIME_ALARM",
+    "CLOCK_MONOTONIC",
+    "CLOCK_REALTIME",
+    "CLOCK_REALTIME_ALARM",
     "EFD_CLOEXEC",
     "EFD_NONBLOCK",
     "EFD_SEMAPHORE",
@@ -91,6 +96,8 @@ const CONSTANTS: &[&str] = &[
     "SIG_UNBLOCK",
     "TFD_CLOEXEC",
     "TFD_NONBLOCK",
+    "TFD_TIMER_ABSTIME",
+    "TFD_TIMER_CANCEL_ON_SET",
 ];
 
 const ERRNOS: &[&str] = &[
@@ -128,11 +135,13 @@ const LAYOUT: &[(&str, &str)] = &[
     ("alignof_u64", "_Alignof(__u64)"),
     ("kernel_sigset_bytes", "KERNEL_SIGSET_BYTES"),
     ("offset_data", "__builtin_offsetof(struct epoll_event, data)"),
+    ("offset_it_value", "__builtin_offsetof(struct __kernel_itimerspec, it_value)"),
     ("offset_si_code", "__builtin_offsetof(siginfo_t, si_code)"),
     ("offset_si_pid", "__builtin_offsetof(siginfo_t, si_pid)"),
     ("offset_si_status", "__builtin_offsetof(siginfo_t, si_status)"),
     ("sizeof_epoll_event", "sizeof(struct epoll_event)"),
     ("sizeof_epoll_params", "sizeof(struct epoll_params)"),
+    ("sizeof_kernel_itimerspec", "sizeof(struct __kernel_itimerspec)"),
     ("sizeof_kernel_timespec", "sizeof(struct __kernel_timespec)"),
     ("sizeof_long", "sizeof(long)"),
     ("sizeof_pointer", "sizeof(void *)"),
@@ -140,13 +149,14 @@ const LAYOUT: &[(&str, &str)] = &[
     ("sizeof_signalfd_siginfo", "sizeof(struct signalfd_siginfo)"),
 ];
 
-const INCLUDES: [&str; 11] = [
+const INCLUDES: [&str; 12] = [
     "linux/eventpoll.h",
     "linux/eventfd.h",
     "linux/signalfd.h",
     "linux/timerfd.h",
     "linux/errno.h",
     "linux/fcntl.h",
+    "linux/time.h",
     "linux/time_types.h",
     "linux/signal.h",
     "linux/version.h",
