@@ -3,9 +3,9 @@
 use crate::seccomp::{intercepted, Call, Number};
 use crate::Check;
 use barepoll::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
-use barepoll::raw::{self, Timespec};
+use barepoll::raw::{self, Itimerspec, Timespec};
 use barepoll::{BusyPoll, CreateFlags, Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags};
-use barepoll::{FlushError, InterestSet, SigSet, Slot, Waker};
+use barepoll::{Clock, FlushError, InterestSet, SigSet, Slot, TimerFd, TimerFdFlags, TimerSetting, Waker};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use std::collections::BTreeMap;
@@ -19,6 +19,7 @@ use std::time::Duration;
 const IN: EventFlags = EventFlags::IN;
 const MS: Duration = Duration::from_millis(1);
 const FINE: Duration = Duration::from_micros(100);
+const OFTEN: TimerSetting = TimerSetting::every(FINE);
 
 /// The call that `wait` makes for whole milliseconds. These machines lack `epoll_wait`.
 #[cfg(any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "loongarch64"))]
@@ -50,6 +51,8 @@ struct Scene {
     ready: EventFd,
     unwatched: EventFd,
     waker: Waker,
+    /// Expires again and again.
+    timer: TimerFd,
     /// Open, without an owner.
     spare: RawFd,
 }
@@ -59,7 +62,9 @@ impl Scene {
         let (epoll, ready) = (Epoll::new().expect("an epoll"), counter(1));
         epoll.add(&ready, EventData::new_u64(1), IN).expect("added");
         let waker = Waker::new(&epoll, EventData::new_u64(2)).expect("a waker");
-        Self { epoll, ready, unwatched: counter(0), waker, spare: counter(0).into_raw_fd() }
+        let timer = TimerFd::new(Clock::MONOTONIC, TimerFdFlags::CLOEXEC).expect("a timer");
+        timer.set(OFTEN).expect("set");
+        Self { epoll, ready, unwatched: counter(0), waker, timer, spare: counter(0).into_raw_fd() }
     }
 }
 
@@ -141,7 +146,27 @@ fn entries() -> Vec<Entry> {
                 raw::epoll_pwait2(scene.epoll.as_raw_fd(), event, 1, &Timespec::default(), ptr::null())
             });
         }
+        libc::SYS_timerfd_create {
+            "TimerFd::new": |_| TimerFd::new(Clock::REALTIME, TimerFdFlags::CLOEXEC).map(drop);
+            "raw::timerfd_create": |_| raw::timerfd_create(raw::CLOCK_MONOTONIC, 0).map(close);
+        }
+        libc::SYS_timerfd_settime {
+            "TimerFd::set": |scene| scene.timer.set(OFTEN);
+            "TimerFd::disarm": |scene| scene.timer.disarm();
+            // SAFETY: the setting is readable, and the other pointer is null.
+            "raw::timerfd_settime": |scene| unsafe {
+                raw::timerfd_settime(scene.timer.as_raw_fd(), 0, &Itimerspec::default(), ptr::null_mut())
+            };
+        }
+        libc::SYS_timerfd_gettime {
+            "TimerFd::get": |scene| scene.timer.get().map(drop);
+            // SAFETY: the pointer has room for the times.
+            "raw::timerfd_gettime": |scene| unsafe {
+                raw::timerfd_gettime(scene.timer.as_raw_fd(), &mut Itimerspec::default())
+            };
+        }
         libc::SYS_read {
+            "TimerFd::read": |scene| scene.timer.read().map(drop);
             "EventFd::read": |scene| scene.ready.read().map(drop);
             // SAFETY: the array has room for eight bytes.
             "raw::read": |scene| unsafe { raw::read(scene.ready.as_raw_fd(), [0; 8].as_mut_ptr(), 8) }.map(drop);

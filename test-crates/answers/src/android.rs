@@ -8,15 +8,21 @@ use barepoll::fd::{AsFd, AsRawFd};
 use barepoll::{
     raw, BusyPoll, CreateFlags, Epoll, Errno, Event, EventData, EventFlags, InterestSet, SigSet, Slot, Waker,
 };
+use barepoll::{Clock, TimerFd, TimerFdFlags, TimerSetting};
 use std::time::Duration;
 
 const IS_ANDROID: bool = cfg!(barepoll_android);
-/// Only 32-bit machines have `clock_gettime64` (403). Older Android releases kill for it.
+/// Only 32-bit machines have `clock_gettime64` (403), `timerfd_gettime64` (410) and
+/// `timerfd_settime64` (411). Older Android releases kill for them.
 const KILLED: &[Number] = &[
     SYS_EPOLL_WAIT,
     libc::SYS_epoll_pwait2 as Number,
     #[cfg(target_pointer_width = "32")]
     403,
+    #[cfg(target_pointer_width = "32")]
+    410,
+    #[cfg(target_pointer_width = "32")]
+    411,
 ];
 const MS: Duration = Duration::from_millis(1);
 const FINE: Duration = Duration::from_micros(1_300);
@@ -24,7 +30,7 @@ const FINE: Duration = Duration::from_micros(1_300);
 type Part = (&'static str, bool, fn());
 
 /// Uses of the crate, and whether the filter kills them without `--cfg barepoll_android`.
-const PARTS: [Part; 8] = [
+const PARTS: [Part; 9] = [
     ("an epoll and its interest list", false, control),
     ("a wait of whole milliseconds", true, || waits(MS, |epoll, buffer, timeout| epoll.wait(buffer, timeout))),
     ("a fine wait", true, || waits(FINE, |epoll, buffer, timeout| epoll.wait(buffer, timeout))),
@@ -36,6 +42,7 @@ const PARTS: [Part; 8] = [
     }),
     ("an uninterrupted wait", true, || waits(MS, Epoll::wait_uninterrupted)),
     ("a spinning wait", true, || waits(MS, |epoll, buffer, timeout| epoll.wait_spinning(buffer, timeout, 3))),
+    ("a timer", cfg!(target_pointer_width = "32"), timer),
     ("the raw wait, a waker and an interest set", true, others),
 ];
 
@@ -91,6 +98,14 @@ fn waits(
     assert_eq!([count(Some(timeout)), count(Some(Duration::ZERO))], [Ok(0); 2]);
     eventfd.write(1).expect("written");
     assert_eq!([count(Some(timeout)), count(Some(Duration::ZERO)), count(None)], [Ok(1); 3]);
+}
+
+fn timer() {
+    let timer = TimerFd::new(Clock::MONOTONIC, TimerFdFlags::CLOEXEC).expect("a timer");
+    timer.set(TimerSetting::every(MS)).expect("set");
+    assert_eq!(timer.get().map(|state| state.interval), Ok(MS));
+    assert!(timer.read().expect("a count") > 0);
+    timer.disarm().expect("disarmed");
 }
 
 fn others() {

@@ -1,13 +1,11 @@
 //! A seccomp notifier fakes the result of every system call.
 
-#[cfg(not(feature = "std"))]
-use crate::seccomp::Call;
-use crate::seccomp::{answered, Number};
+use crate::seccomp::{answered, Call, Number};
 use crate::{check, Check};
 use barepoll::fd::{AsRawFd, IntoRawFd, RawFd};
 use barepoll::raw::{self, Timespec};
 use barepoll::{BusyPoll, Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags};
-use barepoll::{InterestSet, SigSet, Slot, Waker};
+use barepoll::{Clock, InterestSet, SigSet, Slot, TimerFd, TimerFdFlags, TimerSetting, TimerState, Waker};
 use std::hint::black_box;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::SeqCst};
@@ -20,6 +18,7 @@ const IN: EventFlags = EventFlags::IN;
 const DATA: EventData = EventData::new_u64(3);
 const MS: Duration = Duration::from_millis(1);
 const FINE: Duration = Duration::from_micros(100);
+const OFTEN: TimerSetting = TimerSetting::every(FINE);
 
 /// The call of `wait` for whole milliseconds. Some machines lack `epoll_wait`. Android kills for
 /// it.
@@ -32,6 +31,12 @@ pub const SYS_WAIT: Number = if cfg!(any(barepoll_android, target_arch = "aarch6
 pub const SYS_EPOLL_WAIT: Number = libc::SYS_epoll_pwait as Number;
 #[cfg(not(any(target_arch = "aarch64", target_arch = "riscv64")))]
 pub const SYS_EPOLL_WAIT: Number = libc::SYS_epoll_wait as Number;
+
+/// The calls that set a timer and get its time. A 32-bit machine's newer calls have their numbers
+/// from Linux 5.1. Older Android releases kill for those.
+const HAS_NEWER_TIMER_CALLS: bool = cfg!(all(target_pointer_width = "32", not(barepoll_android)));
+const SYS_TIMERFD_SETTIME: Number = if HAS_NEWER_TIMER_CALLS { 411 } else { libc::SYS_timerfd_settime as Number };
+const SYS_TIMERFD_GETTIME: Number = if HAS_NEWER_TIMER_CALLS { 410 } else { libc::SYS_timerfd_gettime as Number };
 
 /// Whether an uninterrupted wait's clock tries a second call if the first fails.
 #[cfg(not(feature = "std"))]
@@ -71,6 +76,8 @@ struct Scene {
     epoll: Epoll,
     ready: EventFd,
     waker: Waker,
+    /// Expires again and again.
+    timer: TimerFd,
 }
 
 impl Scene {
@@ -78,7 +85,9 @@ impl Scene {
         let (epoll, ready) = (Epoll::new().expect("an epoll"), counter(1));
         epoll.add(&ready, EventData::new_u64(1), IN).expect("added");
         let waker = Waker::new(&epoll, EventData::new_u64(2)).expect("a waker");
-        Self { epoll, ready, waker }
+        let timer = TimerFd::new(Clock::MONOTONIC, TimerFdFlags::CLOEXEC).expect("a timer");
+        timer.set(OFTEN).expect("set");
+        Self { epoll, ready, waker, timer }
     }
 
     fn fd(&self) -> RawFd {
@@ -167,7 +176,19 @@ fn entries() -> Vec<Entry> {
                 raw::epoll_pwait2(scene.fd(), Event::buffer::<1>().as_mut_ptr().cast(), 1, &Timespec::default(), ptr::null())
             }.map(Some);
         }
+        libc::SYS_timerfd_create: Value {
+            "TimerFd::new": |_| TimerFd::new(Clock::MONOTONIC, TimerFdFlags::CLOEXEC).map(number);
+            "raw::timerfd_create": |_| raw::timerfd_create(raw::CLOCK_MONOTONIC, 0).map(|fd| Some(fd as usize));
+        }
+        SYS_TIMERFD_SETTIME: Value {
+            "TimerFd::set": |scene| scene.timer.set(OFTEN).map(|()| None);
+            "TimerFd::disarm": |scene| scene.timer.disarm().map(|()| None);
+        }
+        SYS_TIMERFD_GETTIME: Value {
+            "TimerFd::get": |scene| scene.timer.get().map(|_| None);
+        }
         libc::SYS_read: Eight {
+            "TimerFd::read": |scene| scene.timer.read().map(|_| None);
             "EventFd::read": |scene| scene.ready.read().map(|_| None);
         }
         libc::SYS_read: Value {
@@ -241,9 +262,29 @@ pub fn checks() -> Vec<Check> {
     let each = entries()
         .into_iter()
         .map(|entry| check(format!("{} makes sense of any answer", entry.name), move || is_right(&entry)));
+    let each = each.chain([check("a time left that is none is zero", a_time_left_that_is_none)]);
     #[cfg(not(feature = "std"))]
     let each = each.chain([check("a time that is none makes no wait panic", a_time_that_is_none)]);
     each.collect()
+}
+
+/// The kernel writes extreme times into a timer's state.
+fn a_time_left_that_is_none() {
+    const EXTREMES: [[i64; 2]; 6] =
+        [[-1, 0], [0, -1], [i64::MIN, i64::MIN], [1, 1_000_000_000], [i64::MAX, i64::MAX], [0, 1 << 32]];
+    if cfg!(all(target_pointer_width = "32", barepoll_android)) {
+        return; // those times are two words
+    }
+    for extreme in EXTREMES {
+        let answer = |call: &Call| {
+            let place = call.pointer::<[[i64; 2]; 2]>(1).cast_mut();
+            // SAFETY: the calling thread waits for the result and has room for two times.
+            unsafe { place.write_unaligned([extreme; 2]) };
+            Some(0)
+        };
+        let state = answered(&[SYS_TIMERFD_GETTIME], answer, || Scene::new().timer.get());
+        assert_eq!(state, Ok(TimerState::default()), "{extreme:?}");
+    }
 }
 
 /// The clock returns extreme times, and a signal interrupts each wait once.

@@ -4,6 +4,8 @@ use crate::made_up::{counter, SYS_WAIT};
 use crate::seccomp::{answered, Number};
 use crate::{check, child, Check};
 use barepoll::fd::{AsRawFd, FromRawFd, RawFd};
+#[cfg(target_pointer_width = "32")]
+use barepoll::{Clock, Errno, TimerFd, TimerFdFlags, TimerSetting};
 use barepoll::{Epoll, Event, EventData, EventFlags, SigSet};
 use std::time::{Duration, Instant};
 
@@ -23,6 +25,8 @@ pub fn checks() -> Vec<Check> {
         #[cfg(all(not(feature = "std"), target_pointer_width = "32"))]
         check("the older clock serves where the newer one is unknown", the_older_clock_serves),
     ];
+    #[cfg(target_pointer_width = "32")]
+    checks.extend(timers());
     // Up to ROOM, the result looks like a valid count. Above, it does not.
     for fd in [3, 7, ROOM as RawFd, ROOM as RawFd + 1, 500] {
         checks.push(check(format!("an unknown epoll_pwait2 of descriptor {fd} is taken for missing"), move || {
@@ -130,4 +134,94 @@ fn the_older_clock_serves() {
     });
     assert!(took >= 3 * FINE, "{took:?}");
     assert_eq!(asked, 1);
+}
+
+/// The older calls of a timer, where the newer ones are missing.
+#[cfg(target_pointer_width = "32")]
+fn timers() -> Vec<Check> {
+    let mut checks = vec![
+        check("a timer's EPERM is an error where the newer calls are there", an_eperm_of_a_timer),
+        check("a timer of descriptor 0 is set by the newer call where it is there", a_timer_of_descriptor_0),
+    ];
+    for (name, answer) in [("the first argument", None), ("ENOSYS", Some(-38)), ("EPERM", Some(-1))] {
+        for fd in [0, 5] {
+            checks
+                .push(check(format!("a timer of descriptor {fd} is set by the older calls after {name}"), move || {
+                    older_timer_calls_serve(fd, answer)
+                }));
+        }
+    }
+    checks
+}
+
+#[cfg(target_pointer_width = "32")]
+const SETTIME64: Number = 411;
+#[cfg(target_pointer_width = "32")]
+const GETTIME64: Number = 410;
+
+/// A timer with the descriptor number `fd`.
+#[cfg(target_pointer_width = "32")]
+fn timer_numbered(fd: RawFd) -> TimerFd {
+    let timer = TimerFd::new(Clock::REALTIME, TimerFdFlags::CLOEXEC | TimerFdFlags::NONBLOCK).expect("a timer");
+    // SAFETY: no pointer. It closes any previous descriptor `fd`, which nothing here uses.
+    assert_eq!(unsafe { libc::dup2(timer.as_raw_fd(), fd) }, fd);
+    // SAFETY: the descriptor is new and has no other owner.
+    unsafe { TimerFd::from_raw_fd(fd) }
+}
+
+#[cfg(target_pointer_width = "32")]
+fn older_timer_calls_serve(fd: RawFd, refusal: Option<i64>) {
+    const HOUR: Duration = Duration::from_secs(3600);
+    let (mut asked, in_2040) = (Vec::new(), Duration::from_secs(2_208_988_800));
+    let answer = |call: &crate::seccomp::Call| {
+        asked.push((call.number, call.argument(0)));
+        refusal.or(Some(call.argument(0).into()))
+    };
+    answered(&[SETTIME64, GETTIME64], answer, || {
+        let timer = timer_numbered(fd);
+        timer.set(TimerSetting::after(HOUR).repeat(2 * HOUR + FINE)).expect("set");
+        let state = timer.get().expect("its time");
+        assert!(state.remaining > HOUR / 2 && state.remaining <= HOUR, "{state:?}");
+        assert_eq!(state.interval, 2 * HOUR + FINE);
+        let too_long =
+            [TimerSetting::at(in_2040), TimerSetting::after(in_2040), TimerSetting::after(FINE).repeat(in_2040)];
+        for setting in too_long {
+            assert_eq!(timer.set(setting), Err(Errno::EOVERFLOW));
+        }
+        assert!(timer.get().expect("its time").remaining > HOUR / 2, "as before");
+        timer.set(TimerSetting::at(Duration::from_secs(i32::MAX as u64))).expect("set");
+        assert!(timer.get().expect("its time").remaining > Duration::ZERO);
+        let start = Instant::now();
+        timer.set(TimerSetting::after(FINE)).expect("set");
+        while timer.read() == Err(Errno::EAGAIN) {
+            std::thread::yield_now();
+        }
+        assert!(start.elapsed() >= FINE);
+        timer.set(TimerSetting::every(HOUR)).expect("set");
+        timer.disarm().expect("disarmed");
+        assert_eq!(timer.get(), Ok(Default::default()));
+    });
+    // The second call, with −1, tells whether the newer one is missing. `ENOSYS` could do without.
+    assert_eq!(asked, [(SETTIME64, fd), (SETTIME64, -1)]);
+}
+
+/// A timer of a clock of alarms answers `EPERM` if the capability is gone.
+#[cfg(target_pointer_width = "32")]
+fn an_eperm_of_a_timer() {
+    let in_2040 = TimerSetting::at(Duration::from_secs(2_208_988_800));
+    let answer = |call: &crate::seccomp::Call| Some(-1).filter(|_| call.argument(0) == 6);
+    answered(&[SETTIME64], answer, || {
+        let (refused, timer) = (timer_numbered(6), timer_numbered(7));
+        assert_eq!(refused.set(in_2040), Err(Errno::EPERM));
+        assert_eq!(timer.set(in_2040), Ok(()));
+    });
+}
+
+#[cfg(target_pointer_width = "32")]
+fn a_timer_of_descriptor_0() {
+    let timer = timer_numbered(0);
+    for _ in 0..2 {
+        assert_eq!(timer.set(TimerSetting::at(Duration::from_secs(2_208_988_800))), Ok(()));
+        assert!(timer.get().expect("its time").remaining > Duration::ZERO);
+    }
 }
