@@ -284,11 +284,41 @@ impl Epoll {
     /// wait.
     ///
     /// If a signal is blocked in this thread but absent from `mask`, its handler can run only
-    /// during this wait.
+    /// during this wait. So a loop loses no signal between a check and the wait:
+    ///
+    /// 1. [`SigSet::block`] the signal, before the loop. It returns the mask of before, to wait with.
+    /// 2. In the loop, check the flag that the handler sets.
+    /// 3. Wait with the mask of before. A signal that came since step 1 is pending. The wait returns
+    ///    `EINTR` at once, and the handler has run.
+    ///
+    /// With [`wait`](Self::wait) instead, a handler that runs between steps 2 and 3 sets a flag that
+    /// the loop sees only after the wait. A [`SignalFd`](crate::SignalFd) needs no handler.
     ///
     /// The kernel checks for signals only before it sleeps. So if a descriptor is ready, or the
     /// timeout is zero, a pending signal stays pending and its handler does not run. A loop that
     /// always finds a ready descriptor must unblock such signals itself now and then.
+    ///
+    /// ```
+    /// use barepoll::{Epoll, Errno, Event, SigSet};
+    /// use std::sync::atomic::{AtomicBool, Ordering};
+    ///
+    /// static IS_OVER: AtomicBool = AtomicBool::new(false); // a handler of SIGTERM sets it
+    ///
+    /// fn run(epoll: &Epoll) -> barepoll::Result<()> {
+    ///     let mask = SigSet::from_signals(&[15])?.block()?;
+    ///     let mut buffer = Event::buffer::<64>();
+    ///     while !IS_OVER.load(Ordering::Relaxed) {
+    ///         match epoll.wait_masked(&mut buffer, None, &mask) {
+    ///             Ok(ready) => println!("{ready:?}"),
+    ///             Err(Errno::EINTR) => {} // a handler ran
+    ///             Err(errno) => return Err(errno),
+    ///         }
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// With a full mask nothing interrupts the wait:
     ///
     /// ```
     /// use barepoll::{Epoll, Event, SigSet};

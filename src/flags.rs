@@ -1,4 +1,4 @@
-//! The flags of events, and of new epolls, eventfds and timers.
+//! The flags of events, and of new epolls, eventfds, timers and signalfds.
 
 use crate::uapi;
 use bitflags::{iter, parser, Flag, Flags};
@@ -493,5 +493,31 @@ impl_flags! {
         /// `TFD_CLOEXEC`: close the descriptor when this process executes another program.
         #[doc(alias = "TFD_CLOEXEC")]
         const CLOEXEC = uapi::TFD_CLOEXEC;
+    }
+}
+
+/// Flags of [`SignalFd::new`](crate::SignalFd::new).
+///
+/// ```
+/// use barepoll::{SigSet, SignalFd, SignalFdFlags};
+///
+/// let signalfd = SignalFd::new(&SigSet::empty(), SignalFdFlags::CLOEXEC | SignalFdFlags::NONBLOCK)?;
+/// # Ok::<(), barepoll::Errno>(())
+/// ```
+///
+/// See [`signalfd4(2)`](https://man7.org/linux/man-pages/man2/signalfd.2.html).
+#[derive(Copy, Clone, Default, PartialEq, Eq, Hash)]
+#[repr(transparent)]
+pub struct SignalFdFlags(u32);
+
+impl_flags! {
+    impl SignalFdFlags {
+        /// `SFD_NONBLOCK`: a read while no signal is pending fails with
+        /// [`EAGAIN`](crate::Errno::EAGAIN).
+        #[doc(alias = "SFD_NONBLOCK")]
+        const NONBLOCK = uapi::SFD_NONBLOCK;
+        /// `SFD_CLOEXEC`: close the descriptor when this process executes another program.
+        #[doc(alias = "SFD_CLOEXEC")]
+        const CLOEXEC = uapi::SFD_CLOEXEC;
     }
 }

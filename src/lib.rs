@@ -70,6 +70,7 @@
 //! | [`Epoll`], [`EventFd`] | the safe interface |
 //! | [`TimerFd`] | a timer to wait for like any descriptor |
 //! | [`Event`], [`EventData`], [`EventFlags`], [`SigSet`], [`BusyPoll`] | arguments and results, in the kernel's layout |
+//! | [`SignalFd`], [`SignalInfo`] | reads signals, as any other descriptor's input |
 //! | [`Waker`] | wakes a loop from another thread with the fewest system calls |
 //! | [`InterestSet`] | collects changes of interest and applies them before the wait |
 //! | [`Errno`] | the kernel's error numbers, by name |
@@ -139,6 +140,7 @@ mod interest;
 pub mod raw;
 mod sanitizer;
 mod signal;
+mod signalfd;
 pub mod syscall;
 mod timeout;
 mod timerfd;
@@ -153,8 +155,9 @@ pub use epoll::{BusyPoll, Epoll};
 pub use errno::{Errno, Result};
 pub use event::{Event, EventData};
 pub use eventfd::EventFd;
-pub use flags::{CreateFlags, EventFdFlags, EventFlags, TimerFdFlags};
+pub use flags::{CreateFlags, EventFdFlags, EventFlags, SignalFdFlags, TimerFdFlags};
 pub use interest::{FlushError, InterestSet, Slot};
-pub use signal::SigSet;
+pub use signal::{SigSet, Signals};
+pub use signalfd::{SignalFd, SignalInfo};
 pub use timerfd::{Clock, TimerFd, TimerSetting, TimerState};
 pub use waker::Waker;

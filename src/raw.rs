@@ -22,8 +22,8 @@
 //! # Ok::<(), barepoll::Errno>(())
 //! ```
 //!
-//! The constants are those of the kernel's `linux/eventpoll.h`, `linux/eventfd.h` and
-//! `linux/timerfd.h`, with this machine's values.
+//! The constants are those of the kernel's `linux/eventpoll.h`, `linux/eventfd.h`,
+//! `linux/timerfd.h`, `linux/signal.h` and `linux/signalfd.h`, with this machine's values.
 //!
 //! Under MemorySanitizer, a wait and a read announce the memory that the kernel wrote. Under
 //! ThreadSanitizer, calls order threads: a write or a change of an interest list before a later
@@ -457,6 +457,97 @@ fn unless_first_argument(newer: Option<usize>, returned: isize) -> Result<()> {
     }
 }
 
+/// [`rt_sigprocmask(2)`](https://man7.org/linux/man-pages/man2/sigprocmask.2.html): changes this
+/// thread's signal mask, and stores the one of before in `old`.
+///
+/// `how` is [`SIG_BLOCK`], [`SIG_UNBLOCK`] or [`SIG_SETMASK`]. A null `set` changes nothing, and
+/// `how` does not matter. A null `old` stores nothing. The kernel ignores `SIGKILL` and `SIGSTOP` in
+/// the set. See *The thread's mask* of [`SigSet`] for the signals of a libc.
+///
+/// If a signal that this unblocks is pending, its handler runs before this returns.
+///
+/// ```
+/// use barepoll::{raw, SigSet};
+///
+/// let (signals, mut before) = (SigSet::from_signals(&[15])?, SigSet::empty());
+/// // SAFETY: both sets outlive the calls.
+/// unsafe {
+///     raw::rt_sigprocmask(raw::SIG_BLOCK, &signals, &mut before)?;
+///     raw::rt_sigprocmask(raw::SIG_SETMASK, &before, core::ptr::null_mut())?;
+/// }
+/// # Ok::<(), barepoll::Errno>(())
+/// ```
+///
+/// # Errors
+///
+/// - `EINVAL`: `how` is none of the three, and `set` is not null.
+/// - `EFAULT`: `set` is not readable. Or `old` is not writable, and the mask has changed all the
+///   same.
+///
+/// # Safety
+///
+/// `set` must be valid for reads, or null; `old` valid for writes of a [`SigSet`], or null.
+#[inline]
+pub unsafe fn rt_sigprocmask(how: u32, set: *const SigSet, old: *mut SigSet) -> Result<()> {
+    // SAFETY: the caller vouches for both pointers, and the size is that of the kernel's set.
+    let returned = unsafe {
+        arch::syscall4::<{ nr::RT_SIGPROCMASK }>(how as usize, set as usize, old as usize, size_of::<SigSet>())
+    };
+    sanitizer::returned();
+    let answer = result(returned).map(drop);
+    if answer.is_ok() && !old.is_null() {
+        sanitizer::written(old, 1);
+    }
+    answer
+}
+
+/// [`signalfd4(2)`](https://man7.org/linux/man-pages/man2/signalfd.2.html): makes a descriptor that
+/// reads these signals, or changes which ones `fd` reads.
+///
+/// `fd` is −1 for a new descriptor, which the caller owns. Otherwise the result is `fd`, and the
+/// flags change nothing. The kernel ignores `SIGKILL` and `SIGSTOP` in the set. Each read takes
+/// records of 128 bytes, [`SignalInfo`](crate::SignalInfo).
+///
+/// ```
+/// use barepoll::{raw, SigSet};
+///
+/// let signals = SigSet::from_signals(&[15])?;
+/// // SAFETY: the set outlives the calls, and the descriptor is this program's own.
+/// unsafe {
+///     let fd = raw::signalfd4(-1, &signals, raw::SFD_CLOEXEC)?;
+///     assert_eq!(raw::signalfd4(fd, &SigSet::empty(), 0)?, fd);
+///     raw::close(fd)?;
+/// }
+/// # Ok::<(), barepoll::Errno>(())
+/// ```
+///
+/// # Errors
+///
+/// - `EBADF`: `fd` is neither open nor −1.
+/// - `EINVAL`: an unknown flag, or `fd` is no signalfd.
+/// - `EFAULT`: `mask` is not readable. Before Linux 4.18 that is `EINVAL`.
+/// - `EMFILE`: this process has no descriptor left. `ENFILE`: the system has no file left.
+/// - `ENODEV`: the kernel could not mount its anonymous inodes. `ENOMEM`: it has no memory for the
+///   signalfd.
+/// - `ENOSYS`: the kernel was built without `CONFIG_SIGNALFD`.
+///
+/// # Safety
+///
+/// `mask` must be valid for reads. `fd` must be −1, or a descriptor whose owner allows the change.
+#[inline]
+pub unsafe fn signalfd4(fd: RawFd, mask: *const SigSet, flags: u32) -> Result<RawFd> {
+    // SAFETY: the caller vouches for the mask, and the size is that of the kernel's set. A result
+    // that is no error is a new descriptor, or `fd` itself.
+    unsafe {
+        fd::from_returned(arch::syscall4::<{ nr::SIGNALFD4 }>(
+            fd as usize,
+            mask as usize,
+            size_of::<SigSet>(),
+            flags as usize,
+        ))
+    }
+}
+
 /// [`close(2)`](https://man7.org/linux/man-pages/man2/close.2.html): closes a descriptor.
 ///
 /// The descriptor is closed after every result but `EBADF`. Never close it again.
@@ -511,8 +602,8 @@ pub unsafe fn close(fd: RawFd) -> Result<()> {
 /// - `EINTR`: a signal handler ran before anything was read. After a handler installed with
 ///   `SA_RESTART`, the kernel continues instead, except for a socket with a timeout (`SO_RCVTIMEO`)
 ///   and some drivers.
-/// - `EINVAL`: an eventfd with a `len` below eight, or a kind of file that cannot be read, such as
-///   an epoll.
+/// - `EINVAL`: an eventfd with a `len` below eight, a signalfd with one below 128, or a kind of file
+///   that cannot be read, such as an epoll.
 /// - `EIO`: the device failed. Or it is a terminal, and this process is in the background and
 ///   ignores `SIGTTIN`.
 /// - The errors of the descriptor's kind. For example, a socket reports that its peer has reset the

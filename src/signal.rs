@@ -1,9 +1,13 @@
-//! The kernel's signal set.
+//! The kernel's signal set, and the thread's mask.
 
 use crate::arch::SIGSET_BYTES;
 use crate::errno::{Errno, Result};
+use crate::raw;
 use core::fmt;
-use core::mem::size_of;
+use core::iter::FusedIterator;
+use core::mem::{size_of, MaybeUninit};
+use core::ops::{BitAnd, BitOr, Sub};
+use core::ptr;
 
 /// The number of signals: 64, 128 on MIPS.
 const SIGNALS: i32 = SIGSET_BYTES as i32 * 8;
@@ -25,10 +29,46 @@ const WORDS: usize = SIGSET_BYTES / size_of::<usize>();
 /// # Ok::<(), barepoll::Errno>(())
 /// ```
 ///
-/// [`Epoll::wait_masked`](crate::Epoll::wait_masked) takes it.
+/// [`Epoll::wait_masked`](crate::Epoll::wait_masked) and [`SignalFd`](crate::SignalFd) take it.
+///
+/// `|`, `&` and `-` are [`union`](Self::union), [`intersection`](Self::intersection) and
+/// [`difference`](Self::difference). `collect` and `extend` ignore numbers that are no signal's.
+/// [`from_signals`](Self::from_signals) and [`insert`](Self::insert) return an error for them.
+///
+/// # The thread's mask
+///
+/// The kernel keeps a signal pending while the thread blocks it. [`block`](Self::block),
+/// [`unblock`](Self::unblock) and [`set_thread_mask`](Self::set_thread_mask) change the mask of the
+/// thread that calls them. [`thread_mask`](Self::thread_mask) returns it.
+///
+/// - Each thread has a mask of its own. A signal sent to the process goes to any thread that does
+///   not block it. So block a signal before the program starts threads.
+/// - A new thread starts with the mask of the thread that made it, and a child process with that of
+///   the thread that forked. `execve` keeps the mask and the pending signals. So a program that
+///   starts others restores the mask in the child first.
+/// - The kernel ignores `SIGKILL` and `SIGSTOP` in a mask. No error says so.
+/// - A fault (`SIGSEGV`, `SIGBUS`, `SIGFPE`, `SIGILL`, `SIGTRAP`) kills the process while its signal
+///   is blocked.
+/// - A libc uses the first real-time signals itself: glibc 32 and 33, musl 32 to 34. If a thread
+///   blocks them for long, another thread's `setuid` waits for it, and `pthread_cancel` takes effect
+///   only afterwards. libc's own functions keep them out of a mask. These methods do not. Take them
+///   out of a full set:
+///
+/// ```
+/// use barepoll::SigSet;
+///
+/// const LIBC: SigSet = match SigSet::from_signals(&[32, 33, 34]) {
+///     Ok(set) => set,
+///     Err(_) => SigSet::empty(),
+/// };
+/// let before = (SigSet::full() - LIBC).block()?;
+/// // Nothing interrupts this part, not even Ctrl-C.
+/// before.set_thread_mask()?;
+/// # Ok::<(), barepoll::Errno>(())
+/// ```
 ///
 /// See [`sigsetops(3)`](https://man7.org/linux/man-pages/man3/sigsetops.3.html) for the same
-/// functions in C.
+/// functions in C, and [`signal(7)`](https://man7.org/linux/man-pages/man7/signal.7.html).
 #[doc(alias = "sigset_t")]
 #[derive(Copy, Clone, PartialEq, Eq, Hash)]
 #[repr(transparent)]
@@ -59,6 +99,34 @@ impl SigSet {
     #[must_use]
     pub const fn full() -> Self {
         Self([!0; WORDS])
+    }
+
+    /// The set of these signals.
+    ///
+    /// ```
+    /// use barepoll::{Errno, SigSet};
+    ///
+    /// let signals = SigSet::from_signals(&[2, 15])?; // SIGINT, SIGTERM
+    /// assert!(signals.contains(2) && signals.contains(15) && !signals.contains(1));
+    /// assert_eq!(SigSet::from_signals(&[0]), Err(Errno::EINVAL));
+    /// # Ok::<(), Errno>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`: no signal has one of these numbers.
+    #[inline]
+    pub const fn from_signals(signals: &[i32]) -> Result<Self> {
+        let mut set = Self::empty();
+        let mut index = 0;
+        while index < signals.len() {
+            match word_and_bit(signals[index]) {
+                Some((word, bit)) if word < WORDS => set.0[word] |= bit,
+                _ => return Err(Errno::EINVAL),
+            }
+            index += 1;
+        }
+        Ok(set)
     }
 
     /// Whether the signal is in the set. False for a number that is no signal's.
@@ -125,6 +193,208 @@ impl SigSet {
         Ok(())
     }
 
+    /// Whether the set has no signal.
+    ///
+    /// ```
+    /// use barepoll::SigSet;
+    ///
+    /// assert!(SigSet::empty().is_empty() && !SigSet::full().is_empty());
+    /// ```
+    #[doc(alias = "sigisemptyset")]
+    #[must_use]
+    #[inline]
+    pub const fn is_empty(&self) -> bool {
+        let mut index = 0;
+        while index < WORDS {
+            if self.0[index] != 0 {
+                return false;
+            }
+            index += 1;
+        }
+        true
+    }
+
+    /// The signals of either set.
+    ///
+    /// ```
+    /// use barepoll::SigSet;
+    ///
+    /// let (one, other) = (SigSet::from_signals(&[1, 2])?, SigSet::from_signals(&[2, 15])?);
+    /// assert_eq!(one.union(other), SigSet::from_signals(&[1, 2, 15])?);
+    /// # Ok::<(), barepoll::Errno>(())
+    /// ```
+    #[doc(alias = "sigorset")]
+    #[must_use]
+    #[inline]
+    pub const fn union(mut self, other: Self) -> Self {
+        let mut index = 0;
+        while index < WORDS {
+            self.0[index] |= other.0[index];
+            index += 1;
+        }
+        self
+    }
+
+    /// The signals of both sets.
+    ///
+    /// ```
+    /// use barepoll::SigSet;
+    ///
+    /// let (one, other) = (SigSet::from_signals(&[1, 2])?, SigSet::from_signals(&[2, 15])?);
+    /// assert_eq!(one.intersection(other), SigSet::from_signals(&[2])?);
+    /// # Ok::<(), barepoll::Errno>(())
+    /// ```
+    #[doc(alias = "sigandset")]
+    #[must_use]
+    #[inline]
+    pub const fn intersection(mut self, other: Self) -> Self {
+        let mut index = 0;
+        while index < WORDS {
+            self.0[index] &= other.0[index];
+            index += 1;
+        }
+        self
+    }
+
+    /// The signals of this set that are not in `other`.
+    ///
+    /// ```
+    /// use barepoll::SigSet;
+    ///
+    /// let (one, other) = (SigSet::from_signals(&[1, 2])?, SigSet::from_signals(&[2, 15])?);
+    /// assert_eq!(one.difference(other), SigSet::from_signals(&[1])?);
+    /// # Ok::<(), barepoll::Errno>(())
+    /// ```
+    #[must_use]
+    // Not inline, as `remove`: in a caller that has just made `other` of one signal, LLVM would see
+    // `!(1 << n)`.
+    #[inline(never)]
+    pub const fn difference(mut self, other: Self) -> Self {
+        let mut index = 0;
+        while index < WORDS {
+            self.0[index] &= !other.0[index];
+            index += 1;
+        }
+        self
+    }
+
+    /// The signals of the set, from the lowest.
+    ///
+    /// ```
+    /// let signals = barepoll::SigSet::from_signals(&[40, 2])?;
+    /// assert_eq!(signals.iter().collect::<Vec<_>>(), [2, 40]);
+    /// # Ok::<(), barepoll::Errno>(())
+    /// ```
+    #[must_use]
+    #[inline]
+    pub const fn iter(&self) -> Signals {
+        Signals(*self)
+    }
+
+    /// Blocks these signals in this thread, besides those that it blocks already. Returns the mask
+    /// of before.
+    ///
+    /// ```
+    /// use barepoll::SigSet;
+    ///
+    /// let signals = SigSet::from_signals(&[2, 15])?; // SIGINT, SIGTERM
+    /// let before = signals.block()?;
+    /// assert!(SigSet::thread_mask()?.contains(15));
+    /// before.set_thread_mask()?;
+    /// # Ok::<(), barepoll::Errno>(())
+    /// ```
+    ///
+    /// See [*The thread's mask*](Self#the-threads-mask) for threads, child processes and the signals
+    /// of a libc.
+    ///
+    /// # Errors
+    ///
+    /// None, unless a sandbox refuses the call.
+    ///
+    /// See [`sigprocmask(2)`](https://man7.org/linux/man-pages/man2/sigprocmask.2.html).
+    #[doc(alias = "sigprocmask")]
+    #[doc(alias = "pthread_sigmask")]
+    #[doc(alias = "SIG_BLOCK")]
+    #[inline]
+    pub fn block(&self) -> Result<Self> {
+        change_mask(raw::SIG_BLOCK, self)
+    }
+
+    /// Unblocks these signals in this thread. Returns the mask of before.
+    ///
+    /// If one of them is pending, its handler runs before this returns, or its default action takes
+    /// place.
+    ///
+    /// ```
+    /// use barepoll::SigSet;
+    ///
+    /// let signals = SigSet::from_signals(&[2, 15])?; // SIGINT, SIGTERM
+    /// signals.block()?;
+    /// let before = signals.unblock()?;
+    /// assert!(before.contains(2) && !SigSet::thread_mask()?.contains(2));
+    /// # Ok::<(), barepoll::Errno>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// None, unless a sandbox refuses the call.
+    ///
+    /// See [`sigprocmask(2)`](https://man7.org/linux/man-pages/man2/sigprocmask.2.html).
+    #[doc(alias = "sigprocmask")]
+    #[doc(alias = "pthread_sigmask")]
+    #[doc(alias = "SIG_UNBLOCK")]
+    #[inline]
+    pub fn unblock(&self) -> Result<Self> {
+        change_mask(raw::SIG_UNBLOCK, self)
+    }
+
+    /// Makes these signals the ones that this thread blocks, and unblocks all others. Returns the
+    /// mask of before.
+    ///
+    /// ```
+    /// use barepoll::SigSet;
+    ///
+    /// let before = SigSet::from_signals(&[15])?.set_thread_mask()?;
+    /// assert!(SigSet::thread_mask()?.iter().eq([15]));
+    /// before.set_thread_mask()?;
+    /// # Ok::<(), barepoll::Errno>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// None, unless a sandbox refuses the call.
+    ///
+    /// See [`sigprocmask(2)`](https://man7.org/linux/man-pages/man2/sigprocmask.2.html).
+    #[doc(alias = "sigprocmask")]
+    #[doc(alias = "pthread_sigmask")]
+    #[doc(alias = "SIG_SETMASK")]
+    #[inline]
+    pub fn set_thread_mask(&self) -> Result<Self> {
+        change_mask(raw::SIG_SETMASK, self)
+    }
+
+    /// Returns the signals that this thread blocks.
+    ///
+    /// ```
+    /// use barepoll::SigSet;
+    ///
+    /// let mask = SigSet::thread_mask()?;
+    /// assert!(!mask.contains(9)); // SIGKILL
+    /// # Ok::<(), barepoll::Errno>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// None, unless a sandbox refuses the call.
+    ///
+    /// See [`sigprocmask(2)`](https://man7.org/linux/man-pages/man2/sigprocmask.2.html).
+    #[doc(alias = "sigprocmask")]
+    #[doc(alias = "pthread_sigmask")]
+    #[inline]
+    pub fn thread_mask() -> Result<Self> {
+        change_mask(raw::SIG_BLOCK, ptr::null())
+    }
+
     #[inline(always)]
     fn word_mut_and_bit(&mut self, signal: i32) -> Option<(&mut usize, usize)> {
         let (word, bit) = word_and_bit(signal)?;
@@ -141,6 +411,134 @@ const fn word_and_bit(signal: i32) -> Option<(usize, usize)> {
     Some((index / usize::BITS as usize, 1 << (index % usize::BITS as usize)))
 }
 
+/// Changes the thread's mask and returns the one of before. A null `set`, or one that is valid for
+/// reads.
+#[inline(always)]
+fn change_mask(how: u32, set: *const SigSet) -> Result<SigSet> {
+    let mut before = MaybeUninit::<SigSet>::uninit();
+    // SAFETY: `set` is null or comes from a reference, and `before` is valid for writes.
+    unsafe { raw::rt_sigprocmask(how, set, before.as_mut_ptr())? };
+    // SAFETY: the call has written it.
+    Ok(unsafe { before.assume_init() })
+}
+
+/// The signals of a [`SigSet`], from the lowest. [`SigSet::iter`] makes it.
+///
+/// ```
+/// use barepoll::SigSet;
+///
+/// for signal in SigSet::from_signals(&[2, 15])? {
+///     println!("signal {signal}");
+/// }
+/// # Ok::<(), barepoll::Errno>(())
+/// ```
+///
+/// See [`signal(7)`](https://man7.org/linux/man-pages/man7/signal.7.html).
+#[derive(Clone)]
+pub struct Signals(SigSet);
+
+impl Iterator for Signals {
+    type Item = i32;
+
+    #[inline]
+    fn next(&mut self) -> Option<i32> {
+        let mut first = 1;
+        for word in &mut self.0 .0 {
+            if *word != 0 {
+                let signal = first + word.trailing_zeros() as i32;
+                *word &= word.wrapping_sub(1); // without its lowest bit
+                return Some(signal);
+            }
+            first += usize::BITS as i32;
+        }
+        None
+    }
+
+    #[inline]
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.0 .0.iter().map(|word| word.count_ones() as usize).sum();
+        (left, Some(left))
+    }
+}
+
+impl ExactSizeIterator for Signals {}
+
+impl FusedIterator for Signals {}
+
+impl fmt::Debug for Signals {
+    #[inline]
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Signals").field(&self.0).finish()
+    }
+}
+
+impl IntoIterator for SigSet {
+    type Item = i32;
+    type IntoIter = Signals;
+
+    #[inline]
+    fn into_iter(self) -> Signals {
+        self.iter()
+    }
+}
+
+impl IntoIterator for &SigSet {
+    type Item = i32;
+    type IntoIter = Signals;
+
+    #[inline]
+    fn into_iter(self) -> Signals {
+        self.iter()
+    }
+}
+
+/// Ignores numbers that are no signal's.
+impl Extend<i32> for SigSet {
+    #[inline]
+    fn extend<I: IntoIterator<Item = i32>>(&mut self, signals: I) {
+        for signal in signals {
+            let _ = self.insert(signal);
+        }
+    }
+}
+
+/// Ignores numbers that are no signal's.
+impl FromIterator<i32> for SigSet {
+    #[inline]
+    fn from_iter<I: IntoIterator<Item = i32>>(signals: I) -> Self {
+        let mut set = Self::empty();
+        set.extend(signals);
+        set
+    }
+}
+
+impl BitOr for SigSet {
+    type Output = Self;
+
+    #[inline]
+    fn bitor(self, other: Self) -> Self {
+        self.union(other)
+    }
+}
+
+impl BitAnd for SigSet {
+    type Output = Self;
+
+    #[inline]
+    fn bitand(self, other: Self) -> Self {
+        self.intersection(other)
+    }
+}
+
+impl Sub for SigSet {
+    type Output = Self;
+
+    #[inline]
+    fn sub(self, other: Self) -> Self {
+        self.difference(other)
+    }
+}
+
 impl Default for SigSet {
     fn default() -> Self {
         Self::empty()
@@ -150,6 +548,6 @@ impl Default for SigSet {
 impl fmt::Debug for SigSet {
     #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries((1..=SIGNALS).filter(|signal| self.contains(*signal))).finish()
+        f.debug_set().entries(self).finish()
     }
 }

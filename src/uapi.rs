@@ -1,5 +1,6 @@
-//! The constants of the kernel's `linux/eventpoll.h`, `linux/eventfd.h`, `linux/timerfd.h` and
-//! `linux/time.h`, with this machine's values. [`raw`](crate::raw) exports them.
+//! The constants of the kernel's `linux/eventpoll.h`, `linux/eventfd.h`, `linux/timerfd.h`,
+//! `linux/signal.h`, `linux/signalfd.h` and `linux/time.h`, with this machine's values.
+//! [`raw`](crate::raw) exports them.
 
 use crate::arch;
 
@@ -41,6 +42,13 @@ define_constants! {
     EFD_SEMAPHORE = 1, "[`eventfd2`](crate::raw::eventfd2): a read subtracts 1 (Linux 2.6.30).";
     EFD_NONBLOCK = arch::O_NONBLOCK, "[`eventfd2`](crate::raw::eventfd2): do not block.";
     EFD_CLOEXEC = arch::O_CLOEXEC, "[`eventfd2`](crate::raw::eventfd2): close on exec.";
+
+    SIG_BLOCK = arch::SIG_BLOCK, "[`rt_sigprocmask`](crate::raw::rt_sigprocmask): block these signals too.";
+    SIG_UNBLOCK = arch::SIG_UNBLOCK, "[`rt_sigprocmask`](crate::raw::rt_sigprocmask): unblock these signals.";
+    SIG_SETMASK = arch::SIG_SETMASK, "[`rt_sigprocmask`](crate::raw::rt_sigprocmask): block these signals only.";
+
+    SFD_NONBLOCK = arch::O_NONBLOCK, "[`signalfd4`](crate::raw::signalfd4): do not block.";
+    SFD_CLOEXEC = arch::O_CLOEXEC, "[`signalfd4`](crate::raw::signalfd4): close on exec.";
 
     TFD_NONBLOCK = arch::O_NONBLOCK, "[`timerfd_create`](crate::raw::timerfd_create): do not block.";
     TFD_CLOEXEC = arch::O_CLOEXEC, "[`timerfd_create`](crate::raw::timerfd_create): close on exec.";

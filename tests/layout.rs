@@ -6,6 +6,7 @@ use barepoll::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, Raw
 use barepoll::raw::{self, Itimerspec, Timespec};
 use barepoll::{BusyPoll, CreateFlags, Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags, SigSet};
 use barepoll::{Clock, TimerFd, TimerFdFlags, TimerSetting, TimerState};
+use barepoll::{SignalFd, SignalFdFlags, SignalInfo, Signals};
 use core::ffi::c_void;
 use core::fmt::{Debug, Display};
 use core::hash::Hash;
@@ -242,9 +243,10 @@ fn an_errno_costs_a_result_nothing() {
 fn an_owner_is_as_large_as_its_descriptor() {
     assert_eq!(size_of::<RawFd>(), size_of::<i32>());
     assert_eq!([size_of::<OwnedFd>(), size_of::<BorrowedFd<'_>>()], [4; 2]);
-    assert_eq!([size_of::<Epoll>(), size_of::<EventFd>(), size_of::<TimerFd>()], [4; 3]);
+    assert_eq!([size_of::<Epoll>(), size_of::<EventFd>(), size_of::<TimerFd>(), size_of::<SignalFd>()], [4; 4]);
     assert_eq!([size_of::<EventFlags>(), size_of::<CreateFlags>(), size_of::<EventFdFlags>()], [4; 3]);
     assert_eq!([size_of::<TimerFdFlags>(), size_of::<Clock>()], [4; 2]);
+    assert_eq!(size_of::<SignalFdFlags>(), 4);
 }
 
 #[test]
@@ -261,6 +263,41 @@ fn a_signal_set_is_an_array_of_the_machines_words() {
     for (place, word) in words.into_iter().enumerate() {
         assert_eq!(word, if place == 33 / bits { 1 << (33 % bits) } else { 0 });
     }
+}
+
+#[test]
+fn a_signal_info_is_libcs_signalfd_siginfo() {
+    use libc::signalfd_siginfo as Theirs;
+
+    assert_eq!((size_of::<SignalInfo>(), size_of::<Theirs>()), (128, 128));
+    assert_eq!(align_of::<SignalInfo>(), align_of::<Theirs>());
+
+    // Every byte has a value of its own.
+    let bytes: [u8; 128] = core::array::from_fn(|place| place as u8 + 1);
+    // SAFETY: the sizes are equal, and any bytes are such an info.
+    let (ours, theirs): (SignalInfo, Theirs) = unsafe { (transmute(bytes), transmute(bytes)) };
+    assert_eq!(
+        (ours.signal(), ours.errno(), ours.code()),
+        (theirs.ssi_signo as i32, theirs.ssi_errno, theirs.ssi_code)
+    );
+    assert_eq!((ours.sender_pid(), ours.sender_uid()), (theirs.ssi_pid as i32, theirs.ssi_uid));
+    assert_eq!((ours.fd(), ours.band()), (theirs.ssi_fd, theirs.ssi_band));
+    assert_eq!((ours.timer_id(), ours.overrun()), (theirs.ssi_tid, theirs.ssi_overrun));
+    assert_eq!((ours.child_status(), ours.trap_no()), (theirs.ssi_status, theirs.ssi_trapno));
+    assert_eq!((ours.child_user_time(), ours.child_system_time()), (theirs.ssi_utime, theirs.ssi_stime));
+    assert_eq!((ours.value_int(), ours.value_ptr()), (theirs.ssi_int, theirs.ssi_ptr as usize));
+    assert_eq!((ours.fault_address(), ours.fault_address_lsb()), (theirs.ssi_addr as usize, theirs.ssi_addr_lsb));
+    assert_eq!(size_of_val(&SignalInfo::buffer::<5>()), 5 * 128);
+}
+
+#[test]
+fn the_debug_of_a_signal_info_has_what_is_not_zero() {
+    let mut bytes = [0_u8; 128];
+    bytes[..4].copy_from_slice(&15_u32.to_ne_bytes());
+    bytes[12..16].copy_from_slice(&77_u32.to_ne_bytes());
+    // SAFETY: any bytes are such an info.
+    let info: SignalInfo = unsafe { transmute(bytes) };
+    assert_eq!(format!("{info:?}"), "SignalInfo { signal: 15, code: 0, sender_pid: 77 }");
 }
 
 // Traits: a missing one fails to compile.
@@ -283,6 +320,7 @@ fn every_owner_of_a_descriptor_converts_from_and_to_every_other() {
     owner::<Epoll>();
     owner::<EventFd>();
     owner::<TimerFd>();
+    owner::<SignalFd>();
     owner::<OwnedFd>();
 
     let epoll = Epoll::new().expect("an epoll");
@@ -303,6 +341,8 @@ fn every_public_type_has_the_traits_that_its_use_needs() {
     shared::<Epoll>();
     shared::<EventFd>();
     shared::<TimerFd>();
+    shared::<SignalFd>();
+    shared::<Signals>();
     shared::<OwnedFd>();
     shared::<BorrowedFd<'static>>();
 
@@ -315,6 +355,8 @@ fn every_public_type_has_the_traits_that_its_use_needs() {
     value::<Clock>();
     value::<TimerSetting>();
     value::<TimerState>();
+    value::<SignalFdFlags>();
+    value::<SignalInfo>();
     value::<Errno>();
     value::<SigSet>();
     value::<BusyPoll>();
@@ -329,6 +371,7 @@ fn every_public_type_has_the_traits_that_its_use_needs() {
     compared::<Clock>();
     compared::<TimerSetting>();
     compared::<TimerState>();
+    compared::<SignalFdFlags>();
     compared::<Errno>();
     compared::<SigSet>();
     compared::<BusyPoll>();

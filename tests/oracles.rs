@@ -3,7 +3,7 @@
 //! `sc` (this machine's ABI). And compares the C functions of the port for Miri with Miri's source.
 #![allow(clippy::incompatible_msrv)] // the minimum Rust version is the library's; tests use the current one
 
-use barepoll::{raw, CreateFlags, Errno, Event, EventFdFlags, EventFlags, SigSet};
+use barepoll::{raw, CreateFlags, Errno, Event, EventFdFlags, EventFlags, SigSet, SignalFdFlags, SignalInfo};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::fs;
@@ -192,7 +192,7 @@ fn our_values_of(theirs: &[(&'static str, u32)]) -> Vec<(&'static str, u32)> {
 }
 
 fn is_of_this_interface(name: &str) -> bool {
-    ["EPOLL", "EPIOC", "EFD_", "TFD_", "CLOCK_"].iter().any(|start| name.starts_with(start))
+    ["EPOLL", "EPIOC", "EFD_", "TFD_", "CLOCK_", "SIG_", "SFD_"].iter().any(|start| name.starts_with(start))
 }
 
 #[test]
@@ -277,7 +277,11 @@ fn every_named_flag_is_the_headers_constant_of_that_name() {
     for (name, flag) in EventFdFlags::all().iter_names() {
         assert_eq!(of(format!("EFD_{name}")), Some(flag.bits()), "EventFdFlags::{name}");
     }
+    for (name, flag) in SignalFdFlags::all().iter_names() {
+        assert_eq!(of(format!("SFD_{name}")), Some(flag.bits()), "SignalFdFlags::{name}");
+    }
     assert_eq!((CreateFlags::all().iter_names().count(), EventFdFlags::all().iter_names().count()), (1, 3));
+    assert_eq!(SignalFdFlags::all().iter_names().count(), 2);
 }
 
 /// Every name of `Errno`: this crate's, libc's and linux-raw-sys'.
@@ -330,6 +334,7 @@ fn the_structs_have_the_layout_of_the_kernels_headers() {
         assert_eq!(of("alignof_epoll_event"), Some(align_of::<Event>()));
     }
     assert_eq!(of("kernel_sigset_bytes"), Some(size_of::<SigSet>()));
+    assert_eq!(of("sizeof_signalfd_siginfo"), Some(size_of::<SignalInfo>()));
     assert_eq!(of("sizeof_kernel_timespec"), Some(size_of::<raw::Timespec>()));
     assert_eq!(of("sizeof_kernel_itimerspec"), Some(size_of::<raw::Itimerspec>()));
     assert_eq!(of("offset_it_value"), Some(std::mem::offset_of!(raw::Itimerspec, it_value)));

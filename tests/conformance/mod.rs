@@ -408,6 +408,7 @@ mod nested;
 mod readiness;
 pub mod registers;
 mod sharing;
+mod signalfd;
 mod signals;
 mod spinning;
 mod syscalls;
@@ -435,6 +436,7 @@ pub const SUBJECTS: &[(&str, &[Check])] = &[
     ("timeouts", timeouts::CHECKS),
     ("spinning", spinning::CHECKS),
     ("signals", signals::CHECKS),
+    ("signalfd", signalfd::CHECKS),
     ("sharing", sharing::CHECKS),
     ("wakeups", wakeups::CHECKS),
     ("waker", waker::CHECKS),

@@ -1,10 +1,14 @@
 //! Signals: which calls they interrupt, which a mask admits, which waits resume.
 
-use super::{beside_many, count, counter, keep_signalling, until, watching, with_blocked};
+use super::{beside_many, count, counter, keep_signalling, unmapped_address, until, watching, with_blocked};
 use super::{Host, Other, Outcome, LONG, SIGALRM, SIGREALTIME, SIGTERM};
-use barepoll::{Epoll, Errno, Event, EventFd, EventFdFlags, EventFlags, SigSet};
+use barepoll::{raw, Epoll, Errno, Event, EventFd, EventFdFlags, EventFlags};
+use barepoll::{SigSet, SignalFd, SignalFdFlags, SignalInfo};
 use core::mem::MaybeUninit;
 use core::time::Duration;
+
+/// `SIGKILL`, and the numbers that `SIGSTOP` has on one machine or another.
+const KILL_OR_STOP: [i32; 4] = [9, 17, 19, 23];
 
 const FINE: Duration = Duration::from_nanos(LONG.as_nanos() as u64 + 1);
 
@@ -24,6 +28,14 @@ fn only(signals: &[i32]) -> Result<SigSet, Errno> {
         set.insert(signal)?;
     }
     Ok(set)
+}
+
+/// Runs the check, then restores the thread's mask whatever its result.
+fn with_mask_restored(host: &mut dyn Host, check: fn(&mut dyn Host) -> Outcome) -> Outcome {
+    let before = SigSet::thread_mask()?;
+    let outcome = check(host);
+    before.set_thread_mask()?;
+    outcome
 }
 
 /// A masked wait on an epoll that watches nothing.
@@ -273,6 +285,102 @@ checks! {
             ensure_eq!(masked(Some(LONG), &only(&[SIGTERM + 32])?), Err(Errno::EINTR));
             Ok(())
         })?;
+    }
+
+    fn a_signal_between_a_loops_check_and_its_masked_wait_is_not_lost(host) {
+        host.catch(SIGTERM)?;
+        with_mask_restored(host, |host| {
+            let mask = SigSet::from_signals(&[SIGTERM])?.block()?;
+            for timeout in [None, Some(LONG), Some(FINE)] {
+                let caught = host.caught();
+                ensure_eq!(host.caught(), caught); // the loop's check: the flag is not set
+                host.raise(SIGTERM)?;
+                ensure_eq!(host.caught(), caught);
+                ensure_eq!(masked(timeout, &mask), Err(Errno::EINTR));
+                ensure_eq!(host.caught(), caught + 1);
+            }
+            Ok(())
+        })?;
+    }
+
+    fn blocking_adds_to_the_mask_and_unblocking_removes_from_it(host) {
+        with_mask_restored(host, |_| {
+            let (one, both) = (only(&[SIGTERM])?, only(&[SIGTERM, SIGREALTIME])?);
+            both.unblock()?;
+            let free = SigSet::thread_mask()?;
+            ensure!(free.intersection(both).is_empty());
+            ensure_eq!(one.block(), Ok(free));
+            ensure_eq!(SigSet::thread_mask(), Ok(free | one));
+            ensure_eq!(both.block(), Ok(free | one));
+            ensure_eq!(one.unblock(), Ok(free | both));
+            ensure_eq!(SigSet::thread_mask(), Ok((free | both) - one));
+            ensure_eq!(free.set_thread_mask(), Ok((free | both) - one));
+            ensure_eq!(SigSet::thread_mask(), Ok(free));
+            Ok(())
+        })?;
+    }
+
+    fn each_signal_but_two_is_blocked_by_its_own_bit(host) {
+        with_mask_restored(host, |_| {
+            let mut refused = 0;
+            for signal in SigSet::full() {
+                let set = only(&[signal])?;
+                set.set_thread_mask()?;
+                let mask = SigSet::thread_mask()?;
+                if KILL_OR_STOP.contains(&signal) && mask.is_empty() {
+                    refused += 1;
+                } else {
+                    ensure_eq!(mask, set);
+                }
+            }
+            ensure_eq!(refused, 2);
+            Ok(())
+        })?;
+    }
+
+    fn a_full_set_blocks_all_but_kill_and_stop(host) {
+        with_mask_restored(host, |_| {
+            SigSet::full().set_thread_mask()?;
+            let mask = SigSet::thread_mask()?;
+            ensure_eq!((SigSet::full() - mask).iter().len(), 2);
+            ensure!((SigSet::full() - mask).iter().all(|signal| KILL_OR_STOP.contains(&signal)));
+            Ok(())
+        })?;
+    }
+
+    fn a_pending_signals_handler_runs_before_unblocking_it_returns(host) {
+        host.catch(SIGTERM)?;
+        with_mask_restored(host, |host| {
+            let set = only(&[SIGTERM])?;
+            set.block()?;
+            let caught = host.caught();
+            host.raise(SIGTERM)?;
+            ensure_eq!(host.caught(), caught);
+            set.unblock()?;
+            ensure_eq!(host.caught(), caught + 1);
+            Ok(())
+        })?;
+    }
+
+    fn rt_sigprocmask_returns_the_kernels_errors(host) {
+        with_mask_restored(host, |_| {
+            let (set, mut old) = (SigSet::empty(), SigSet::empty());
+            // SAFETY: the kernel checks the addresses. The other sets outlive the calls.
+            unsafe {
+                ensure_eq!(raw::rt_sigprocmask(77, &set, &mut old), Err(Errno::EINVAL));
+                ensure_eq!(raw::rt_sigprocmask(77, core::ptr::null(), &mut old), Ok(()));
+                ensure_eq!(old, SigSet::thread_mask()?);
+                ensure_eq!(raw::rt_sigprocmask(raw::SIG_BLOCK, unmapped_address(), &mut old), Err(Errno::EFAULT));
+                ensure_eq!(raw::rt_sigprocmask(raw::SIG_BLOCK, &set, unmapped_address()), Err(Errno::EFAULT));
+                ensure_eq!(raw::rt_sigprocmask(raw::SIG_BLOCK, &set, core::ptr::null_mut()), Ok(()));
+            }
+            Ok(())
+        })?;
+    }
+
+    fn a_signal_interrupts_a_read_of_a_signalfd_of_others(host) {
+        let signalfd = SignalFd::new(&only(&[SIGTERM])?, SignalFdFlags::CLOEXEC)?;
+        is_interrupted(host, &|| signalfd.read(&mut SignalInfo::buffer::<1>()).map(drop))?;
     }
 
     fn the_mask_of_before_is_back_after_an_interruption(host) {

@@ -157,10 +157,42 @@ checks! {
         }
     }
 
+    fn sets_combine_signal_by_signal(host) {
+        for signal in 1..=HIGHEST {
+            let one = SigSet::from_signals(&[signal])?;
+            let rest = SigSet::full().difference(one);
+            ensure!((1..=HIGHEST).all(|other| one.contains(other) != rest.contains(other)));
+            ensure_eq!((one.union(rest), one | rest), (SigSet::full(), SigSet::full()));
+            ensure_eq!((one.intersection(rest), one & rest), (SigSet::empty(), SigSet::empty()));
+            ensure_eq!((SigSet::full() - rest, one - rest, rest - rest), (one, one, SigSet::empty()));
+            ensure!(!one.is_empty() && !rest.is_empty() && (one - one).is_empty());
+        }
+    }
+
+    fn a_set_lists_its_signals_from_the_lowest(host) {
+        let mut full = SigSet::full().iter();
+        for signal in 1..=HIGHEST {
+            ensure_eq!(full.len(), (HIGHEST - signal + 1) as usize);
+            ensure_eq!(full.next(), Some(signal));
+        }
+        ensure_eq!((full.next(), full.next(), full.len()), (None, None, 0));
+        let set = SigSet::from_signals(&[HIGHEST, 33, 1, 32])?;
+        ensure!(set.into_iter().eq([1, 32, 33, HIGHEST]));
+        ensure!((&set).into_iter().eq(set.iter()));
+    }
+
+    fn collecting_signals_leaves_out_other_numbers(host) {
+        let mut set: SigSet = [40, 0, -1, 2, HIGHEST + 1, i32::MIN].into_iter().collect();
+        ensure_eq!(set, SigSet::from_signals(&[2, 40])?);
+        set.extend([2, 15, i32::MAX]);
+        ensure_eq!(set, SigSet::from_signals(&[2, 15, 40])?);
+    }
+
     fn a_number_that_is_no_signal_is_einval(host) {
         for number in [i32::MIN, -1, 0, HIGHEST + 1, i32::MAX] {
             ensure_eq!(SigSet::empty().insert(number), Err(Errno::EINVAL));
             ensure_eq!(SigSet::full().remove(number), Err(Errno::EINVAL));
+            ensure_eq!(SigSet::from_signals(&[1, number, 2]), Err(Errno::EINVAL));
         }
     }
 

@@ -5,7 +5,10 @@ use crate::Check;
 use barepoll::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 use barepoll::raw::{self, Itimerspec, Timespec};
 use barepoll::{BusyPoll, CreateFlags, Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags};
-use barepoll::{Clock, FlushError, InterestSet, SigSet, Slot, TimerFd, TimerFdFlags, TimerSetting, Waker};
+use barepoll::{
+    Clock, FlushError, InterestSet, SigSet, SignalFd, SignalFdFlags, SignalInfo, Slot, TimerFd, TimerFdFlags,
+    TimerSetting, Waker,
+};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use std::collections::BTreeMap;
@@ -53,6 +56,8 @@ struct Scene {
     waker: Waker,
     /// Expires again and again.
     timer: TimerFd,
+    /// Of a signal that is blocked.
+    signals: SignalFd,
     /// Open, without an owner.
     spare: RawFd,
 }
@@ -64,8 +69,22 @@ impl Scene {
         let waker = Waker::new(&epoll, EventData::new_u64(2)).expect("a waker");
         let timer = TimerFd::new(Clock::MONOTONIC, TimerFdFlags::CLOEXEC).expect("a timer");
         timer.set(OFTEN).expect("set");
-        Self { epoll, ready, unwatched: counter(0), waker, timer, spare: counter(0).into_raw_fd() }
+        let signals = SignalFd::new(&usr1(), SignalFdFlags::CLOEXEC | SignalFdFlags::NONBLOCK).expect("a signalfd");
+        usr1().block().expect("blocked");
+        Self { epoll, ready, unwatched: counter(0), waker, timer, signals, spare: counter(0).into_raw_fd() }
     }
+
+    /// Reads a signal that is pending.
+    fn read_signal(&self) -> Result<(), Errno> {
+        // SAFETY: the call takes no pointer.
+        assert_eq!(unsafe { libc::raise(libc::SIGUSR1) }, 0);
+        self.signals.read(&mut SignalInfo::buffer::<2>()).map(|infos| assert_eq!(infos.len(), 1))
+    }
+}
+
+/// The set of `SIGUSR1`.
+fn usr1() -> SigSet {
+    SigSet::from_signals(&[libc::SIGUSR1]).expect("a signal")
 }
 
 /// A call through one of the crate's functions.
@@ -105,6 +124,20 @@ fn entries() -> Vec<Entry> {
             "EventFd::new": |_| EventFd::new(1, EventFdFlags::CLOEXEC).map(drop);
             "Waker::new, its eventfd": |scene| Waker::new(&scene.epoll, DATA).map(drop);
             "raw::eventfd2": |_| raw::eventfd2(0, 0).map(close);
+        }
+        libc::SYS_signalfd4 {
+            "SignalFd::new": |_| SignalFd::new(&SigSet::empty(), SignalFdFlags::CLOEXEC).map(drop);
+            "SignalFd::set": |scene| scene.signals.set(&SigSet::full());
+            // SAFETY: the set outlives the call.
+            "raw::signalfd4": |_| unsafe { raw::signalfd4(-1, &SigSet::empty(), 0) }.map(close);
+        }
+        libc::SYS_rt_sigprocmask {
+            "SigSet::block": |_| SigSet::empty().block().map(drop);
+            "SigSet::unblock": |_| SigSet::empty().unblock().map(drop);
+            "SigSet::set_thread_mask": |_| SigSet::empty().set_thread_mask().map(drop);
+            "SigSet::thread_mask": |_| SigSet::thread_mask().map(drop);
+            // SAFETY: both sets are null.
+            "raw::rt_sigprocmask": |_| unsafe { raw::rt_sigprocmask(raw::SIG_BLOCK, ptr::null(), ptr::null_mut()) };
         }
         libc::SYS_epoll_ctl {
             "Epoll::add": |scene| scene.epoll.add(&scene.unwatched, DATA, IN);
@@ -168,6 +201,7 @@ fn entries() -> Vec<Entry> {
         libc::SYS_read {
             "TimerFd::read": |scene| scene.timer.read().map(drop);
             "EventFd::read": |scene| scene.ready.read().map(drop);
+            "SignalFd::read": |scene| scene.read_signal();
             // SAFETY: the array has room for eight bytes.
             "raw::read": |scene| unsafe { raw::read(scene.ready.as_raw_fd(), [0; 8].as_mut_ptr(), 8) }.map(drop);
         }

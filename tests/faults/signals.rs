@@ -3,7 +3,8 @@
 use crate::child::{self, End};
 use crate::storm::{catch, caught, Timer};
 use crate::Check;
-use barepoll::{raw, Epoll, Errno, Event, EventFd, EventFdFlags, SigSet};
+use barepoll::{raw, Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags};
+use barepoll::{SigSet, SignalFd, SignalFdFlags, SignalInfo};
 use std::os::unix::io::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::thread;
@@ -15,6 +16,9 @@ pub fn checks() -> Vec<Check> {
         a_read_and_a_write_go_on_where_the_handler_restarts_calls,
         a_read_and_a_write_end_with_eintr_where_the_handler_restarts_none,
         a_socket_with_a_timeout_of_its_own_says_eintr_all_the_same,
+        a_signalfd_tells_how_a_child_ended,
+        a_signalfd_made_before_a_fork_reads_the_childs_signals_but_the_epoll_does_not_learn_of_them,
+        a_signal_to_another_thread_is_read_there_alone,
         a_write_to_nobody_is_epipe_where_sigpipe_is_ignored_as_std_does,
         a_write_to_nobody_ends_a_process_that_does_not_ignore_sigpipe,
     ]
@@ -87,6 +91,77 @@ fn write_to_nobody() -> Result<usize, Errno> {
     drop(peer);
     // SAFETY: the literal has one byte.
     unsafe { raw::write(socket.as_raw_fd(), b"x".as_ptr(), 1) }
+}
+
+/// A nonblocking signalfd of a signal that this thread blocks from now on.
+fn signalfd(signal: i32) -> SignalFd {
+    let set = SigSet::from_signals(&[signal]).expect("a signal");
+    set.block().expect("blocked");
+    SignalFd::new(&set, SignalFdFlags::CLOEXEC | SignalFdFlags::NONBLOCK).expect("a signalfd")
+}
+
+/// The only pending signal.
+fn read_one(signalfd: &SignalFd) -> Result<SignalInfo, Errno> {
+    let mut buffer = SignalInfo::buffer::<4>();
+    signalfd.read(&mut buffer).map(|infos| {
+        assert_eq!(infos.len(), 1);
+        infos[0]
+    })
+}
+
+fn a_signalfd_tells_how_a_child_ended() {
+    const CLD_EXITED: i32 = 1;
+    const CLD_KILLED: i32 = 2;
+    let signalfd = signalfd(libc::SIGCHLD);
+    // SAFETY: neither call takes a pointer. Neither returns.
+    let ways: [(i32, i32, fn()); 2] = [
+        (CLD_EXITED, 7, || unsafe { libc::_exit(7) }),
+        // SAFETY: as above.
+        (CLD_KILLED, libc::SIGKILL, || unsafe { assert_eq!(libc::raise(libc::SIGKILL), 0) }),
+    ];
+    for (code, status, way) in ways {
+        child::run(way);
+        let info = read_one(&signalfd).expect("a child ended");
+        assert_eq!((info.signal(), info.code(), info.child_status()), (libc::SIGCHLD, code, status));
+        assert!(info.sender_pid() > 0 && info.sender_pid() != std::process::id() as i32);
+        assert_eq!(read_one(&signalfd).err(), Some(Errno::EAGAIN));
+    }
+}
+
+fn a_signalfd_made_before_a_fork_reads_the_childs_signals_but_the_epoll_does_not_learn_of_them() {
+    let (signalfd, epoll) = (signalfd(libc::SIGUSR1), Epoll::new().expect("an epoll"));
+    epoll.add(&signalfd, EventData::new_u64(1), EventFlags::IN).expect("added");
+    let ready = || epoll.wait(&mut Event::buffer::<2>(), Some(Duration::ZERO)).expect("a wait").len();
+    let end = child::run(|| {
+        // SAFETY: the call takes no pointer.
+        assert_eq!(unsafe { libc::raise(libc::SIGUSR1) }, 0);
+        assert_eq!(ready(), 0);
+        assert_eq!(read_one(&signalfd).expect("pending").sender_pid(), std::process::id() as i32);
+    });
+    assert_eq!(end, End::Exit(0));
+    assert_eq!((ready(), read_one(&signalfd).err()), (0, Some(Errno::EAGAIN)));
+    // SAFETY: the call takes no pointer.
+    assert_eq!(unsafe { libc::raise(libc::SIGUSR1) }, 0);
+    assert_eq!(ready(), 1);
+}
+
+fn a_signal_to_another_thread_is_read_there_alone() {
+    let signalfd = &signalfd(libc::SIGUSR1); // the thread inherits the mask
+    let (raised, done) = (&blocking(), &blocking());
+    thread::scope(|scope| {
+        let other = scope.spawn(move || {
+            // SAFETY: the call takes no pointer.
+            assert_eq!(unsafe { libc::raise(libc::SIGUSR1) }, 0);
+            raised.write(1).expect("there is room");
+            done.read().expect("a counter");
+            read_one(signalfd).map(|info| info.signal())
+        });
+        raised.read().expect("a counter");
+        let here = read_one(signalfd).err();
+        done.write(1).expect("there is room");
+        assert_eq!(here, Some(Errno::EAGAIN));
+        assert_eq!(other.join().expect("no panic"), Ok(libc::SIGUSR1));
+    });
 }
 
 fn a_write_to_nobody_is_epipe_where_sigpipe_is_ignored_as_std_does() {

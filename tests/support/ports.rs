@@ -210,9 +210,10 @@ macro_rules! every_raw_constant {
                 EFD_SEMAPHORE EFD_NONBLOCK EFD_CLOEXEC
                 TFD_NONBLOCK TFD_CLOEXEC TFD_TIMER_ABSTIME TFD_TIMER_CANCEL_ON_SET
                 CLOCK_REALTIME CLOCK_MONOTONIC CLOCK_BOOTTIME CLOCK_REALTIME_ALARM CLOCK_BOOTTIME_ALARM
+                SIG_BLOCK SIG_UNBLOCK SIG_SETMASK
             }
             not_libc { EPOLLNVAL EPOLL_IOC_TYPE }
-            not_linux_raw_sys { EPIOCSPARAMS EPIOCGPARAMS }
+            not_linux_raw_sys { EPIOCSPARAMS EPIOCGPARAMS SFD_NONBLOCK SFD_CLOEXEC }
             neither { EPOLL_URING_WAKE }
         }
     };

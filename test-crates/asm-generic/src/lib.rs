@@ -53,9 +53,11 @@ pub mod general {
     pub const __NR_waitid: u32 = 95;
     pub const __NR_clock_gettime: u32 = 113;
     pub const __NR_sched_yield: u32 = 124;
+    pub const __NR_kill: u32 = 129;
     pub const __NR_tgkill: u32 = 131;
     pub const __NR_rt_sigaction: u32 = 134;
     pub const __NR_rt_sigprocmask: u32 = 135;
+    pub const __NR_rt_sigqueueinfo: u32 = 138;
     pub const __NR_rt_sigreturn: u32 = 139;
     pub const __NR_reboot: u32 = 142;
     pub const __NR_uname: u32 = 160;

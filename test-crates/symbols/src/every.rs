@@ -9,7 +9,7 @@ use barepoll::raw::{Itimerspec, Timespec};
 use barepoll::syscall::Arg;
 use barepoll::{
     raw, syscall, BusyPoll, CreateFlags, Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags, FlushError,
-    InterestSet, SigSet, Slot, Waker,
+    InterestSet, SigSet, SignalFd, SignalFdFlags, SignalInfo, Signals, Slot, Waker,
 };
 use barepoll::{Clock, TimerFd, TimerFdFlags, TimerSetting, TimerState};
 use core::fmt::{self, Write};
@@ -119,6 +119,18 @@ fn safe_layer() -> Result<(), Errno> {
     black_box(eventfd.write(any(1))?);
     black_box(eventfd.read()?);
 
+    let signalfd = SignalFd::new(&any(SigSet::empty()), any(SignalFdFlags::CLOEXEC))?;
+    black_box(signalfd.set(&any(SigSet::empty()))?);
+    let mut infos = SignalInfo::buffer::<8>();
+    for info in signalfd.read(infos.get_mut(..any(8)).unwrap_or(&mut []))? {
+        signal_info(any(*info));
+    }
+    show(&signalfd);
+    black_box((lent(&signalfd), signalfd.as_raw_fd()));
+    // SAFETY: `into_raw_fd` gives up ownership.
+    let signalfd = unsafe { SignalFd::from_raw_fd(any(signalfd.into_raw_fd())) };
+    black_box(SignalFd::from(OwnedFd::from(signalfd)));
+
     let waker = Waker::new(&epoll, data)?;
     black_box(waker.wake()?);
     waker.acknowledge();
@@ -155,6 +167,14 @@ fn timers() -> Result<(), Errno> {
     let timer = unsafe { TimerFd::from_raw_fd(any(timer.into_raw_fd())) };
     black_box(TimerFd::from(OwnedFd::from(timer)));
     Ok(())
+}
+
+fn signal_info(info: SignalInfo) {
+    black_box((info.signal(), info.errno(), info.code(), info.sender_pid(), info.sender_uid(), info.child_status()));
+    black_box((info.child_user_time(), info.child_system_time(), info.value_int(), info.value_ptr(), info.timer_id()));
+    black_box((info.overrun(), info.fd(), info.band(), info.trap_no(), info.fault_address()));
+    black_box(info.fault_address_lsb());
+    show(info);
 }
 
 fn lent(source: impl AsFd) -> RawFd {
@@ -205,6 +225,9 @@ fn raw_calls() -> Result<(), Errno> {
         black_box(raw::ioctl(fd, any(raw::EPIOCGPARAMS), bytes.cast())?);
         black_box(raw::timerfd_settime(fd, any(0), &any(time), &mut time)?);
         black_box(raw::timerfd_gettime(fd, &mut time)?);
+        let mut signals = any(SigSet::empty());
+        black_box(raw::rt_sigprocmask(any(0), &SigSet::empty(), &mut signals)?);
+        black_box(raw::signalfd4(fd, &SigSet::empty(), any(0))?);
         black_box(raw::close(fd)?);
     }
     Ok(())
@@ -277,6 +300,7 @@ fn values() {
     let mut signals = any(SigSet::default());
     let _ = black_box((signals.insert(any(1)), signals.remove(any(1)), signals.contains(any(1))));
     compare(signals);
+    signal_sets(signals, any(SigSet::full()));
     compare(BusyPoll::default());
     if let Some(errno) = Errno::from_raw(any(1)) {
         black_box((errno.raw(), errno.name()));
@@ -289,4 +313,20 @@ fn values() {
     flags!(CreateFlags);
     flags!(EventFdFlags);
     flags!(TimerFdFlags);
+    flags!(SignalFdFlags);
+}
+
+fn signal_sets(mut one: SigSet, other: SigSet) {
+    let _ = black_box((one.block(), one.unblock(), one.set_thread_mask(), SigSet::thread_mask()));
+    let _ = black_box(SigSet::from_signals([1, 2, 3].get(..any(3)).unwrap_or(&[])));
+    black_box((one.is_empty(), one.union(other), one.intersection(other), one.difference(other)));
+    black_box((one | other, one & other, one - other));
+    let mut signals: Signals = one.iter();
+    black_box((signals.next(), signals.len(), signals.clone().collect::<SigSet>()));
+    show(&signals);
+    one.extend(signals);
+    for signal in one.into_iter().chain(&other) {
+        black_box(signal);
+    }
+    black_box(one);
 }

@@ -352,6 +352,31 @@ impl Facts {
             self.equal(params, field, &format!("__builtin_offsetof(struct epoll_params, {field})"), offset);
         }
 
+        let info = "src/signalfd.rs";
+        self.equal(info, "the size of SignalInfo", "sizeof(struct signalfd_siginfo)", 128);
+        for (field, size, offset) in [
+            ("signo", 4, 0),
+            ("errno", 4, 4),
+            ("code", 4, 8),
+            ("pid", 4, 12),
+            ("uid", 4, 16),
+            ("fd", 4, 20),
+            ("tid", 4, 24),
+            ("band", 4, 28),
+            ("overrun", 4, 32),
+            ("trapno", 4, 36),
+            ("status", 4, 40),
+            ("int", 4, 44),
+            ("ptr", 8, 48),
+            ("utime", 8, 56),
+            ("stime", 8, 64),
+            ("addr", 8, 72),
+            ("addr_lsb", 2, 80),
+        ] {
+            self.equal(info, field, &format!("sizeof(((struct signalfd_siginfo *)0)->ssi_{field})"), size);
+            self.equal(info, field, &format!("__builtin_offsetof(struct signalfd_siginfo, ssi_{field})"), offset);
+        }
+
         let time = "src/timeout.rs";
         let sizes = [
             ("the size of Timespec", "sizeof(struct __kernel_timespec)", size_of::<Timespec>()),
