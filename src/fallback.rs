@@ -1,6 +1,6 @@
 //! `epoll_pwait2`, which an older kernel, emulator or container lacks, and its fallback. The crate
 //! remembers for the process that the call is missing. (`clock.rs` does the same for the clock of
-//! 32-bit machines.)
+//! 32-bit machines.) And `pidfd_open`, which has no fallback: its absence becomes `ENOSYS`.
 
 use crate::arch;
 use crate::errno::{Errno, Result};
@@ -101,4 +101,16 @@ fn has_pwait2() -> bool {
         PWAIT2_STATE.store(PRESENT, Relaxed);
     }
     is_present
+}
+
+/// Opens a pidfd. `ENOSYS` if the kernel lacks the call, on every machine.
+pub(crate) fn pidfd_open(pid: i32, flags: u32) -> Result<RawFd> {
+    match raw::pidfd_open(pid, flags) {
+        // The call never returns `EPERM` itself.
+        Err(errno) if is_missing(errno) => Err(Errno::ENOSYS),
+        // Perhaps csky's kernel has returned its first argument. It does so with −1, which is
+        // `EPERM`. A kernel that has the call returns `EINVAL`.
+        Ok(fd) if fd == pid && matches!(raw::pidfd_open(-1, 0), Err(errno) if is_missing(errno)) => Err(Errno::ENOSYS),
+        answer => answer,
+    }
 }

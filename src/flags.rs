@@ -1,4 +1,4 @@
-//! The flags of events, and of new epolls, eventfds, timers and signalfds.
+//! The flags of events, and of new epolls, eventfds, timers, signalfds and pidfds.
 
 use crate::uapi;
 use bitflags::{iter, parser, Flag, Flags};
@@ -519,5 +519,28 @@ impl_flags! {
         /// `SFD_CLOEXEC`: close the descriptor when this process executes another program.
         #[doc(alias = "SFD_CLOEXEC")]
         const CLOEXEC = uapi::SFD_CLOEXEC;
+    }
+}
+
+/// Flags of [`PidFd::with_flags`](crate::PidFd::with_flags).
+///
+/// ```
+/// use barepoll::{PidFd, PidFdFlags};
+///
+/// let this = PidFd::with_flags(std::process::id() as i32, PidFdFlags::NONBLOCK)?;
+/// # Ok::<(), barepoll::Errno>(())
+/// ```
+///
+/// See [`pidfd_open(2)`](https://man7.org/linux/man-pages/man2/pidfd_open.2.html).
+#[derive(Copy, Clone, Default, PartialEq, Eq, Hash)]
+#[repr(transparent)]
+pub struct PidFdFlags(u32);
+
+impl_flags! {
+    impl PidFdFlags {
+        /// `PIDFD_NONBLOCK` (Linux 5.10, `EINVAL` before): a wait for a child that has not ended
+        /// fails with [`EAGAIN`](crate::Errno::EAGAIN).
+        #[doc(alias = "PIDFD_NONBLOCK")]
+        const NONBLOCK = uapi::PIDFD_NONBLOCK;
     }
 }

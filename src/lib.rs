@@ -72,6 +72,7 @@
 //! | [`Event`], [`EventData`], [`EventFlags`], [`SigSet`], [`BusyPoll`] | arguments and results, in the kernel's layout |
 //! | [`SignalFd`], [`SignalInfo`] | reads signals, as any other descriptor's input |
 //! | [`Waker`] | wakes a loop from another thread with the fewest system calls |
+//! | [`PidFd`] | a process: readable when it ends, with [`ChildStatus`] for how |
 //! | [`InterestSet`] | collects changes of interest and applies them before the wait |
 //! | [`Errno`] | the kernel's error numbers, by name |
 //! | [`fd`] | owned and borrowed descriptors: the standard library's with feature `std`, equivalents without it |
@@ -125,6 +126,7 @@ mod arch;
 #[macro_use]
 pub mod arch;
 
+mod child;
 #[cfg(not(feature = "std"))]
 mod clock;
 mod epoll;
@@ -137,6 +139,7 @@ mod flags;
 #[cfg(all(doc, any(not(doctest), feature = "std")))]
 pub mod guide;
 mod interest;
+mod pidfd;
 pub mod raw;
 mod sanitizer;
 mod signal;
@@ -151,12 +154,14 @@ mod with_std;
 #[cfg(feature = "std")]
 use with_std as clock;
 
+pub use child::ChildStatus;
 pub use epoll::{BusyPoll, Epoll};
 pub use errno::{Errno, Result};
 pub use event::{Event, EventData};
 pub use eventfd::EventFd;
-pub use flags::{CreateFlags, EventFdFlags, EventFlags, SignalFdFlags, TimerFdFlags};
+pub use flags::{CreateFlags, EventFdFlags, EventFlags, PidFdFlags, SignalFdFlags, TimerFdFlags};
 pub use interest::{FlushError, InterestSet, Slot};
+pub use pidfd::PidFd;
 pub use signal::{SigSet, Signals};
 pub use signalfd::{SignalFd, SignalInfo};
 pub use timerfd::{Clock, TimerFd, TimerSetting, TimerState};

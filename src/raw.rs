@@ -23,7 +23,8 @@
 //! ```
 //!
 //! The constants are those of the kernel's `linux/eventpoll.h`, `linux/eventfd.h`,
-//! `linux/timerfd.h`, `linux/signal.h` and `linux/signalfd.h`, with this machine's values.
+//! `linux/timerfd.h`, `linux/signal.h`, `linux/signalfd.h`, `linux/pidfd.h` and `linux/wait.h`,
+//! with this machine's values.
 //!
 //! Under MemorySanitizer, a wait and a read announce the memory that the kernel wrote. Under
 //! ThreadSanitizer, calls order threads: a write or a change of an interest list before a later
@@ -39,6 +40,7 @@ use core::ffi::c_void;
 use core::mem::size_of;
 use core::ptr;
 
+pub use crate::child::Siginfo;
 pub use crate::timeout::{Itimerspec, Timespec};
 pub use crate::uapi::*;
 
@@ -703,4 +705,123 @@ pub unsafe fn ioctl(fd: RawFd, request: u32, arg: *mut c_void) -> Result<usize> 
         sanitizer::requested(request, arg);
     }
     answer
+}
+
+/// [`pidfd_open(2)`](https://man7.org/linux/man-pages/man2/pidfd_open.2.html): opens the process
+/// with this number (Linux 5.3).
+///
+/// The caller owns its descriptor, which is closed on exec.
+///
+/// ```
+/// use barepoll::raw;
+///
+/// let fd = raw::pidfd_open(std::process::id() as i32, 0)?;
+/// // SAFETY: the descriptor is this program's own.
+/// unsafe { raw::close(fd)? };
+/// # Ok::<(), barepoll::Errno>(())
+/// ```
+///
+/// # Errors
+///
+/// - `ESRCH`: no process has this number.
+/// - `EINVAL`: `pid` is not positive, or the kernel does not know a flag. Or `pid` is the number of
+///   a thread that does not lead its process (`ENOENT` in newer kernels).
+/// - `EMFILE`: this process has no descriptor left. `ENFILE`: the system has no file left.
+/// - `ENODEV`: the kernel could not mount its anonymous inodes. `ENOMEM`: it has no memory for the
+///   descriptor.
+/// - `ENOSYS`: the kernel is older than 5.3, or an emulator lacks the call. `EPERM`: an old
+///   container runtime refuses calls that it does not know; or Hexagon's kernel is older than 5.3.
+///
+/// csky's kernel returns the first argument for a call that it does not know. Before 5.3 that is
+/// `Ok(pid)`, which is no descriptor of this call. [`PidFd::open`](crate::PidFd::open) tells the
+/// difference.
+#[inline]
+pub fn pidfd_open(pid: i32, flags: u32) -> Result<RawFd> {
+    // SAFETY: the call takes no pointer.
+    let returned = unsafe { arch::syscall2::<{ nr::PIDFD_OPEN }>(pid as usize, flags as usize) };
+    result(returned).map(|fd| fd as RawFd)
+}
+
+/// [`pidfd_send_signal(2)`](https://man7.org/linux/man-pages/man2/pidfd_send_signal.2.html): sends
+/// a signal to the process of a pidfd (Linux 5.1).
+///
+/// A null `info` sends what `kill` sends. Signal 0 sends nothing, and tests the process. `pidfd` may
+/// also be a directory `/proc/PID`.
+///
+/// ```
+/// use barepoll::fd::AsRawFd;
+/// use barepoll::{raw, PidFd};
+///
+/// let this = PidFd::open(std::process::id() as i32)?;
+/// // SAFETY: the pointer is null.
+/// unsafe { raw::pidfd_send_signal(this.as_raw_fd(), 0, core::ptr::null(), 0)? };
+/// # Ok::<(), barepoll::Errno>(())
+/// ```
+///
+/// # Errors
+///
+/// - `ESRCH`: the process has ended and was waited for.
+/// - `EPERM`: this process may not send that process a signal, or not with this `info`. Or Hexagon's
+///   kernel is older than 5.1.
+/// - `EINVAL`: there is no such signal, `info` is of another signal, or the kernel does not know a
+///   flag. Or the process is in a PID namespace that is not this one's or below it.
+/// - `ENOMEM`, `EAGAIN`: the kernel has no memory for a real-time signal, or the user has too many
+///   pending.
+/// - `EBADF`: `pidfd` is not open, or is no pidfd. `EFAULT`: `info` is not readable.
+/// - `ENOSYS`: the kernel is older than 5.1, or an emulator lacks the call.
+///
+/// csky's kernel returns the first argument for a call that it does not know. Before 5.1 that is
+/// `Ok`, and no signal is sent.
+///
+/// # Safety
+///
+/// `info` must be valid for reads of a [`Siginfo`], or null.
+#[inline]
+pub unsafe fn pidfd_send_signal(pidfd: RawFd, signal: i32, info: *const c_void, flags: u32) -> Result<()> {
+    sanitizer::released();
+    // SAFETY: the caller vouches for `info`.
+    let returned = unsafe {
+        arch::syscall4::<{ nr::PIDFD_SEND_SIGNAL }>(pidfd as usize, signal as usize, info as usize, flags as usize)
+    };
+    result(returned).map(drop)
+}
+
+/// [`waitid(2)`](https://man7.org/linux/man-pages/man2/waitid.2.html): waits until a child has
+/// ended, and reaps it.
+///
+/// `kind` says what `id` is: [`P_PIDFD`], [`P_PID`] or [`P_ALL`]. `options` has at least
+/// [`WEXITED`]. With [`WNOHANG`] and no child that has ended, the kernel writes `info` with a
+/// process number of 0. An emulator may write nothing then, so initialise `info`. The kernel's fifth
+/// argument, for the child's use of resources, is null.
+///
+/// ```
+/// use barepoll::raw::{self, Siginfo};
+/// use barepoll::Errno;
+///
+/// // SAFETY: `info` may be null. This process is no child of its own, so the call reaps nothing.
+/// let answer = unsafe {
+///     raw::waitid(raw::P_PID, std::process::id() as i32, core::ptr::null_mut::<Siginfo>(), raw::WEXITED)
+/// };
+/// assert_eq!(answer, Err(Errno::ECHILD));
+/// ```
+///
+/// # Errors
+///
+/// - `ECHILD`: no such child, or it was waited for already.
+/// - `EAGAIN`: the child has not ended, and the pidfd has [`PIDFD_NONBLOCK`].
+/// - `EINTR`: a signal handler, installed without `SA_RESTART`, ran while this waited.
+/// - `EINVAL`: `kind`, `id` or `options` is not valid. [`P_PIDFD`] is unknown before Linux 5.4.
+/// - `EBADF`: `id` is not open, or is no pidfd. `EFAULT`: `info` is not writable; the child was
+///   reaped.
+///
+/// # Safety
+///
+/// `info` must be valid for writes of a [`Siginfo`], or null. No other code may rely on the number
+/// of the child that the call reaps.
+#[inline]
+pub unsafe fn waitid(kind: u32, id: i32, info: *mut Siginfo, options: u32) -> Result<()> {
+    // SAFETY: the caller vouches for `info`, and the last pointer is null.
+    let returned =
+        unsafe { arch::syscall5::<{ nr::WAITID }>(kind as usize, id as usize, info as usize, options as usize, 0) };
+    sanitizer::waited_for_child(result(returned), info).map(drop)
 }

@@ -9,6 +9,9 @@
 //! `build.rs` sets these two. Otherwise the functions are empty. docs/testing.md has the user's
 //! side.
 
+use crate::child::Siginfo;
+#[cfg(any(barepoll_msan, barepoll_tsan))]
+use crate::child::PID;
 use crate::errno::Result;
 use crate::event::Event;
 use core::ffi::c_void;
@@ -42,6 +45,24 @@ pub(crate) fn read(answer: Result<usize>, buf: *const u8) -> Result<usize> {
         }
     }
     let _ = buf;
+    answer
+}
+
+/// A wait for a child has returned. The kernel has written six fields, in two pieces.
+#[inline(always)]
+pub(crate) fn waited_for_child(answer: Result<usize>, info: *const Siginfo) -> Result<usize> {
+    #[cfg(any(barepoll_msan, barepoll_tsan))]
+    {
+        returned();
+        if answer.is_ok() {
+            acquired();
+            if !info.is_null() {
+                written(info.cast::<u32>(), 3);
+                written(info.cast::<u32>().wrapping_add(PID), 3);
+            }
+        }
+    }
+    let _ = info;
     answer
 }
 

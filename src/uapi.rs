@@ -1,6 +1,6 @@
 //! The constants of the kernel's `linux/eventpoll.h`, `linux/eventfd.h`, `linux/timerfd.h`,
-//! `linux/signal.h`, `linux/signalfd.h` and `linux/time.h`, with this machine's values.
-//! [`raw`](crate::raw) exports them.
+//! `linux/signal.h`, `linux/signalfd.h`, `linux/pidfd.h`, `linux/wait.h`, `asm-generic/siginfo.h`
+//! and `linux/time.h`, with this machine's values. [`raw`](crate::raw) exports them.
 
 use crate::arch;
 
@@ -42,6 +42,18 @@ define_constants! {
     EFD_SEMAPHORE = 1, "[`eventfd2`](crate::raw::eventfd2): a read subtracts 1 (Linux 2.6.30).";
     EFD_NONBLOCK = arch::O_NONBLOCK, "[`eventfd2`](crate::raw::eventfd2): do not block.";
     EFD_CLOEXEC = arch::O_CLOEXEC, "[`eventfd2`](crate::raw::eventfd2): close on exec.";
+
+    PIDFD_NONBLOCK = arch::O_NONBLOCK, "[`pidfd_open`](crate::raw::pidfd_open): a wait does not block (Linux 5.10).";
+
+    P_ALL = 0, "[`waitid`](crate::raw::waitid): any child.";
+    P_PID = 1, "[`waitid`](crate::raw::waitid): the child with this process number.";
+    P_PIDFD = 3, "[`waitid`](crate::raw::waitid): the child of this pidfd (Linux 5.4).";
+    WNOHANG = 0x1, "[`waitid`](crate::raw::waitid): do not wait.";
+    WEXITED = 0x4, "[`waitid`](crate::raw::waitid): children that ended.";
+    WNOWAIT = 0x100_0000, "[`waitid`](crate::raw::waitid): do not reap the child.";
+    CLD_EXITED = 1, "`si_code` of [`Siginfo`](crate::raw::Siginfo): the child exited.";
+    CLD_KILLED = 2, "`si_code` of [`Siginfo`](crate::raw::Siginfo): a signal killed the child.";
+    CLD_DUMPED = 3, "`si_code` of [`Siginfo`](crate::raw::Siginfo): a signal killed the child, and the kernel dumped its memory.";
 
     SIG_BLOCK = arch::SIG_BLOCK, "[`rt_sigprocmask`](crate::raw::rt_sigprocmask): block these signals too.";
     SIG_UNBLOCK = arch::SIG_UNBLOCK, "[`rt_sigprocmask`](crate::raw::rt_sigprocmask): unblock these signals.";

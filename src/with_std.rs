@@ -1,8 +1,12 @@
-//! Feature `std`: conversions to the standard library's errors, and its clock. Its descriptors are
-//! in [`crate::fd`].
+//! Feature `std`: conversions to the standard library's errors, from and to its child processes,
+//! and its clock. Its descriptors are in [`crate::fd`].
 
+use crate::child::ChildStatus;
 use crate::errno::{Errno, Result};
+use crate::pidfd::PidFd;
 use crate::timeout::Timespec;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ExitStatus};
 use std::time::Instant;
 
 impl std::error::Error for Errno {}
@@ -10,6 +14,43 @@ impl std::error::Error for Errno {}
 impl From<Errno> for std::io::Error {
     fn from(errno: Errno) -> Self {
         Self::from_raw_os_error(errno.raw())
+    }
+}
+
+/// Opens the child, as [`PidFd::open`] with its number.
+///
+/// The child must not have been waited for: after `Child::wait`, or a `try_wait` that returned a
+/// status, the number may be another process's. Before, there is no race. Wait either with the
+/// `Child` or with the `PidFd`: only one of them reaps it, and the other gets `ECHILD`.
+///
+/// ```
+/// use barepoll::PidFd;
+/// use std::process::{Command, ExitStatus};
+///
+/// let child = Command::new("true").spawn()?;
+/// let status: ExitStatus = PidFd::try_from(&child)?.wait()?.into();
+/// assert!(status.success());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+impl TryFrom<&Child> for PidFd {
+    type Error = Errno;
+
+    fn try_from(child: &Child) -> Result<Self> {
+        Self::open(child.id() as i32)
+    }
+}
+
+/// Makes the status that `waitpid` would have returned.
+impl From<ChildStatus> for ExitStatus {
+    fn from(status: ChildStatus) -> Self {
+        const CORE_DUMPED: i32 = 0x80;
+        const STOPPED: i32 = 0x7f;
+        Self::from_raw(match (status.code(), status.signal()) {
+            (Some(code), _) => code << 8,
+            (_, Some(signal)) if status.core_dumped() => signal | CORE_DUMPED,
+            (_, Some(signal)) => signal,
+            _ => status.status << 8 | STOPPED,
+        })
     }
 }
 

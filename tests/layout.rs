@@ -3,10 +3,10 @@
 #![allow(clippy::incompatible_msrv)] // the minimum Rust version is the library's; tests use the current one
 
 use barepoll::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
-use barepoll::raw::{self, Itimerspec, Timespec};
-use barepoll::{BusyPoll, CreateFlags, Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags, SigSet};
+use barepoll::raw::{self, Itimerspec, Siginfo, Timespec};
+use barepoll::{BusyPoll, ChildStatus, CreateFlags, Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags};
 use barepoll::{Clock, TimerFd, TimerFdFlags, TimerSetting, TimerState};
-use barepoll::{SignalFd, SignalFdFlags, SignalInfo, Signals};
+use barepoll::{PidFd, PidFdFlags, SigSet, SignalFd, SignalFdFlags, SignalInfo, Signals};
 use core::ffi::c_void;
 use core::fmt::{Debug, Display};
 use core::hash::Hash;
@@ -243,10 +243,13 @@ fn an_errno_costs_a_result_nothing() {
 fn an_owner_is_as_large_as_its_descriptor() {
     assert_eq!(size_of::<RawFd>(), size_of::<i32>());
     assert_eq!([size_of::<OwnedFd>(), size_of::<BorrowedFd<'_>>()], [4; 2]);
-    assert_eq!([size_of::<Epoll>(), size_of::<EventFd>(), size_of::<TimerFd>(), size_of::<SignalFd>()], [4; 4]);
+    let owners = [size_of::<TimerFd>(), size_of::<SignalFd>(), size_of::<PidFd>()];
+    assert_eq!([size_of::<Epoll>(), size_of::<EventFd>()], [4; 2]);
+    assert_eq!(owners, [4; 3]);
     assert_eq!([size_of::<EventFlags>(), size_of::<CreateFlags>(), size_of::<EventFdFlags>()], [4; 3]);
     assert_eq!([size_of::<TimerFdFlags>(), size_of::<Clock>()], [4; 2]);
     assert_eq!(size_of::<SignalFdFlags>(), 4);
+    assert_eq!(size_of::<PidFdFlags>(), 4);
 }
 
 #[test]
@@ -300,6 +303,59 @@ fn the_debug_of_a_signal_info_has_what_is_not_zero() {
     assert_eq!(format!("{info:?}"), "SignalInfo { signal: 15, code: 0, sender_pid: 77 }");
 }
 
+#[test]
+fn a_siginfo_is_libcs() {
+    assert_eq!(size_of::<Siginfo>(), size_of::<libc::siginfo_t>());
+    assert_eq!(align_of::<Siginfo>(), align_of::<libc::siginfo_t>());
+
+    // Each word has its index as its value.
+    let words: [i32; 32] = core::array::from_fn(|index| index as i32);
+    // SAFETY: the sizes are equal, and both consist of integers.
+    let (ours, theirs): (Siginfo, libc::siginfo_t) = unsafe { (transmute(words), transmute(words)) };
+    assert_eq!((ours.signo(), ours.code()), (theirs.si_signo, theirs.si_code));
+    // SAFETY: the fields are initialised.
+    let fields = unsafe { (theirs.si_pid(), theirs.si_uid(), theirs.si_status()) };
+    assert_eq!((ours.pid(), ours.uid(), ours.status()), fields);
+}
+
+/// Makes what `waitid` reports for process 8.
+fn ended(code: u32, status: i32) -> ChildStatus {
+    let mut words = [0_i32; 32];
+    let place = |field: fn(&Siginfo) -> i32| {
+        let indexes: [i32; 32] = core::array::from_fn(|index| index as i32);
+        // SAFETY: the sizes are equal, and both consist of integers.
+        field(&unsafe { transmute::<[i32; 32], Siginfo>(indexes) }) as usize
+    };
+    words[place(Siginfo::pid)] = 8;
+    words[place(Siginfo::code)] = code as i32;
+    words[place(Siginfo::status)] = status;
+    // SAFETY: as above.
+    ChildStatus::from(unsafe { transmute::<[i32; 32], Siginfo>(words) })
+}
+
+#[test]
+fn a_childs_status_says_how_it_ended() {
+    let of = |status: ChildStatus| (status.code(), status.signal(), status.core_dumped(), status.success());
+    assert_eq!(of(ended(raw::CLD_EXITED, 0)), (Some(0), None, false, true));
+    assert_eq!(of(ended(raw::CLD_EXITED, 255)), (Some(255), None, false, false));
+    assert_eq!(of(ended(raw::CLD_KILLED, 9)), (None, Some(9), false, false));
+    assert_eq!(of(ended(raw::CLD_DUMPED, 11)), (None, Some(11), true, false));
+    // CLD_TRAPPED: a process that this one traces has stopped.
+    assert_eq!(of(ended(4, 5)), (None, None, false, false));
+    assert_eq!(ended(raw::CLD_EXITED, 0).pid(), 8);
+}
+
+#[test]
+fn the_debug_of_a_childs_status_says_how_it_ended() {
+    let text = |code, status| format!("{:?}", ended(code, status));
+    assert_eq!(text(raw::CLD_EXITED, 3), "ChildStatus { pid: 8, code: 3 }");
+    assert_eq!(text(raw::CLD_KILLED, 9), "ChildStatus { pid: 8, signal: 9, core_dumped: false }");
+    assert_eq!(text(raw::CLD_DUMPED, 11), "ChildStatus { pid: 8, signal: 11, core_dumped: true }");
+    assert_eq!(text(4, 5), "ChildStatus { pid: 8, si_code: 4 }");
+    let empty = "Siginfo { signo: 0, code: 0, pid: 0, uid: 0, status: 0 }";
+    assert_eq!(format!("{:?}", Siginfo::EMPTY), empty);
+}
+
 // Traits: a missing one fails to compile.
 
 fn shared<T: Send + Sync + Debug + Unpin + UnwindSafe + RefUnwindSafe + 'static>() {}
@@ -321,6 +377,7 @@ fn every_owner_of_a_descriptor_converts_from_and_to_every_other() {
     owner::<EventFd>();
     owner::<TimerFd>();
     owner::<SignalFd>();
+    owner::<PidFd>();
     owner::<OwnedFd>();
 
     let epoll = Epoll::new().expect("an epoll");
@@ -343,6 +400,7 @@ fn every_public_type_has_the_traits_that_its_use_needs() {
     shared::<TimerFd>();
     shared::<SignalFd>();
     shared::<Signals>();
+    shared::<PidFd>();
     shared::<OwnedFd>();
     shared::<BorrowedFd<'static>>();
 
@@ -357,6 +415,9 @@ fn every_public_type_has_the_traits_that_its_use_needs() {
     value::<TimerState>();
     value::<SignalFdFlags>();
     value::<SignalInfo>();
+    value::<PidFdFlags>();
+    value::<ChildStatus>();
+    value::<Siginfo>();
     value::<Errno>();
     value::<SigSet>();
     value::<BusyPoll>();
@@ -372,6 +433,8 @@ fn every_public_type_has_the_traits_that_its_use_needs() {
     compared::<TimerSetting>();
     compared::<TimerState>();
     compared::<SignalFdFlags>();
+    compared::<PidFdFlags>();
+    compared::<ChildStatus>();
     compared::<Errno>();
     compared::<SigSet>();
     compared::<BusyPoll>();

@@ -5,7 +5,7 @@ mod conformance;
 
 use barepoll::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use barepoll::Errno;
-use conformance::{Failure, Host, Other, Outcome, SUBJECTS};
+use conformance::{ChildEnd, Failure, Host, Other, Outcome, LONG, SUBJECTS};
 use libtest_mimic::{Arguments, Trial};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
@@ -121,6 +121,21 @@ impl Host for Libc {
     fn raise(&mut self, signal: i32) -> Result<(), Errno> {
         // SAFETY: the call takes no pointer.
         result(unsafe { libc::raise(signal) }).map(drop)
+    }
+
+    fn child(&mut self, end: ChildEnd) -> Result<i32, Errno> {
+        // SAFETY: the child calls only `poll` and `_exit`, which a signal handler may call too. So
+        // no lock that another thread holds stops it.
+        match result(unsafe { libc::fork() })? {
+            0 => unsafe {
+                if let ChildEnd::Exit(code) = end {
+                    libc::_exit(code);
+                }
+                libc::poll(ptr::null_mut(), 0, LONG.as_millis() as i32);
+                libc::_exit(0);
+            },
+            child => Ok(child),
+        }
     }
 
     fn now(&mut self) -> Duration {

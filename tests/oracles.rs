@@ -3,7 +3,9 @@
 //! `sc` (this machine's ABI). And compares the C functions of the port for Miri with Miri's source.
 #![allow(clippy::incompatible_msrv)] // the minimum Rust version is the library's; tests use the current one
 
-use barepoll::{raw, CreateFlags, Errno, Event, EventFdFlags, EventFlags, SigSet, SignalFdFlags, SignalInfo};
+use barepoll::{
+    raw, CreateFlags, Errno, Event, EventFdFlags, EventFlags, PidFdFlags, SigSet, SignalFdFlags, SignalInfo,
+};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::fs;
@@ -192,7 +194,8 @@ fn our_values_of(theirs: &[(&'static str, u32)]) -> Vec<(&'static str, u32)> {
 }
 
 fn is_of_this_interface(name: &str) -> bool {
-    ["EPOLL", "EPIOC", "EFD_", "TFD_", "CLOCK_", "SIG_", "SFD_"].iter().any(|start| name.starts_with(start))
+    let starts = ["EPOLL", "EPIOC", "EFD_", "TFD_", "CLOCK_", "SIG_", "SFD_", "PIDFD_", "P_", "W", "CLD_"];
+    starts.iter().any(|start| name.starts_with(start))
 }
 
 #[test]
@@ -280,8 +283,12 @@ fn every_named_flag_is_the_headers_constant_of_that_name() {
     for (name, flag) in SignalFdFlags::all().iter_names() {
         assert_eq!(of(format!("SFD_{name}")), Some(flag.bits()), "SignalFdFlags::{name}");
     }
+    for (name, flag) in PidFdFlags::all().iter_names() {
+        assert_eq!(of(format!("PIDFD_{name}")), Some(flag.bits()), "PidFdFlags::{name}");
+    }
     assert_eq!((CreateFlags::all().iter_names().count(), EventFdFlags::all().iter_names().count()), (1, 3));
     assert_eq!(SignalFdFlags::all().iter_names().count(), 2);
+    assert_eq!(PidFdFlags::all().iter_names().count(), 1);
 }
 
 /// Every name of `Errno`: this crate's, libc's and linux-raw-sys'.
@@ -338,6 +345,13 @@ fn the_structs_have_the_layout_of_the_kernels_headers() {
     assert_eq!(of("sizeof_kernel_timespec"), Some(size_of::<raw::Timespec>()));
     assert_eq!(of("sizeof_kernel_itimerspec"), Some(size_of::<raw::Itimerspec>()));
     assert_eq!(of("offset_it_value"), Some(std::mem::offset_of!(raw::Itimerspec, it_value)));
+
+    assert_eq!(of("sizeof_siginfo"), Some(size_of::<raw::Siginfo>()));
+    let words: [i32; 32] = std::array::from_fn(|index| index as i32);
+    // SAFETY: the sizes are equal, and both consist of integers.
+    let info: raw::Siginfo = unsafe { std::mem::transmute(words) };
+    let offsets = [info.code(), info.pid(), info.status()].map(|index| Some(index as usize * size_of::<i32>()));
+    assert_eq!(offsets, [of("offset_si_code"), of("offset_si_pid"), of("offset_si_status")]);
 }
 
 /// Compares another crate's table with the host's port, in both present and absent calls.

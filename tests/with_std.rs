@@ -2,7 +2,8 @@
 #![allow(clippy::incompatible_msrv)] // the minimum Rust version is the library's; tests use the current one
 
 use barepoll::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
-use barepoll::{Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags};
+use barepoll::raw::{self, Siginfo};
+use barepoll::{ChildStatus, Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags, PidFd};
 use std::any::TypeId;
 use std::error::Error;
 use std::fs::File;
@@ -10,6 +11,8 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::fd;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, ExitStatus, Stdio};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -166,4 +169,65 @@ fn an_error_of_a_flush_becomes_one_of_io_and_says_its_cause_once() {
     assert_eq!(error.to_string(), format!("descriptor 7: {}", Errno::ENOSPC));
     assert!(error.source().is_none());
     assert_eq!(io::Error::from(error).raw_os_error(), Some(Errno::ENOSPC.raw()));
+}
+
+#[test]
+fn a_child_of_the_standard_library_is_opened_watched_and_waited_for() -> io::Result<()> {
+    // `cat` ends at the end of its input.
+    let mut child = Command::new("cat").stdin(Stdio::piped()).spawn()?;
+    let pidfd = PidFd::try_from(&child)?;
+    let epoll = Epoll::new()?;
+    epoll.add(&pidfd, EventData::new_u64(9), EventFlags::IN)?;
+    assert!(is_silent(&epoll));
+    assert_eq!(pidfd.try_wait(), Ok(None));
+    drop(child.stdin.take());
+    assert_eq!(next(&epoll), Some((9, EventFlags::IN)));
+
+    let status = pidfd.wait()?;
+    assert!(status.success());
+    assert_eq!(status.pid(), child.id() as i32);
+    // Only one of the two reaps it.
+    assert_eq!(child.wait().map_err(|error| error.raw_os_error()), Err(Some(Errno::ECHILD.raw())));
+    Ok(())
+}
+
+#[test]
+fn a_child_that_std_waited_for_is_echild_and_esrch() -> io::Result<()> {
+    let mut child = Command::new("cat").stdin(Stdio::null()).spawn()?;
+    let pidfd = PidFd::try_from(&child)?;
+    assert!(child.wait()?.success());
+    assert_eq!(pidfd.wait(), Err(Errno::ECHILD));
+    assert_eq!(pidfd.send_signal(0), Err(Errno::ESRCH));
+    Ok(())
+}
+
+/// Makes what `waitid` reports of an end.
+fn ended(code: u32, status: i32) -> ChildStatus {
+    let indexes: [i32; 32] = std::array::from_fn(|index| index as i32);
+    // SAFETY: the sizes are equal, and both consist of integers.
+    let info = |words: [i32; 32]| unsafe { std::mem::transmute::<[i32; 32], Siginfo>(words) };
+    let mut words = [0; 32];
+    words[info(indexes).code() as usize] = code as i32;
+    words[info(indexes).status() as usize] = status;
+    info(words).into()
+}
+
+#[test]
+fn a_status_becomes_stds_with_the_same_answers() {
+    for status in 0..=255 {
+        let exit = ExitStatus::from(ended(raw::CLD_EXITED, status));
+        assert_eq!((exit.code(), exit.signal()), (Some(status), None));
+        assert_eq!(exit.success(), status == 0);
+    }
+    // 127 would be a stop.
+    for signal in 1..=126 {
+        let exit = ExitStatus::from(ended(raw::CLD_KILLED, signal));
+        assert_eq!((exit.code(), exit.signal(), exit.core_dumped()), (None, Some(signal), false));
+        let exit = ExitStatus::from(ended(raw::CLD_DUMPED, signal));
+        assert_eq!((exit.code(), exit.signal(), exit.core_dumped()), (None, Some(signal), true));
+    }
+    const CLD_TRAPPED: u32 = 4;
+    let exit = ExitStatus::from(ended(CLD_TRAPPED, 5));
+    assert_eq!((exit.code(), exit.signal(), exit.stopped_signal()), (None, None, Some(5)));
+    assert!(!exit.success());
 }

@@ -26,6 +26,8 @@ pub const EVENT_SIZE: usize = 16;
 pub const EVENT_DATA: usize = 8;
 /// Size of the kernel's `sigset_t`, in bytes: an argument of every call with a signal mask.
 pub const SIGSET_BYTES: usize = 8;
+/// Offset of `si_code` in the kernel's `siginfo_t`, in bytes: after `si_signo` and `si_errno`.
+pub const SI_CODE: usize = 8;
 
 /// Where a word has 32 bits: whether a 64-bit argument starts at an even one, counted from 0.
 pub const PAIRS_ARE_ALIGNED: bool = false;

@@ -45,6 +45,8 @@ pub const PAIRS_ARE_ALIGNED: bool = true;
 pub const O_NONBLOCK: u32 = 0x80;
 /// 128 signals.
 pub const SIGSET_BYTES: usize = 16;
+/// Before `si_errno`.
+pub const SI_CODE: usize = 4;
 
 pub const SIG_BLOCK: u32 = 1;
 pub const SIG_UNBLOCK: u32 = 2;

@@ -37,6 +37,9 @@ pub trait Host {
     /// Sends the signal to this thread.
     fn raise(&mut self, signal: i32) -> Result<(), Errno>;
 
+    /// Makes a child process, which ends as asked. Returns its number.
+    fn child(&mut self, end: ChildEnd) -> Result<i32, Errno>;
+
     /// The time of `CLOCK_MONOTONIC`.
     fn now(&mut self) -> Duration;
     /// Runs `other` in another thread or process, so the two may share only descriptors. Runs
@@ -54,6 +57,15 @@ pub trait Host {
     fn widened(&mut self, victim: registers::Widened<'_>) -> bool {
         victim.run()
     }
+}
+
+/// What a child process does.
+#[derive(Copy, Clone)]
+pub enum ChildEnd {
+    /// Exits at once with this code.
+    Exit(i32),
+    /// Waits for a signal that kills it. Exits after [`LONG`], if a check has failed.
+    Signal,
 }
 
 /// What the other side of [`Host::beside`] can do.
@@ -78,6 +90,7 @@ pub trait Machine: Host {
 }
 
 /// Signal numbers for the checks. They are the same on every architecture.
+pub const SIGKILL: i32 = 9;
 pub const SIGPIPE: i32 = 13;
 pub const SIGALRM: i32 = 14;
 pub const SIGTERM: i32 = 15;
@@ -405,6 +418,7 @@ mod interest_set;
 #[allow(dead_code)]
 mod machine;
 mod nested;
+mod pidfd;
 mod readiness;
 pub mod registers;
 mod sharing;
@@ -427,6 +441,7 @@ pub const SUBJECTS: &[(&str, &[Check])] = &[
     ("descriptors", descriptors::CHECKS),
     ("eventfd", eventfd::CHECKS),
     ("timerfd", timerfd::CHECKS),
+    ("pidfd", pidfd::CHECKS),
     ("interest", interest::CHECKS),
     ("data", data::CHECKS),
     ("readiness", readiness::CHECKS),

@@ -94,7 +94,8 @@ macro_rules! facts {
             nr::WAITID: "waitid";
             "constants":
             $port::O_CLOEXEC: "O_CLOEXEC" "EPOLL_CLOEXEC" "EFD_CLOEXEC" "SFD_CLOEXEC" "TFD_CLOEXEC";
-            $port::O_NONBLOCK: "O_NONBLOCK" "EFD_NONBLOCK" "SFD_NONBLOCK" "TFD_NONBLOCK";
+            $port::O_NONBLOCK: "O_NONBLOCK" "EFD_NONBLOCK" "SFD_NONBLOCK" "TFD_NONBLOCK"
+                "PIDFD_NONBLOCK";
             $port::SIG_BLOCK: "SIG_BLOCK";
             $port::SIG_UNBLOCK: "SIG_UNBLOCK";
             $port::SIG_SETMASK: "SIG_SETMASK";
@@ -104,6 +105,7 @@ macro_rules! facts {
             $port::EVENT_SIZE: "sizeof_epoll_event";
             $port::EVENT_DATA: "offset_data";
             $port::SIGSET_BYTES: "kernel_sigset_bytes";
+            $port::SI_CODE: "offset_si_code";
             "errno":
             errno::EACCES: "EACCES";
             errno::EAGAIN: "EAGAIN";
@@ -211,9 +213,10 @@ macro_rules! every_raw_constant {
                 TFD_NONBLOCK TFD_CLOEXEC TFD_TIMER_ABSTIME TFD_TIMER_CANCEL_ON_SET
                 CLOCK_REALTIME CLOCK_MONOTONIC CLOCK_BOOTTIME CLOCK_REALTIME_ALARM CLOCK_BOOTTIME_ALARM
                 SIG_BLOCK SIG_UNBLOCK SIG_SETMASK
+                P_ALL P_PID P_PIDFD WNOHANG WEXITED WNOWAIT CLD_EXITED CLD_KILLED CLD_DUMPED
             }
             not_libc { EPOLLNVAL EPOLL_IOC_TYPE }
-            not_linux_raw_sys { EPIOCSPARAMS EPIOCGPARAMS SFD_NONBLOCK SFD_CLOEXEC }
+            not_linux_raw_sys { EPIOCSPARAMS EPIOCGPARAMS SFD_NONBLOCK SFD_CLOEXEC PIDFD_NONBLOCK }
             neither { EPOLL_URING_WAKE }
         }
     };

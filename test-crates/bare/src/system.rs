@@ -1,7 +1,7 @@
 //! The host of the conformance checks. It makes libc's system calls with `barepoll::syscall!`.
 
 use crate::conformance::registers::Widened;
-use crate::conformance::{Failure, Host, Machine, Other, Outcome};
+use crate::conformance::{ChildEnd, Failure, Host, Machine, Other, Outcome, LONG};
 use crate::start::restorer;
 use crate::wide;
 use barepoll::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -288,6 +288,23 @@ impl Host for System {
 
     fn raise(&mut self, number: i32) -> Result<(), Errno> {
         signal(process(), thread(), number)
+    }
+
+    fn child(&mut self, end: ChildEnd) -> Result<i32, Errno> {
+        let original = Original { process: process(), thread: thread() };
+        let (is_copy, child) = fork()?;
+        if is_copy {
+            let code = match end {
+                ChildEnd::Exit(code) => code,
+                ChildEnd::Signal => {
+                    original.sleep(LONG);
+                    0
+                }
+            };
+            // SAFETY: no pointer. Nothing runs after it.
+            let _ = unsafe { syscall!(__NR_exit_group, code) };
+        }
+        Ok(child as i32)
     }
 
     fn now(&mut self) -> Duration {

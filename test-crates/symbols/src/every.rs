@@ -5,11 +5,12 @@
 //! Feature `printing` adds formatting, which calls functions of `core` that are not inline.
 
 use barepoll::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
-use barepoll::raw::{Itimerspec, Timespec};
+use barepoll::raw::{Itimerspec, Siginfo, Timespec};
 use barepoll::syscall::Arg;
 use barepoll::{
-    raw, syscall, BusyPoll, CreateFlags, Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags, FlushError,
-    InterestSet, SigSet, SignalFd, SignalFdFlags, SignalInfo, Signals, Slot, Waker,
+    raw, syscall, BusyPoll, ChildStatus, CreateFlags, Epoll, Errno, Event, EventData, EventFd, EventFdFlags,
+    EventFlags, FlushError, InterestSet, PidFd, PidFdFlags, SigSet, SignalFd, SignalFdFlags, SignalInfo, Signals, Slot,
+    Waker,
 };
 use barepoll::{Clock, TimerFd, TimerFdFlags, TimerSetting, TimerState};
 use core::fmt::{self, Write};
@@ -131,6 +132,18 @@ fn safe_layer() -> Result<(), Errno> {
     let signalfd = unsafe { SignalFd::from_raw_fd(any(signalfd.into_raw_fd())) };
     black_box(SignalFd::from(OwnedFd::from(signalfd)));
 
+    let pidfd = PidFd::open(any(1)).or_else(|_| PidFd::with_flags(any(1), any(PidFdFlags::NONBLOCK)))?;
+    black_box(pidfd.send_signal(any(9))?);
+    black_box(pidfd.wait()?);
+    if let Some(status) = pidfd.try_wait()? {
+        black_box((status.pid(), status.code(), status.signal(), status.core_dumped(), status.success()));
+        compare(status);
+    }
+    show(&pidfd);
+    // SAFETY: `into_raw_fd` gives up ownership.
+    let pidfd = unsafe { PidFd::from_raw_fd(any(pidfd.into_raw_fd())) };
+    black_box((lent(&pidfd), pidfd.as_raw_fd(), PidFd::from(OwnedFd::from(pidfd))));
+
     let waker = Waker::new(&epoll, data)?;
     black_box(waker.wake()?);
     waker.acknowledge();
@@ -209,6 +222,8 @@ fn raw_calls() -> Result<(), Errno> {
     black_box(raw::epoll_create(any(1))?);
     black_box(raw::epoll_create1(any(0))?);
     black_box(raw::eventfd2(any(0), any(0))?);
+    black_box(raw::pidfd_open(any(1), any(0))?);
+    let mut info = any(Siginfo::EMPTY);
     let timeout = Timespec::from(any(Duration::ZERO));
     compare(timeout);
     black_box(raw::timerfd_create(any(1), any(0))?);
@@ -228,8 +243,13 @@ fn raw_calls() -> Result<(), Errno> {
         let mut signals = any(SigSet::empty());
         black_box(raw::rt_sigprocmask(any(0), &SigSet::empty(), &mut signals)?);
         black_box(raw::signalfd4(fd, &SigSet::empty(), any(0))?);
+        black_box(raw::pidfd_send_signal(fd, any(9), core::ptr::null(), any(0))?);
+        black_box(raw::waitid(any(raw::P_PID), any(1), &mut info, any(raw::WEXITED))?);
         black_box(raw::close(fd)?);
     }
+    black_box((info.signo(), info.code(), info.pid(), info.uid(), info.status()));
+    black_box(ChildStatus::from(info));
+    show(info);
     Ok(())
 }
 
@@ -329,4 +349,5 @@ fn signal_sets(mut one: SigSet, other: SigSet) {
         black_box(signal);
     }
     black_box(one);
+    flags!(PidFdFlags);
 }

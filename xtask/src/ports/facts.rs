@@ -61,6 +61,9 @@ const CONSTANTS: &[&str] = &[
     "CLOCK_MONOTONIC",
     "CLOCK_REALTIME",
     "CLOCK_REALTIME_ALARM",
+    "CLD_DUMPED",
+    "CLD_EXITED",
+    "CLD_KILLED",
     "EFD_CLOEXEC",
     "EFD_NONBLOCK",
     "EFD_SEMAPHORE",
@@ -89,6 +92,10 @@ const CONSTANTS: &[&str] = &[
     "EPOLL_URING_WAKE",
     "O_CLOEXEC",
     "O_NONBLOCK",
+    "PIDFD_NONBLOCK",
+    "P_ALL",
+    "P_PID",
+    "P_PIDFD",
     "SFD_CLOEXEC",
     "SFD_NONBLOCK",
     "SIG_BLOCK",
@@ -98,6 +105,9 @@ const CONSTANTS: &[&str] = &[
     "TFD_NONBLOCK",
     "TFD_TIMER_ABSTIME",
     "TFD_TIMER_CANCEL_ON_SET",
+    "WEXITED",
+    "WNOHANG",
+    "WNOWAIT",
 ];
 
 const ERRNOS: &[&str] = &[
@@ -149,11 +159,13 @@ const LAYOUT: &[(&str, &str)] = &[
     ("sizeof_signalfd_siginfo", "sizeof(struct signalfd_siginfo)"),
 ];
 
-const INCLUDES: [&str; 12] = [
+const INCLUDES: [&str; 14] = [
     "linux/eventpoll.h",
     "linux/eventfd.h",
     "linux/signalfd.h",
     "linux/timerfd.h",
+    "linux/pidfd.h",
+    "linux/wait.h",
     "linux/errno.h",
     "linux/fcntl.h",
     "linux/time.h",

@@ -18,7 +18,7 @@ use crate::kit::report;
 use crate::kit::shell::{both, capture};
 use crate::machines::targets::{Target, TARGETS};
 use crate::step::{Run, World};
-use barepoll::raw::{Itimerspec, Timespec};
+use barepoll::raw::{Itimerspec, Siginfo, Timespec};
 use clap::Args;
 use rayon::iter::Either;
 use rayon::prelude::*;
@@ -32,6 +32,8 @@ const INCLUDES: [&str; 11] = [
     "linux/eventfd.h",
     "linux/signalfd.h",
     "linux/timerfd.h",
+    "linux/pidfd.h",
+    "linux/wait.h",
     "linux/errno.h",
     "linux/fcntl.h",
     "linux/time.h",
@@ -308,6 +310,7 @@ impl Facts {
                 let expression = match *name {
                     "sizeof_epoll_event" => "sizeof(struct epoll_event)",
                     "offset_data" => "__builtin_offsetof(struct epoll_event, data)",
+                    "offset_si_code" => "__builtin_offsetof(siginfo_t, si_code)",
                     "kernel_sigset_bytes" if folder == Some("sparc") => "sizeof(__new_sigset_t)",
                     "kernel_sigset_bytes" => "sizeof(sigset_t)",
                     constant => constant,
@@ -375,6 +378,14 @@ impl Facts {
         ] {
             self.equal(info, field, &format!("sizeof(((struct signalfd_siginfo *)0)->ssi_{field})"), size);
             self.equal(info, field, &format!("__builtin_offsetof(struct signalfd_siginfo, ssi_{field})"), offset);
+        }
+
+        let child = "src/child.rs";
+        self.equal(child, "the size of Siginfo", "sizeof(siginfo_t)", size_of::<Siginfo>() as u64);
+        // `machine` compares the size of a pointer.
+        for (field, from_pid) in [("si_pid", 0), ("si_uid", 4), ("si_status", 8)] {
+            let offset = format!("__builtin_offsetof(siginfo_t, {field}) - (sizeof(void *) == 8 ? 16 : 12)");
+            self.equal(child, &format!("{field}, from si_pid,"), &offset, from_pid);
         }
 
         let time = "src/timeout.rs";
