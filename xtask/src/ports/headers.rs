@@ -27,7 +27,7 @@ use std::mem::{offset_of, size_of};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const INCLUDES: [&str; 11] = [
+const INCLUDES: [&str; 13] = [
     "linux/eventpoll.h",
     "linux/eventfd.h",
     "linux/signalfd.h",
