@@ -6,7 +6,7 @@ use barepoll::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 use barepoll::raw::{self, Itimerspec, Timespec};
 use barepoll::{BusyPoll, CreateFlags, Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags};
 use barepoll::{
-    Clock, FlushError, InterestSet, SigSet, SignalFd, SignalFdFlags, SignalInfo, Slot, TimerFd, TimerFdFlags,
+    Clock, FlushError, InterestSet, PidFd, SigSet, SignalFd, SignalFdFlags, SignalInfo, Slot, TimerFd, TimerFdFlags,
     TimerSetting, Waker,
 };
 use proptest::prelude::*;
@@ -211,6 +211,22 @@ fn entries() -> Vec<Entry> {
             // SAFETY: the array has eight bytes.
             "raw::write": |scene| unsafe { raw::write(scene.unwatched.as_raw_fd(), [1; 8].as_ptr(), 8) }.map(drop);
         }
+        libc::SYS_pidfd_open {
+            "PidFd::open" (EPERM): |_| PidFd::open(process()).map(drop);
+            "raw::pidfd_open": |_| raw::pidfd_open(process(), 0).map(close);
+        }
+        libc::SYS_pidfd_send_signal {
+            "PidFd::send_signal": |_| this_process().send_signal(0);
+            // SAFETY: the pointer is null.
+            "raw::pidfd_send_signal":
+                |_| unsafe { raw::pidfd_send_signal(this_process().as_raw_fd(), 0, ptr::null(), 0) };
+        }
+        libc::SYS_waitid {
+            "PidFd::wait" (EINVAL): |_| this_process().wait().map(drop);
+            "PidFd::try_wait" (EINVAL): |_| this_process().try_wait().map(drop);
+            // SAFETY: the pointer is null, and this process is no child of its own.
+            "raw::waitid": |_| unsafe { raw::waitid(raw::P_PID, process(), ptr::null_mut(), raw::WEXITED) };
+        }
         libc::SYS_ioctl {
             "Epoll::busy_poll": |scene| scene.epoll.busy_poll().map(drop);
             "Epoll::set_busy_poll": |scene| scene.epoll.set_busy_poll(NONE);
@@ -235,6 +251,14 @@ fn entries() -> Vec<Entry> {
         }
     });
     entries
+}
+
+fn process() -> i32 {
+    std::process::id() as i32
+}
+
+fn this_process() -> PidFd {
+    PidFd::open(process()).expect("a pidfd")
 }
 
 /// Closes a descriptor that was just made.
@@ -278,10 +302,10 @@ fn is_refused(entry: &Entry) {
             assert_eq!(refusal.during(errno, || (entry.run)(&scene)), (Err(errno), 1), "{}, {errno}", entry.name);
         }
         assert_eq!(descriptors(), before, "{}: open descriptors before and after", entry.name);
-        // Not every kernel has busy polling.
+        // Not every kernel has busy polling. No process is its own child.
         let afterwards = (entry.run)(&scene);
         assert!(
-            matches!(afterwards, Ok(()) | Err(Errno::ENOTTY | Errno::EOPNOTSUPP)),
+            matches!(afterwards, Ok(()) | Err(Errno::ENOTTY | Errno::EOPNOTSUPP | Errno::ECHILD)),
             "{}: {afterwards:?}",
             entry.name
         );
@@ -299,6 +323,7 @@ pub fn checks() -> Vec<Check> {
         a_flush_names_the_refused_descriptor_and_tells_the_others,
         an_exclusive_one_whose_second_call_is_refused_is_not_watched,
         whatever_flushes_are_refused_the_next_one_brings_what_is_wanted,
+        a_kernel_without_pidfds_or_without_their_wait_is_enosys,
     ];
     checks.extend(entries().into_iter().map(|entry| -> Check {
         (format!("{} says why, and leaks nothing", entry.name), Box::new(move || is_refused(&entry)))
@@ -571,4 +596,18 @@ pub fn tell(interests: &mut InterestSet<'_>, source: &EventFd, interest: Option<
         None => interests.remove(source),
     };
     answer.expect("room");
+}
+
+/// Hexagon's kernel returns `EPERM` for an unknown call, as old container runtimes do. Linux 5.3 has
+/// `pidfd_open`, but `waitid` takes no pidfd.
+fn a_kernel_without_pidfds_or_without_their_wait_is_enosys() {
+    let answer = |call: &Call| Some(if call.number == libc::SYS_waitid { Errno::EINVAL } else { Errno::EPERM });
+    let this = this_process();
+    let run = || {
+        assert_eq!(PidFd::open(process()).err(), Some(Errno::ENOSYS));
+        assert_eq!(this.wait().err(), Some(Errno::ENOSYS));
+        assert_eq!(this.try_wait().err(), Some(Errno::ENOSYS));
+        assert_eq!(this.send_signal(0), Err(Errno::EPERM), "which it returns itself");
+    };
+    intercepted(&[libc::SYS_pidfd_open, libc::SYS_pidfd_send_signal, libc::SYS_waitid], answer, run);
 }

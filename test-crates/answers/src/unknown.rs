@@ -3,10 +3,10 @@
 use crate::made_up::{counter, SYS_WAIT};
 use crate::seccomp::{answered, Number};
 use crate::{check, child, Check};
-use barepoll::fd::{AsRawFd, FromRawFd, RawFd};
+use barepoll::fd::{AsRawFd, FromRawFd, IntoRawFd, RawFd};
 #[cfg(target_pointer_width = "32")]
-use barepoll::{Clock, Errno, TimerFd, TimerFdFlags, TimerSetting};
-use barepoll::{Epoll, Event, EventData, EventFlags, SigSet};
+use barepoll::{Clock, TimerFd, TimerFdFlags, TimerSetting};
+use barepoll::{Epoll, Errno, Event, EventData, EventFlags, PidFd, SigSet};
 use std::time::{Duration, Instant};
 
 const PWAIT2: Number = libc::SYS_epoll_pwait2 as Number;
@@ -27,6 +27,16 @@ pub fn checks() -> Vec<Check> {
     ];
     #[cfg(target_pointer_width = "32")]
     checks.extend(timers());
+    checks.push(check(
+        "a pidfd whose number is the process's is a pidfd where the call is there",
+        a_pidfd_that_is_the_processs_number,
+    ));
+    for pid in [1, 3, 500, i32::MAX] {
+        checks
+            .push(check(format!("an unknown pidfd_open of process {pid} is ENOSYS, and closes nothing"), move || {
+                is_no_pidfd(pid)
+            }));
+    }
     // Up to ROOM, the result looks like a valid count. Above, it does not.
     for fd in [3, 7, ROOM as RawFd, ROOM as RawFd + 1, 500] {
         checks.push(check(format!("an unknown epoll_pwait2 of descriptor {fd} is taken for missing"), move || {
@@ -224,4 +234,35 @@ fn a_timer_of_descriptor_0() {
         assert_eq!(timer.set(TimerSetting::at(Duration::from_secs(2_208_988_800))), Ok(()));
         assert!(timer.get().expect("its time").remaining > Duration::ZERO);
     }
+}
+
+const PIDFD_OPEN: Number = libc::SYS_pidfd_open as Number;
+const CLOSE: Number = libc::SYS_close as Number;
+
+fn is_no_pidfd(pid: i32) {
+    let (mut asked, mut closed) = (Vec::new(), 0);
+    let answer = |call: &crate::seccomp::Call| {
+        if call.number == CLOSE {
+            closed += 1;
+            return None;
+        }
+        asked.push(call.argument(0));
+        Some(call.argument(0).into())
+    };
+    let run = || assert_eq!(PidFd::open(pid).err(), Some(Errno::ENOSYS));
+    answered(&[PIDFD_OPEN, CLOSE], answer, run);
+    assert_eq!((asked, closed), (vec![pid, -1], 0));
+}
+
+fn a_pidfd_that_is_the_processs_number() {
+    const NUMBER: i32 = 50;
+    let epoll = numbered(NUMBER).into_raw_fd();
+    let mut asked = Vec::new();
+    let answer = |call: &crate::seccomp::Call| {
+        asked.push(call.argument(0));
+        Some(if call.argument(0) == -1 { (-Errno::EINVAL.raw()).into() } else { epoll.into() })
+    };
+    let pidfd = answered(&[PIDFD_OPEN], answer, || PidFd::open(NUMBER).expect("a pidfd"));
+    assert_eq!(pidfd.as_raw_fd(), NUMBER);
+    assert_eq!(asked, [NUMBER, -1]);
 }
