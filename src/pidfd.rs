@@ -19,10 +19,10 @@ use core::ptr;
 ///
 /// ```
 /// use barepoll::{Epoll, Event, EventData, EventFlags, PidFd};
-/// use std::process::Command;
+/// use std::process::{Command, Stdio};
 ///
 /// # #[allow(clippy::zombie_processes)] // `wait` reaps it
-/// let child = Command::new("sleep").arg("1000").spawn().expect("`sleep` runs");
+/// let child = Command::new("cat").stdin(Stdio::piped()).spawn().expect("`cat` runs");
 /// let pidfd = PidFd::open(child.id() as i32)?;
 /// let epoll = Epoll::new()?;
 /// epoll.add(&pidfd, EventData::new_u64(7), EventFlags::IN)?;
@@ -94,9 +94,9 @@ impl PidFd {
     ///
     /// ```
     /// use barepoll::{Errno, PidFd, PidFdFlags};
-    /// use std::process::Command;
+    /// use std::process::{Command, Stdio};
     ///
-    /// let mut child = Command::new("sleep").arg("1000").spawn().expect("`sleep` runs");
+    /// let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().expect("`cat` runs");
     /// let pidfd = PidFd::with_flags(child.id() as i32, PidFdFlags::NONBLOCK)?;
     /// assert_eq!(pidfd.wait(), Err(Errno::EAGAIN));
     /// # child.kill().and_then(|()| child.wait()).expect("it ends");
@@ -190,10 +190,10 @@ impl PidFd {
     ///
     /// ```
     /// use barepoll::PidFd;
-    /// use std::process::Command;
+    /// use std::process::{Command, Stdio};
     ///
     /// # #[allow(clippy::zombie_processes)] // `wait` reaps it
-    /// let child = Command::new("sleep").arg("1000").spawn().expect("`sleep` runs");
+    /// let child = Command::new("cat").stdin(Stdio::piped()).spawn().expect("`cat` runs");
     /// let pidfd = PidFd::open(child.id() as i32)?;
     /// assert_eq!(pidfd.try_wait()?, None);
     /// # pidfd.send_signal(9).and_then(|()| pidfd.wait())?;

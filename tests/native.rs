@@ -83,6 +83,11 @@ impl Host for Libc {
         result(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFD) }).map(|flags| flags & libc::FD_CLOEXEC != 0)
     }
 
+    fn is_nonblocking(&mut self, fd: BorrowedFd<'_>) -> Result<bool, Errno> {
+        // SAFETY: the call takes no pointer.
+        result(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) }).map(|flags| flags & libc::O_NONBLOCK != 0)
+    }
+
     fn limit_descriptors(&mut self, limit: u64) -> Result<u64, Errno> {
         // SAFETY: an `rlimit` is two numbers, valid with any bits.
         let mut limits: libc::rlimit = unsafe { mem::zeroed() };

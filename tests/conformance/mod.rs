@@ -25,6 +25,8 @@ pub trait Host {
     fn root_directory(&mut self) -> Result<OwnedFd, Errno>;
     /// Whether the descriptor is closed on exec.
     fn is_close_on_exec(&mut self, fd: BorrowedFd<'_>) -> Result<bool, Errno>;
+    /// Whether the descriptor's file is nonblocking.
+    fn is_nonblocking(&mut self, fd: BorrowedFd<'_>) -> Result<bool, Errno>;
     /// Sets the soft `RLIMIT_NOFILE` and returns the previous one. Descriptors stay below it.
     fn limit_descriptors(&mut self, limit: u64) -> Result<u64, Errno>;
 

@@ -12,6 +12,8 @@ pub mod general {
     pub const O_DIRECTORY: u32 = 65536;
     pub const O_CLOEXEC: u32 = 524288;
     pub const F_GETFD: u32 = 1;
+    pub const F_GETFL: u32 = 3;
+    pub const O_NONBLOCK: u32 = 2048;
     pub const FD_CLOEXEC: u32 = 1;
     pub const F_DUPFD_CLOEXEC: u32 = 1030;
     pub const AT_FDCWD: i32 = -100;

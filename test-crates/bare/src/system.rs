@@ -245,6 +245,12 @@ impl Host for System {
         Ok(flags & FD_CLOEXEC as usize != 0)
     }
 
+    fn is_nonblocking(&mut self, fd: BorrowedFd<'_>) -> Result<bool, Errno> {
+        // SAFETY: no pointer.
+        let flags = unsafe { syscall!(nr::FCNTL, fd, F_GETFL)? };
+        Ok(flags & O_NONBLOCK as usize != 0)
+    }
+
     fn limit_descriptors(&mut self, limit: u64) -> Result<u64, Errno> {
         let mut limits = rlimit64 { rlim_cur: 0, rlim_max: 0 };
         // SAFETY: the call writes `limits`.

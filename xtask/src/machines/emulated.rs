@@ -72,6 +72,8 @@ pub type TargetResult = Result<Vec<Run>, String>;
 const KNOWN_FAULTS: &[KnownFault] = &[
     eventfd2_flags("qemu-user 7.2"),
     eventfd2_flags("qemu-user 11."),
+    pidfd_open_flags("qemu-user 7.2"),
+    pidfd_open_flags("qemu-user 11."),
     wrong_timespec("calls::epoll_pwait2_waits_in_nanoseconds_where_it_exists"),
     wrong_timespec("calls::epoll_pwait2_with_a_time_out_of_range_is_einval_where_it_exists"),
     wrong_timespec("timeouts::every_timeout_finds_what_is_ready_already"),
@@ -107,6 +109,18 @@ const fn eventfd2_flags(on: &'static str) -> KnownFault {
         machine: "",
         check: "calls::eventfd2_takes_each_of_its_flags_and_no_other",
         reason: "qemu drops the flags of eventfd2 that it does not translate",
+    }
+}
+
+/// `TARGET_NR_pidfd_open` of qemu's linux-user/syscall.c passes the flags on as they are. The host
+/// knows another `PIDFD_NONBLOCK`. MIPS's is the host's `PIDFD_THREAD`, since Linux 6.9.
+const fn pidfd_open_flags(on: &'static str) -> KnownFault {
+    KnownFault {
+        on,
+        targets: &["mips", "sparc"],
+        machine: "",
+        check: "pidfd::a_nonblocking_pidfd_does_not_wait",
+        reason: "qemu does not translate the flags of pidfd_open",
     }
 }
 

@@ -79,6 +79,33 @@ const OTHER_CALLS: &[&str] = &[
     "syscalls::three_arguments_arrive",
     "syscalls::two_arguments_arrive",
 ];
+/// The checks of pidfds, whose calls have no function in the port either.
+const PIDFDS: &[&str] = &[
+    "pidfd::a_child_that_ended_before_it_was_opened_is_waited_for",
+    "pidfd::a_dropped_pidfd_is_closed_and_its_process_lives",
+    "pidfd::a_nonblocking_pidfd_does_not_wait",
+    "pidfd::a_number_that_is_no_process_is_an_error",
+    "pidfd::a_pidfd_is_closed_on_exec",
+    "pidfd::a_pidfd_is_readable_once_the_process_has_ended_and_not_before",
+    "pidfd::a_pidfd_stays_readable_after_the_process_was_reaped",
+    "pidfd::a_process_that_has_ended_takes_signals_until_it_is_reaped",
+    "pidfd::a_second_wait_is_echild",
+    "pidfd::a_signal_that_is_none_is_einval",
+    "pidfd::a_wait_for_a_process_that_is_no_child_is_echild",
+    "pidfd::a_wait_reports_the_exit_code",
+    "pidfd::a_wait_reports_the_signal_that_killed",
+    "pidfd::a_wait_waits_until_the_child_has_ended",
+    "pidfd::an_unknown_pidfd_flag_is_einval",
+    "pidfd::another_descriptor_taken_for_a_pidfd_is_ebadf",
+    "pidfd::each_of_two_children_has_its_own_end",
+    "pidfd::only_the_lowest_eight_bits_of_an_exit_code_are_reported",
+    "pidfd::signal_0_tests_the_process_and_sends_nothing",
+    "pidfd::the_end_of_a_child_reaches_an_edge_triggered_epoll_once",
+    "pidfd::try_wait_is_none_until_the_child_has_ended",
+    "pidfd::waitid_of_an_unknown_kind_or_without_options_is_einval",
+    "pidfd::waitid_takes_each_of_its_kinds",
+    "pidfd::waitid_without_an_end_to_report_writes_no_process",
+];
 /// The examples in the documentation that make a wait with a mask.
 const MASKED_EXAMPLES: &[&str] = &["src/epoll.rs - epoll::Epoll::wait_masked", "src/raw.rs - raw::epoll_pwait"];
 /// The examples of `barepoll::syscall`.
@@ -88,6 +115,22 @@ const OTHER_EXAMPLES: &[&str] = &[
     "src/syscall.rs - syscall::syscall0",
     "src/syscall.rs - syscall::syscall4",
     "src/syscall.rs - syscall::syscall5",
+];
+
+/// The examples of pidfds.
+const PIDFD_EXAMPLES: &[&str] = &[
+    "src/child.rs - child::ChildStatus",
+    "src/child.rs - child::Siginfo",
+    "src/flags.rs - flags::PidFdFlags",
+    "src/pidfd.rs - pidfd::PidFd",
+    "src/pidfd.rs - pidfd::PidFd::open",
+    "src/pidfd.rs - pidfd::PidFd::send_signal",
+    "src/pidfd.rs - pidfd::PidFd::try_wait",
+    "src/pidfd.rs - pidfd::PidFd::wait",
+    "src/pidfd.rs - pidfd::PidFd::with_flags",
+    "src/raw.rs - raw::pidfd_open",
+    "src/raw.rs - raw::pidfd_send_signal",
+    "src/raw.rs - raw::waitid",
 ];
 
 /// A part of the message of a known failure.
@@ -160,9 +203,19 @@ fn builds(cache: &Cache) -> Result<Vec<Build>, String> {
     let mut narrow = with_std::cargo_native(cache, target, &["test", "-Zbuild-std", "--test", "native"])?;
     with_flag_for(&mut narrow, "dev", &["barepoll"]);
     Ok(vec![
-        Build { name: "native", command: native, programs: TEST_FILES.len(), known: [MASKED, OTHER_CALLS].concat() },
-        Build { name: "examples", command: examples, programs: 1, known: [MASKED_EXAMPLES, OTHER_EXAMPLES].concat() },
-        Build { name: "32 bits", command: narrow, programs: 1, known: [MASKED, OTHER_CALLS].concat() },
+        Build {
+            name: "native",
+            command: native,
+            programs: TEST_FILES.len(),
+            known: [MASKED, OTHER_CALLS, PIDFDS].concat(),
+        },
+        Build {
+            name: "examples",
+            command: examples,
+            programs: 1,
+            known: [MASKED_EXAMPLES, OTHER_EXAMPLES, PIDFD_EXAMPLES].concat(),
+        },
+        Build { name: "32 bits", command: narrow, programs: 1, known: [MASKED, OTHER_CALLS, PIDFDS].concat() },
     ])
 }
 
