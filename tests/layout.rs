@@ -311,7 +311,9 @@ fn a_siginfo_is_libcs() {
     // Each word has its index as its value.
     let words: [i32; 32] = core::array::from_fn(|index| index as i32);
     // SAFETY: the sizes are equal, and both consist of integers.
-    let (ours, theirs): (Siginfo, libc::siginfo_t) = unsafe { (transmute(words), transmute(words)) };
+    let ours = unsafe { transmute::<[i32; 32], Siginfo>(words) };
+    // SAFETY: as above.
+    let theirs = unsafe { transmute::<[i32; 32], libc::siginfo_t>(words) };
     assert_eq!((ours.signo(), ours.code()), (theirs.si_signo, theirs.si_code));
     // SAFETY: the fields are initialised.
     let fields = unsafe { (theirs.si_pid(), theirs.si_uid(), theirs.si_status()) };

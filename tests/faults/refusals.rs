@@ -218,8 +218,9 @@ fn entries() -> Vec<Entry> {
         libc::SYS_pidfd_send_signal {
             "PidFd::send_signal": |_| this_process().send_signal(0);
             // SAFETY: the pointer is null.
-            "raw::pidfd_send_signal":
-                |_| unsafe { raw::pidfd_send_signal(this_process().as_raw_fd(), 0, ptr::null(), 0) };
+            "raw::pidfd_send_signal": |_| unsafe {
+                raw::pidfd_send_signal(this_process().as_raw_fd(), 0, ptr::null(), 0)
+            };
         }
         libc::SYS_waitid {
             "PidFd::wait" (EINVAL): |_| this_process().wait().map(drop);
