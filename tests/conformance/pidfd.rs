@@ -6,9 +6,15 @@ use barepoll::raw::{self, Siginfo};
 use barepoll::{ChildStatus, Errno, EventFlags, PidFd, PidFdFlags};
 use core::ptr;
 
+/// Makes a child. Makes none where there are no pidfds: nothing could kill it.
+fn number(host: &mut dyn Host, end: ChildEnd) -> Result<i32, Failure> {
+    drop(PidFd::open(this_process()?)?);
+    Ok(host.child(end)?)
+}
+
 /// Makes a child and opens it.
 fn child(host: &mut dyn Host, end: ChildEnd) -> Result<PidFd, Failure> {
-    let pid = host.child(end)?;
+    let pid = number(host, end)?;
     Ok(PidFd::open(pid)?)
 }
 
@@ -33,7 +39,7 @@ fn this_process() -> Result<i32, Errno> {
 checks! {
     fn a_wait_reports_the_exit_code(host) {
         for code in [0, 1, 7, 127, 128, 255] {
-            let pid = host.child(ChildEnd::Exit(code))?;
+            let pid = number(host, ChildEnd::Exit(code))?;
             let status = PidFd::open(pid)?.wait()?;
             ensure_eq!((status.pid(), status.code(), status.signal()), (pid, Some(code), None));
             ensure_eq!((status.success(), status.core_dumped()), (code == 0, false));
@@ -45,7 +51,7 @@ checks! {
     }
 
     fn a_wait_reports_the_signal_that_killed(host) {
-        let pid = host.child(ChildEnd::Signal)?;
+        let pid = number(host, ChildEnd::Signal)?;
         let status = kill(&PidFd::open(pid)?)?;
         ensure_eq!((status.pid(), status.code(), status.signal()), (pid, None, Some(SIGKILL)));
         ensure_eq!((status.success(), status.core_dumped()), (false, false));
@@ -74,7 +80,7 @@ checks! {
     }
 
     fn a_child_that_ended_before_it_was_opened_is_waited_for(host) {
-        let pid = host.child(ChildEnd::Exit(3))?;
+        let pid = number(host, ChildEnd::Exit(3))?;
         ensure!(ended(&PidFd::open(pid)?)?);
         ensure_eq!(PidFd::open(pid)?.try_wait()?.and_then(ChildStatus::code), Some(3));
     }
@@ -145,7 +151,7 @@ checks! {
         ensure_eq!(PidFd::open(-1).err(), Some(Errno::EINVAL));
         ensure_eq!(PidFd::open(i32::MIN).err(), Some(Errno::EINVAL));
         ensure_eq!(PidFd::open(i32::MAX).err(), Some(Errno::ESRCH)); // above the kernel's limit
-        let pid = host.child(ChildEnd::Exit(0))?;
+        let pid = number(host, ChildEnd::Exit(0))?;
         let child = PidFd::open(pid)?;
         child.wait()?;
         ensure_eq!(PidFd::open(pid).err(), Some(Errno::ESRCH));
@@ -172,7 +178,7 @@ checks! {
     }
 
     fn a_nonblocking_pidfd_does_not_wait(host) {
-        let pid = host.child(ChildEnd::Signal)?;
+        let pid = number(host, ChildEnd::Signal)?;
         let plain = PidFd::open(pid)?;
         ensure!(!host.is_nonblocking(plain.as_fd())?);
         let nonblocking = PidFd::with_flags(pid, PidFdFlags::NONBLOCK);
@@ -200,7 +206,7 @@ checks! {
     }
 
     fn a_dropped_pidfd_is_closed_and_its_process_lives(host) {
-        let pid = host.child(ChildEnd::Signal)?;
+        let pid = number(host, ChildEnd::Signal)?;
         let first = PidFd::open(pid)?;
         let number = first.as_raw_fd();
         drop(first);
@@ -212,7 +218,7 @@ checks! {
 
     fn waitid_takes_each_of_its_kinds(host) {
         for kind in [raw::P_PID, raw::P_PIDFD, raw::P_ALL] {
-            let pid = host.child(ChildEnd::Exit(9))?;
+            let pid = number(host, ChildEnd::Exit(9))?;
             let pidfd = PidFd::open(pid)?;
             let id = if kind == raw::P_PIDFD { pidfd.as_raw_fd() } else { pid };
             let mut info = Siginfo::EMPTY;
