@@ -278,7 +278,7 @@ fn a_signal_info_is_libcs_signalfd_siginfo() {
     // Every byte has a value of its own.
     let bytes: [u8; 128] = core::array::from_fn(|place| place as u8 + 1);
     // SAFETY: the sizes are equal, and any bytes are such an info.
-    let (ours, theirs): (SignalInfo, Theirs) = unsafe { (transmute(bytes), transmute(bytes)) };
+    let (ours, theirs) = unsafe { (transmute::<[u8; 128], SignalInfo>(bytes), transmute::<[u8; 128], Theirs>(bytes)) };
     assert_eq!(
         (ours.signal(), ours.errno(), ours.code()),
         (theirs.ssi_signo as i32, theirs.ssi_errno, theirs.ssi_code)
