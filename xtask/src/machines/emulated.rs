@@ -88,8 +88,10 @@ const KNOWN_FAULTS: &[KnownFault] = &[
     lost_seconds("signals::a_signal_interrupts_a_masked_wait_that_does_not_mask_it"),
     lost_seconds("signals::an_event_and_no_signal_ends_a_wait_that_masks_all_of_them"),
     lost_seconds("signals::signals_at_any_moment_lose_no_event"),
-    missing_signals("signals::each_signal_above_60_is_blocked_by_its_own_bit"),
+    missing_signals("signals::each_high_signal_is_blocked_by_its_own_bit"),
     missing_signals("signalfd::one_of_the_highest_signals_is_read"),
+    missing_sigemt("signals::each_common_signal_but_two_is_blocked_by_its_own_bit"),
+    missing_sigemt("signals::a_full_set_blocks_all_but_kill_and_stop"),
 ];
 
 /// `signal_table_init` of qemu's linux-user/signal.c gives each signal of the machine one of the
@@ -98,6 +100,12 @@ const KNOWN_FAULTS: &[KnownFault] = &[
 const fn missing_signals(check: &'static str) -> KnownFault {
     let reason = "qemu has no host signal for the highest ones";
     KnownFault { on: "qemu-user ", targets: &[], machine: "", check, reason }
+}
+
+/// Since a version between 7.2 and 11.1, qemu has no host signal for SPARC's `SIGEMT`, 7.
+const fn missing_sigemt(check: &'static str) -> KnownFault {
+    let reason = "qemu has no host signal for SIGEMT";
+    KnownFault { on: "qemu-user 11.", targets: &["sparc"], machine: "", check, reason }
 }
 
 /// If the machine's flag values differ from the host's, `do_eventfd` and `TARGET_NR_eventfd2` of
