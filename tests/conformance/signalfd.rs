@@ -322,7 +322,9 @@ checks! {
     fn a_signalfd_of_a_set_at_a_bad_address_is_an_error(host) {
         // SAFETY: the kernel checks the address.
         let answer = unsafe { raw::signalfd4(-1, unmapped_address(), 0) };
-        ensure!(matches!(answer, Err(Errno::EFAULT | Errno::EINVAL))); // EINVAL before Linux 4.18
+        if answer != Err(Errno::EINVAL) {
+            ensure_eq!(answer, Err(Errno::EFAULT)); // EINVAL before Linux 4.18
+        }
     }
 
     fn the_kernel_leaves_kill_and_stop_out_of_a_full_signalfd(host) {

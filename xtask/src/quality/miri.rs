@@ -68,8 +68,39 @@ const MASKED: &[&str] = &[
     "timeouts::every_timeout_finds_what_is_ready_already",
     "timeouts::no_timeout_waits_for_an_event_whatever_the_call",
 ];
-/// The checks of `barepoll::syscall`, whose calls have no function in the port.
+/// The checks of `barepoll::syscall`, of signalfds and of the thread's mask, whose calls have no
+/// function in the port.
 const OTHER_CALLS: &[&str] = &[
+    "signalfd::a_blocked_signal_is_read_and_is_then_no_longer_pending",
+    "signalfd::a_blocking_read_waits_for_a_signal",
+    "signalfd::a_buffer_of_one_takes_one_signal",
+    "signalfd::a_changed_set_is_of_the_new_signals_alone",
+    "signalfd::a_signal_above_32_is_read_by_its_own_bit",
+    "signalfd::a_signal_that_is_not_in_the_set_stays_pending",
+    "signalfd::a_signalfd_of_a_set_at_a_bad_address_is_an_error",
+    "signalfd::a_signalfd_takes_each_of_its_flags_and_no_other",
+    "signalfd::a_standard_signal_is_pending_once_and_a_real_time_signal_queues",
+    "signalfd::a_wait_on_a_signalfd_is_not_interrupted_by_its_signal",
+    "signalfd::an_edge_triggered_epoll_reports_each_new_signal_once",
+    "signalfd::an_empty_buffer_is_einval_and_takes_nothing",
+    "signalfd::an_epoll_learns_that_a_changed_set_has_a_pending_signal",
+    "signalfd::an_epoll_reports_a_signalfd_while_a_signal_is_pending",
+    "signalfd::an_info_has_the_value_that_was_sent_with_its_signal",
+    "signalfd::an_info_names_the_process_that_sent_its_signal",
+    "signalfd::another_descriptor_taken_for_a_signalfd_gives_errors",
+    "signalfd::dropping_a_signalfd_leaves_its_signals_blocked_and_pending",
+    "signalfd::one_of_the_highest_signals_is_read",
+    "signalfd::one_read_takes_every_pending_signal_from_the_lowest",
+    "signalfd::signalfd4_changes_a_descriptor_and_returns_it",
+    "signalfd::the_kernel_leaves_kill_and_stop_out_of_a_full_signalfd",
+    "signals::a_full_set_blocks_all_but_kill_and_stop",
+    "signals::a_pending_signals_handler_runs_before_unblocking_it_returns",
+    "signals::a_signal_between_a_loops_check_and_its_masked_wait_is_not_lost",
+    "signals::a_signal_interrupts_a_read_of_a_signalfd_of_others",
+    "signals::blocking_adds_to_the_mask_and_unblocking_removes_from_it",
+    "signals::each_common_signal_but_two_is_blocked_by_its_own_bit",
+    "signals::each_high_signal_is_blocked_by_its_own_bit",
+    "signals::rt_sigprocmask_returns_the_kernels_errors",
     "syscalls::a_64_bit_argument_arrives",
     "syscalls::an_argument_keeps_its_value",
     "syscalls::calls_without_arguments_answer",
@@ -108,8 +139,21 @@ const PIDFDS: &[&str] = &[
 ];
 /// The examples in the documentation that make a wait with a mask.
 const MASKED_EXAMPLES: &[&str] = &["src/epoll.rs - epoll::Epoll::wait_masked", "src/raw.rs - raw::epoll_pwait"];
-/// The examples of `barepoll::syscall`.
+/// The examples of the same calls.
 const OTHER_EXAMPLES: &[&str] = &[
+    "src/flags.rs - flags::SignalFdFlags",
+    "src/raw.rs - raw::rt_sigprocmask",
+    "src/raw.rs - raw::signalfd4",
+    "src/signal.rs - signal::SigSet",
+    "src/signal.rs - signal::SigSet::block",
+    "src/signal.rs - signal::SigSet::set_thread_mask",
+    "src/signal.rs - signal::SigSet::thread_mask",
+    "src/signal.rs - signal::SigSet::unblock",
+    "src/signalfd.rs - signalfd::SignalFd",
+    "src/signalfd.rs - signalfd::SignalFd::new",
+    "src/signalfd.rs - signalfd::SignalFd::read",
+    "src/signalfd.rs - signalfd::SignalFd::set",
+    "src/signalfd.rs - signalfd::SignalInfo",
     "src/syscall.rs - syscall",
     "src/syscall.rs - syscall::syscall",
     "src/syscall.rs - syscall::syscall0",
