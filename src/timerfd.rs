@@ -362,9 +362,10 @@ impl fmt::Debug for TimerState {
 /// ```
 /// use barepoll::{Clock, Errno, TimerFd, TimerFdFlags};
 ///
-/// assert!(TimerFd::new(Clock::REALTIME, TimerFdFlags::CLOEXEC).is_ok());
+/// let timer = TimerFd::new(Clock::REALTIME, TimerFdFlags::CLOEXEC)?;
 /// // A clock of processor time has no such timers.
 /// assert_eq!(TimerFd::new(Clock::from_raw(2), TimerFdFlags::CLOEXEC).err(), Some(Errno::EINVAL));
+/// # Ok::<(), Errno>(())
 /// ```
 ///
 /// See [`clock_gettime(2)`](https://man7.org/linux/man-pages/man2/clock_gettime.2.html).

@@ -5,6 +5,7 @@ use crate::seccomp::answered;
 use crate::Case;
 use barepoll::fd::AsRawFd;
 use barepoll::{raw, Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags, Result, SigSet};
+use barepoll::{Clock, TimerFd, TimerFdFlags, TimerSetting};
 use core::hint::black_box;
 use core::mem::{size_of_val, MaybeUninit};
 use core::ptr;
@@ -53,6 +54,24 @@ pub const CASES: &[Case] = &[
         branch_on(&EventFd::new(3, EventFdFlags::CLOEXEC)?.read()?);
         Ok(())
     }),
+    right("TimerFd::read", || {
+        branch_on(&timer()?.read()?);
+        Ok(())
+    }),
+    right("raw::timerfd_gettime", || {
+        let (timer, mut time) = (timer()?, MaybeUninit::<raw::Itimerspec>::uninit());
+        // SAFETY: there is room for the times.
+        unsafe { raw::timerfd_gettime(timer.as_raw_fd(), time.as_mut_ptr())? };
+        branch_on(&time);
+        Ok(())
+    }),
+    right("raw::timerfd_settime", || {
+        let (timer, mut old) = (timer()?, MaybeUninit::<raw::Itimerspec>::uninit());
+        // SAFETY: the setting is readable, and there is room for the old one.
+        unsafe { raw::timerfd_settime(timer.as_raw_fd(), 0, &Default::default(), old.as_mut_ptr())? };
+        branch_on(&old);
+        Ok(())
+    }),
     right("raw::ioctl", || params(raw::EPIOCGPARAMS)),
     wrong("an event too many", || wait(|epoll, buffer| epoll.wait(buffer, None).map(|ready| ready.len() + 1))),
     wrong("a byte too many", || read(9)),
@@ -79,6 +98,13 @@ fn branch_on<T>(value: &T) {
             black_box(offset);
         }
     }
+}
+
+/// A timer that expires again and again.
+fn timer() -> Result<TimerFd> {
+    let timer = TimerFd::new(Clock::MONOTONIC, TimerFdFlags::CLOEXEC)?;
+    timer.set(TimerSetting::every(Duration::from_millis(1)))?;
+    Ok(timer)
 }
 
 /// Waits for a ready descriptor with room for two events. Branches on as many events as `wait`

@@ -4,6 +4,7 @@
 use crate::Case;
 use barepoll::fd::{AsRawFd, FromRawFd};
 use barepoll::{raw, Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags, Result, SigSet};
+use barepoll::{Clock, TimerFd, TimerFdFlags, TimerSetting};
 use core::cell::UnsafeCell;
 use core::ptr;
 use core::time::Duration;
@@ -34,6 +35,7 @@ pub const CASES: &[Case] = &[
     }),
     right("add, wait", || full(|both| both.publish(add), wait)),
     right("raw::write, raw::read, of a pipe", || unwatched(|both| both.publish(write_pipe), read_pipe)),
+    right("TimerFd::set, TimerFd::read", || unwatched(|both| both.publish(set_timer), read_timer)),
     right("write, read, of a duplicate", || unwatched(|both| both.publish(write), read_duplicate)),
     Case { report: "the handler has not run", ..right("a signal's handler", handler) },
     wrong("a write after the call", || {
@@ -57,6 +59,7 @@ struct Both {
     eventfd: EventFd,
     duplicate: EventFd,
     pipe: (PipeReader, PipeWriter),
+    timer: TimerFd,
     memory: UnsafeCell<u64>,
 }
 
@@ -98,7 +101,8 @@ fn run(initial: u32, is_watched: bool, there: Action, here: Action) -> Result<()
     // SAFETY: the descriptor is open and has no other owner.
     let duplicate = unsafe { EventFd::from_raw_fd(duplicate) };
     let pipe = pipe().expect("the process has descriptors left");
-    let both = Both { epoll: Epoll::new()?, eventfd, duplicate, pipe, memory: UnsafeCell::new(0) };
+    let timer = TimerFd::new(Clock::MONOTONIC, TimerFdFlags::CLOEXEC)?;
+    let both = Both { epoll: Epoll::new()?, eventfd, duplicate, pipe, timer, memory: UnsafeCell::new(0) };
     if is_watched {
         add(&both)?;
     }
@@ -161,6 +165,14 @@ fn read_pipe(both: &Both) -> Result<()> {
     let mut byte = 0;
     // SAFETY: there is room for one byte.
     unsafe { raw::read(std::os::fd::AsRawFd::as_raw_fd(&both.pipe.0), &mut byte, 1) }.map(drop)
+}
+
+fn set_timer(both: &Both) -> Result<()> {
+    both.timer.set(TimerSetting::after(Duration::from_millis(1)))
+}
+
+fn read_timer(both: &Both) -> Result<()> {
+    both.timer.read().map(drop)
 }
 
 fn wait(both: &Both) -> Result<()> {

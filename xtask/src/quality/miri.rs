@@ -137,6 +137,36 @@ const PIDFDS: &[&str] = &[
     "pidfd::waitid_takes_each_of_its_kinds",
     "pidfd::waitid_without_an_end_to_report_writes_no_process",
 ];
+/// The checks of timers, which Miri lacks.
+const TIMERS: &[&str] = &[
+    "timerfd::a_blocking_read_waits_for_the_expiration",
+    "timerfd::a_clock_without_timers_is_einval",
+    "timerfd::a_disarmed_timer_expires_no_more_and_forgets",
+    "timerfd::a_dropped_timer_is_closed_and_expires_no_more",
+    "timerfd::a_new_setting_replaces_the_old_one_and_what_was_not_read",
+    "timerfd::a_new_timer_is_disarmed",
+    "timerfd::a_nonblocking_read_before_the_expiration_is_eagain",
+    "timerfd::a_time_after_2038_is_not_expired_and_keeps_its_distance",
+    "timerfd::a_time_in_the_past_expires_at_once",
+    "timerfd::a_time_of_zero_expires_at_once_and_does_not_disarm",
+    "timerfd::a_timer_for_a_time_of_its_clock_is_never_early",
+    "timerfd::a_timer_is_closed_on_exec_only_if_asked",
+    "timerfd::a_timer_is_never_early",
+    "timerfd::a_timer_is_readable_and_not_writable",
+    "timerfd::a_timer_to_be_cancelled_is_not_while_nothing_sets_the_clock",
+    "timerfd::an_alarm_needs_a_capability",
+    "timerfd::an_edge_triggered_timer_is_reported_once_for_each_setting",
+    "timerfd::an_expired_timer_is_ready_until_it_is_read",
+    "timerfd::an_interval_counts_expirations_and_none_too_many",
+    "timerfd::an_unknown_timer_flag_is_einval",
+    "timerfd::another_descriptor_taken_for_a_timer_is_einval",
+    "timerfd::expirations_that_nothing_reads_add_up",
+    "timerfd::the_first_expiration_may_differ_from_the_interval",
+    "timerfd::the_longest_times_do_not_expire",
+    "timerfd::the_raw_call_returns_the_setting_of_before",
+    "timerfd::the_raw_calls_check_their_arguments",
+    "timerfd::the_time_left_is_from_now_for_a_relative_and_an_absolute_time",
+];
 /// The examples in the documentation that make a wait with a mask.
 const MASKED_EXAMPLES: &[&str] = &["src/epoll.rs - epoll::Epoll::wait_masked", "src/raw.rs - raw::epoll_pwait"];
 /// The examples of the same calls.
@@ -159,6 +189,26 @@ const OTHER_EXAMPLES: &[&str] = &[
     "src/syscall.rs - syscall::syscall0",
     "src/syscall.rs - syscall::syscall4",
     "src/syscall.rs - syscall::syscall5",
+];
+/// The examples of timers.
+const TIMER_EXAMPLES: &[&str] = &[
+    "src/flags.rs - flags::TimerFdFlags",
+    "src/raw.rs - raw::timerfd_create",
+    "src/raw.rs - raw::timerfd_gettime",
+    "src/raw.rs - raw::timerfd_settime",
+    "src/timerfd.rs - timerfd::Clock",
+    "src/timerfd.rs - timerfd::TimerFd",
+    "src/timerfd.rs - timerfd::TimerFd::disarm",
+    "src/timerfd.rs - timerfd::TimerFd::get",
+    "src/timerfd.rs - timerfd::TimerFd::new",
+    "src/timerfd.rs - timerfd::TimerFd::read",
+    "src/timerfd.rs - timerfd::TimerFd::set",
+    "src/timerfd.rs - timerfd::TimerSetting::after",
+    "src/timerfd.rs - timerfd::TimerSetting::at",
+    "src/timerfd.rs - timerfd::TimerSetting::cancel_on_set",
+    "src/timerfd.rs - timerfd::TimerSetting::every",
+    "src/timerfd.rs - timerfd::TimerSetting::repeat",
+    "src/timerfd.rs - timerfd::TimerState",
 ];
 
 /// The examples of pidfds.
@@ -251,15 +301,15 @@ fn builds(cache: &Cache) -> Result<Vec<Build>, String> {
             name: "native",
             command: native,
             programs: TEST_FILES.len(),
-            known: [MASKED, OTHER_CALLS, PIDFDS].concat(),
+            known: [MASKED, OTHER_CALLS, PIDFDS, TIMERS].concat(),
         },
         Build {
             name: "examples",
             command: examples,
             programs: 1,
-            known: [MASKED_EXAMPLES, OTHER_EXAMPLES, PIDFD_EXAMPLES].concat(),
+            known: [MASKED_EXAMPLES, OTHER_EXAMPLES, PIDFD_EXAMPLES, TIMER_EXAMPLES].concat(),
         },
-        Build { name: "32 bits", command: narrow, programs: 1, known: [MASKED, OTHER_CALLS, PIDFDS].concat() },
+        Build { name: "32 bits", command: narrow, programs: 1, known: [MASKED, OTHER_CALLS, PIDFDS, TIMERS].concat() },
     ])
 }
 
