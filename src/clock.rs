@@ -21,6 +21,11 @@ impl Moment {
     }
 }
 
+/// The time since `Deadline::ORIGIN`, the clock's own origin.
+pub(crate) fn since_origin() -> Result<Timespec> {
+    now()
+}
+
 /// Reads the clock by the machine's system call. A 32-bit machine has two calls. If the first is
 /// missing, this remembers it for the process and uses the second.
 fn now() -> Result<Timespec> {

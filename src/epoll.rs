@@ -2,6 +2,7 @@
 
 use crate::arch::{self, nr};
 use crate::clock::Moment;
+use crate::deadline::Deadline;
 use crate::errno::{Errno, Result};
 use crate::event::{Event, EventData};
 use crate::fallback;
@@ -397,6 +398,59 @@ impl Epoll {
                 left = left.with_remaining(Timespec::from(*timeout).saturating_sub(start.elapsed()?));
             }
         }
+    }
+
+    /// Waits as [`wait`](Self::wait) does, but until a moment.
+    ///
+    /// Use it in a loop that keeps the time of the next timer, as [`Timers`](crate::Timers) does.
+    /// After a signal, call it again with the same deadline.
+    ///
+    /// `None` waits for ever and does not read the clock. With a deadline, each call reads the
+    /// clock once. With feature `std` this is std's clock, which needs no system call on machines
+    /// with a vDSO. Without it, the reading is a system call, `clock_gettime`. The wait uses
+    /// `epoll_pwait2`, which has nanoseconds, or if that is missing rounds up as
+    /// [`wait`](Self::wait) does. If the deadline is past, it does not block.
+    ///
+    /// ```
+    /// use barepoll::{Deadline, Epoll, Errno, Event};
+    /// use core::time::Duration;
+    ///
+    /// let (epoll, mut buffer) = (Epoll::new()?, Event::buffer::<8>());
+    /// let deadline = Deadline::after(Duration::from_micros(1_500))?;
+    /// loop {
+    ///     match epoll.wait_until(&mut buffer, Some(deadline)) {
+    ///         Err(Errno::EINTR) => {} // the deadline has not moved
+    ///         answer => break assert!(answer?.is_empty()),
+    ///     }
+    /// }
+    /// assert!(Deadline::now()? >= deadline);
+    /// # Ok::<(), Errno>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Self::wait). If a sandbox forbids `clock_gettime`, the error of that call. With
+    /// feature `std`, std's clock panics then if there is no vDSO.
+    ///
+    /// See [`epoll_wait(2)`](https://man7.org/linux/man-pages/man2/epoll_wait.2.html).
+    #[doc(alias = "epoll_wait")]
+    #[doc(alias = "epoll_pwait2")]
+    #[inline]
+    pub fn wait_until<'b>(
+        &self,
+        events: &'b mut [MaybeUninit<Event>],
+        deadline: Option<Deadline>,
+    ) -> Result<&'b mut [Event]> {
+        let timeout = match deadline {
+            None => Timeout::FOREVER,
+            Some(deadline) => match deadline.since(Deadline::now()?) {
+                Timespec { tv_sec: 0, tv_nsec: 0 } => Timeout::Millis(0),
+                left => Timeout::Timespec(left),
+            },
+        };
+        let ready = self.wait_once(events, timeout, None)?;
+        // SAFETY: the kernel has written that many events, at most as many as there is room for.
+        Ok(unsafe { assume_init(events, ready) })
     }
 
     /// Polls up to `spins` times, then waits as [`wait`](Self::wait) does.

@@ -74,6 +74,7 @@
 //! | [`Waker`] | wakes a loop from another thread with the fewest system calls |
 //! | [`PidFd`] | a process: readable when it ends, with [`ChildStatus`] for how |
 //! | [`InterestSet`] | collects changes of interest and applies them before the wait |
+//! | [`Timers`], [`Deadline`] | the deadlines of a loop, and the moment until which it waits |
 //! | [`Errno`] | the kernel's error numbers, by name |
 //! | [`fd`] | owned and borrowed descriptors: the standard library's with feature `std`, equivalents without it |
 //! | [`raw`] | the system calls themselves, one to one, and every constant of the kernel's headers |
@@ -129,6 +130,7 @@ pub mod arch;
 mod child;
 #[cfg(not(feature = "std"))]
 mod clock;
+mod deadline;
 mod epoll;
 mod errno;
 mod event;
@@ -147,6 +149,7 @@ mod signalfd;
 pub mod syscall;
 mod timeout;
 mod timerfd;
+mod timers;
 mod uapi;
 mod waker;
 #[cfg(feature = "std")]
@@ -155,6 +158,7 @@ mod with_std;
 use with_std as clock;
 
 pub use child::ChildStatus;
+pub use deadline::Deadline;
 pub use epoll::{BusyPoll, Epoll};
 pub use errno::{Errno, Result};
 pub use event::{Event, EventData};
@@ -165,4 +169,5 @@ pub use pidfd::PidFd;
 pub use signal::{SigSet, Signals};
 pub use signalfd::{SignalFd, SignalInfo};
 pub use timerfd::{Clock, TimerFd, TimerSetting, TimerState};
+pub use timers::{TimerKey, TimerSlot, Timers};
 pub use waker::Waker;

@@ -7,6 +7,8 @@ use crate::pidfd::PidFd;
 use crate::timeout::Timespec;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ExitStatus};
+use std::cell::UnsafeCell;
+use std::sync::Once;
 use std::time::Instant;
 
 impl std::error::Error for Errno {}
@@ -65,4 +67,26 @@ impl Moment {
     pub(crate) fn elapsed(&self) -> Result<Timespec> {
         Ok(self.0.elapsed().into())
     }
+}
+
+/// The time since `Deadline::ORIGIN`, which is [`origin`].
+pub(crate) fn since_origin() -> Result<Timespec> {
+    let origin = origin();
+    Ok(Instant::now().saturating_duration_since(origin).into())
+}
+
+/// The moment of the first call in this process. An `Instant` does not show its own origin.
+pub(crate) fn origin() -> Instant {
+    // By `Once`: `OnceLock` is newer than Rust 1.63.
+    struct Origin(UnsafeCell<Option<Instant>>);
+    // SAFETY: only the closure of `SET` writes it, and only once. Every reader waits for that.
+    unsafe impl Sync for Origin {}
+    static ORIGIN: Origin = Origin(UnsafeCell::new(None));
+    static SET: Once = Once::new();
+
+    let now = Instant::now;
+    // SAFETY: `Once` runs one closure at a time, and nothing reads before it has returned.
+    SET.call_once(|| unsafe { *ORIGIN.0.get() = Some(now()) });
+    // SAFETY: `call_once` has returned, so nothing writes any more.
+    unsafe { *ORIGIN.0.get() }.unwrap_or_else(now)
 }

@@ -2,6 +2,7 @@
 
 mod across;
 mod apart;
+mod deadlines;
 mod echo;
 mod interest;
 mod waits;
@@ -29,12 +30,13 @@ const SCENARIOS: [(&str, Scenario); 8] = [
 /// Runs a scenario of [`SCENARIOS`], one with arguments, or `timers`, which only measures time.
 pub fn run(purpose: &Purpose, name: &str, of: &[&str]) -> std::result::Result<(), String> {
     let names = SCENARIOS.map(|(name, _)| name).join(", ");
-    let of_what = "call OPERATION THREADS, echo CONNECTIONS BYTES, spin-across MICROSECONDS";
+    let of_what = "call OPERATION THREADS, deadlines TIMERS, echo CONNECTIONS BYTES, spin-across MICROSECONDS";
     let unknown = || format!("no such scenario: there are {of_what}, timers, {names}");
     let number = |text: &str| text.parse().map_err(|_| unknown());
     let said = |errno: Errno| format!("{name}: {errno}");
     let compared = match (name, of) {
         ("call", [operation, threads]) => calls::time(operation, threads, purpose),
+        ("deadlines", [timers]) => deadlines::deadlines(number(timers)?, purpose).map_err(said),
         ("echo", [connections, bytes]) => echo::echo(number(connections)?, number(bytes)?, purpose).map_err(said),
         ("spin-across", [pause]) => across::spin_across(number(pause)?, purpose),
         ("timers", []) => waits::timers(purpose).map_err(said),
