@@ -37,9 +37,9 @@ use core::time::Duration;
 /// # Ok::<(), barepoll::Errno>(())
 /// ```
 ///
-/// It is a heap in which each timer has four below it. Adding and cancelling take the time of a few
-/// steps, and at most of a walk through the heap's levels: eight for 100,000 timers. Taking a due
-/// timer is such a walk.
+/// It is a heap in which each timer has eight below it, so 100,000 timers have seven levels. Adding
+/// and cancelling change two or three places of most heaps, and at most one in each level. Taking a
+/// due timer changes one in each level.
 #[doc(alias = "timer_create")]
 #[doc(alias = "timer")]
 pub struct Timers<'s> {
@@ -59,6 +59,7 @@ pub struct Timers<'s> {
 /// let timers = Timers::new(&mut slots);
 /// ```
 #[derive(Copy, Clone)]
+#[repr(align(32))] // in one cache line
 pub struct TimerSlot {
     // The place of this index in the heap: the parts of an `Entry`.
     deadline: Deadline,
@@ -112,18 +113,14 @@ pub struct TimerKey {
     slot: u32,
 }
 
-/// The timers below each in the heap.
-const BELOW: usize = 4;
+/// The timers below each in the heap. Eight stand side by side, and the heap has few levels. The
+/// time goes to memory that is in no cache, and not to comparisons.
+const BELOW: usize = 8;
 
 impl TimerSlot {
     /// A slot without a timer.
-    pub const EMPTY: Self = Self {
-        deadline: Deadline::ORIGIN,
-        sequence: 0,
-        slot: 0,
-        place: 0,
-        data: EventData::new_u64(0),
-    };
+    pub const EMPTY: Self =
+        Self { deadline: Deadline::ORIGIN, sequence: 0, slot: 0, place: 0, data: EventData::new_u64(0) };
 
     #[inline(always)]
     fn entry(&self) -> Entry {
@@ -199,7 +196,7 @@ impl<'s> Timers<'s> {
     #[inline]
     pub fn cancel(&mut self, key: TimerKey) -> Option<EventData> {
         let place = self.slots.get(key.slot as usize)?.place as usize;
-        // A free slot's `place` is an old one. Another timer there has another sequence number.
+        // A free slot's `place` is an old one. A timer there has another sequence number.
         if self.live(place)?.sequence != key.sequence {
             return None;
         }

@@ -430,6 +430,7 @@ mod spinning;
 mod syscalls;
 mod timeouts;
 mod timerfd;
+mod timers;
 mod triggers;
 mod values;
 mod waker;
@@ -458,6 +459,7 @@ pub const SUBJECTS: &[(&str, &[Check])] = &[
     ("wakeups", wakeups::CHECKS),
     ("waker", waker::CHECKS),
     ("interest_set", interest_set::CHECKS),
+    ("timers", timers::CHECKS),
     ("busy_poll", busy_poll::CHECKS),
     ("registers", registers::CHECKS),
 ];

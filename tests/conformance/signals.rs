@@ -2,7 +2,7 @@
 
 use super::{beside_many, count, counter, keep_signalling, unmapped_address, until, watching, with_blocked};
 use super::{Failure, Host, Other, Outcome, LONG, SIGALRM, SIGREALTIME, SIGTERM};
-use barepoll::{raw, Epoll, Errno, Event, EventFd, EventFdFlags, EventFlags};
+use barepoll::{raw, Deadline, Epoll, Errno, Event, EventFd, EventFdFlags, EventFlags};
 use barepoll::{SigSet, SignalFd, SignalFdFlags, SignalInfo};
 use core::mem::MaybeUninit;
 use core::time::Duration;
@@ -144,6 +144,13 @@ checks! {
     fn a_signal_interrupts_a_fine_wait(host) {
         let epoll = Epoll::new()?;
         is_interrupted(host, &|| epoll.wait(&mut Event::buffer::<2>(), Some(FINE)).map(drop))?;
+    }
+
+    fn a_signal_interrupts_a_wait_until_a_moment(host) {
+        let epoll = Epoll::new()?;
+        let deadline = Deadline::after(LONG)?;
+        is_interrupted(host, &|| epoll.wait_until(&mut Event::buffer::<2>(), Some(deadline)).map(drop))?;
+        is_interrupted(host, &|| epoll.wait_until(&mut Event::buffer::<2>(), None).map(drop))?;
     }
 
     fn a_signal_interrupts_a_masked_wait_that_does_not_mask_it(host) {

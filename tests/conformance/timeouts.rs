@@ -1,7 +1,7 @@
 //! How long a wait lasts: at least its timeout by the host's clock.
 
 use super::{count, counter, lasts, watching, Host, Outcome, LONG};
-use barepoll::{Epoll, Errno, Event, EventFlags, SigSet};
+use barepoll::{Deadline, Epoll, Errno, Event, EventFlags, SigSet};
 use core::mem::MaybeUninit;
 use core::time::Duration;
 
@@ -11,6 +11,11 @@ type Wait = fn(&Epoll, &mut [MaybeUninit<Event>], Option<Duration>) -> Result<us
 const PLAIN: Wait = |epoll, events, timeout| count(epoll.wait(events, timeout));
 const MASKED: Wait = |epoll, events, timeout| count(epoll.wait_masked(events, timeout, &SigSet::empty()));
 const UNINTERRUPTED: Wait = |epoll, events, timeout| count(epoll.wait_uninterrupted(events, timeout));
+/// The wait until a moment, with the timeout's end as the moment.
+const UNTIL: Wait = |epoll, events, timeout| {
+    let deadline = timeout.map(Deadline::after).transpose()?;
+    count(epoll.wait_until(events, deadline))
+};
 const WAITS: [Wait; 3] = [PLAIN, MASKED, UNINTERRUPTED];
 
 const WHOLE: [Duration; 4] =
@@ -96,6 +101,45 @@ checks! {
         ends_in_time(host, PLAIN, &FINE)?;
         ends_in_time(host, MASKED, &FINE)?;
         ends_in_time(host, UNINTERRUPTED, &FINE)?;
+    }
+
+    fn a_wait_until_a_moment_is_never_early(host) {
+        ends_in_time(host, UNTIL, &WHOLE)?;
+        ends_in_time(host, UNTIL, &FINE)?;
+        let epoll = Epoll::new()?;
+        for timeout in FINE {
+            let deadline = Deadline::after(timeout)?;
+            ensure_eq!(count(epoll.wait_until(&mut Event::buffer::<2>(), Some(deadline))), Ok(0));
+            ensure!(Deadline::now()? >= deadline);
+        }
+    }
+
+    fn a_wait_until_a_past_moment_does_not_block(host) {
+        let epoll = Epoll::new()?;
+        for deadline in [Deadline::ORIGIN, Deadline::now()?] {
+            lasts(host, Duration::ZERO, &mut || count(epoll.wait_until(&mut Event::buffer::<2>(), Some(deadline))))?;
+        }
+    }
+
+    fn a_wait_until_any_moment_finds_what_is_ready_already(host) {
+        let eventfd = counter(1)?;
+        let epoll = watching(&eventfd, EventFlags::IN)?;
+        ensure_eq!(count(epoll.wait_until(&mut Event::buffer::<2>(), Some(Deadline::ORIGIN))), Ok(1));
+        for timeout in [Duration::ZERO].iter().chain(&WHOLE).chain(&FINE).chain(&LONGER) {
+            ensure_eq!(UNTIL(&epoll, &mut Event::buffer::<2>(), Some(*timeout)), Ok(1));
+        }
+        ensure_eq!(UNTIL(&epoll, &mut Event::buffer::<2>(), None), Ok(1));
+    }
+
+    fn a_wait_until_a_moment_without_room_is_einval(host) {
+        let epoll = Epoll::new()?;
+        ensure_eq!(UNTIL(&epoll, &mut [], Some(LONG)), Err(Errno::EINVAL));
+        ensure_eq!(UNTIL(&epoll, &mut [], None), Err(Errno::EINVAL));
+    }
+
+    fn an_event_ends_a_wait_until_a_later_moment(host) {
+        let timeouts = [Some(LONG), Some(LONG + Duration::from_nanos(1)), Some(Duration::MAX), None];
+        ends_by_a_write(host, UNTIL, Duration::from_millis(25), &timeouts)?;
     }
 
     fn an_event_ends_a_wait_before_its_time(host) {

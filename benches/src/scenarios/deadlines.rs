@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::time::Duration;
 
-/// The next of a sequence of random numbers (xorshift64*).
-fn random(state: &mut u64) -> u64 {
+/// The next of a sequence of random numbers below `end` (xorshift64*), without a division.
+fn random(state: &mut u64, end: u64) -> u64 {
     *state ^= *state >> 12;
     *state ^= *state << 25;
     *state ^= *state >> 27;
-    state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16
+    let random = state.wrapping_mul(0x2545_f491_4f6c_dd1d);
+    (u128::from(random) * u128::from(end) >> 64) as u64
 }
 
 /// What a way does at each turn. Every way has its own, from the same seed.
@@ -29,12 +30,12 @@ impl Turns {
     /// A deadline within a second from now. Each turn, a microsecond passes.
     fn deadline(&mut self) -> Deadline {
         self.now = self.now + Duration::from_micros(1);
-        self.now + Duration::from_nanos(random(&mut self.state) % 1_000_000_000)
+        self.now + Duration::from_nanos(random(&mut self.state, 1_000_000_000))
     }
 
     /// Any of the timers.
     fn timer(&mut self) -> usize {
-        (random(&mut self.state) % self.timers) as usize
+        random(&mut self.state, self.timers) as usize
     }
 }
 

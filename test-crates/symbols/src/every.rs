@@ -8,9 +8,9 @@ use barepoll::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, Raw
 use barepoll::raw::{Itimerspec, Siginfo, Timespec};
 use barepoll::syscall::Arg;
 use barepoll::{
-    raw, syscall, BusyPoll, ChildStatus, CreateFlags, Epoll, Errno, Event, EventData, EventFd, EventFdFlags,
+    raw, syscall, BusyPoll, ChildStatus, CreateFlags, Deadline, Epoll, Errno, Event, EventData, EventFd, EventFdFlags,
     EventFlags, FlushError, InterestSet, PidFd, PidFdFlags, SigSet, SignalFd, SignalFdFlags, SignalInfo, Signals, Slot,
-    Waker,
+    TimerSlot, Timers, Waker,
 };
 use barepoll::{Clock, TimerFd, TimerFdFlags, TimerSetting, TimerState};
 use core::fmt::{self, Write};
@@ -159,6 +159,21 @@ fn safe_layer() -> Result<(), Errno> {
     show(&interests);
     let flushed: Result<(), FlushError> = interests.flush(&epoll);
     black_box(flushed?);
+
+    let deadline = Deadline::after(any(Duration::ZERO))?;
+    compare(deadline);
+    black_box((deadline < any(Deadline::now()?), any(deadline) + any(Duration::ZERO)));
+    black_box(any(deadline).saturating_duration_since(any(Deadline::ORIGIN)));
+    black_box(epoll.wait_until(any_room(&mut buffer), any(Some(deadline)))?);
+    let mut slots = [TimerSlot::EMPTY; 8];
+    show(any(TimerSlot::EMPTY));
+    let mut timers = Timers::new(slots.get_mut(..any(8)).unwrap_or(&mut []));
+    let key = timers.add(any(deadline), data)?;
+    compare(key);
+    black_box((timers.cancel(any(key)), timers.pop_due(any(deadline))));
+    black_box((timers.next_deadline(), timers.next_wait(any(Duration::ZERO))));
+    black_box((timers.len(), timers.is_empty(), timers.capacity()));
+    show(&timers);
     descriptors(epoll, eventfd);
     Ok(())
 }
