@@ -29,7 +29,7 @@ enum Step {
 }
 
 /// Slots, at most: more than one level of the heap.
-const ROOM: usize = 90;
+const ROOM: usize = 40;
 
 /// A step from a random number. A strategy for each step would take most of the test's time.
 fn step(random: u16) -> Step {
@@ -111,7 +111,7 @@ proptest! {
     #![proptest_config(cases(20_000))]
 
     #[test]
-    fn after_every_step_the_timers_are_those_of_a_map(room in 0..ROOM, steps in prop::collection::vec(any::<u16>(), 1..150)) {
+    fn after_every_step_the_timers_are_those_of_a_map(room in 0..ROOM, steps in prop::collection::vec(any::<u16>(), 1..80)) {
         let mut slots = [TimerSlot::EMPTY; ROOM];
         let mut timers = Timers::new(&mut slots[..room]);
         prop_assert_eq!(timers.capacity(), room);

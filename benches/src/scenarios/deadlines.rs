@@ -1,10 +1,11 @@
-//! Cancelling a timer and adding another: by a `BTreeMap` and by `Timers`.
+//! Cancelling a timer and adding another: by a `BTreeMap`, by `Timers`, and by tokio's wheel.
 
 use crate::wall::{Purpose, Way};
 use barepoll::{Deadline, EventData, Result, TimerKey, TimerSlot, Timers};
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::time::Duration;
+use tokio_util::time::DelayQueue;
 
 /// The next of a sequence of random numbers below `end` (xorshift64*), without a division.
 fn random(state: &mut u64, end: u64) -> u64 {
@@ -47,6 +48,10 @@ pub fn deadlines(timers: usize, purpose: &Purpose) -> Result<serde_json::Value> 
     let mut keys: Vec<TimerKey> = (0..timers as u64)
         .map(|number| ours.add(turns.deadline(), EventData::new_u64(number)))
         .collect::<Result<_>>()?;
+    // tokio's wheel of timers that are not tasks. A queue makes its timer in a runtime, which need
+    // not run.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let _inside = runtime.enter();
     Ok(purpose.of(vec![
         map("BTreeMap", timers),
         map("the same again", timers),
@@ -57,6 +62,7 @@ pub fn deadlines(timers: usize, purpose: &Purpose) -> Result<serde_json::Value> 
                 *key = ours.add(turns.deadline(), black_box(data)).expect("room");
             }
         }),
+        wheel("tokio's DelayQueue", timers),
     ]))
 }
 
@@ -77,6 +83,22 @@ fn map<'a>(name: &'static str, timers: usize) -> Way<'a> {
             turn += 1;
             *key = (turns.deadline(), turn);
             map.insert(*key, black_box(data));
+        }
+    })
+}
+
+/// The same by tokio's wheel, whose deadlines round up to milliseconds.
+fn wheel<'a>(name: &'static str, timers: usize) -> Way<'a> {
+    let (mut turns, mut queue) = (Turns::new(timers), DelayQueue::with_capacity(timers));
+    let start = tokio::time::Instant::now();
+    let at = move |deadline: Deadline| start + deadline.saturating_duration_since(Deadline::ORIGIN);
+    let mut keys: Vec<_> =
+        (0..timers as u64).map(|number| queue.insert_at(EventData::new_u64(number), at(turns.deadline()))).collect();
+    Way::new(name, move |times| {
+        for _ in 0..times {
+            let key = &mut keys[turns.timer()];
+            let data = queue.remove(key).into_inner();
+            *key = queue.insert_at(black_box(data), at(turns.deadline()));
         }
     })
 }

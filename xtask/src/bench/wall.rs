@@ -27,6 +27,8 @@ pub enum Benchmark {
     Spin(Output),
     /// Time changes of descriptors' interests
     Interest(Output),
+    /// Time cancelling and adding timers, among 10,000 and 100,000
+    Deadlines(Output),
     /// Time an echo server's work for a request
     Echo(Output),
     /// Measure how late waits of 10 µs to 10 ms end
@@ -163,6 +165,21 @@ const INTEREST: &[Scenario] = &[
     scenario(&["interest-nothing-to-save"], "Each interest changed once", "time, as a ratio to calls at once")
         .within(&[RatioOf("InterestSet", 1.05)]),
 ];
+const THIRD: &[Bound] = &[RatioTo("BTreeMap", 0.333)];
+const DEADLINES: &[Scenario] = &[
+    scenario(
+        &["deadlines", "10000"],
+        "One of 10,000 timers cancelled and another added",
+        "time, as a ratio to a BTreeMap",
+    )
+    .within(THIRD),
+    scenario(
+        &["deadlines", "100000"],
+        "One of 100,000 timers cancelled and another added",
+        "time, as a ratio to a BTreeMap",
+    )
+    .within(THIRD),
+];
 const ECHO: &[Scenario] = &[
     echo(&["echo", "1", "64"], "Echo of 64 bytes, 1 connection"),
     echo(&["echo", "64", "64"], "Echo of 64 bytes, 64 connections").within(&[
@@ -185,7 +202,7 @@ const SCALE: &[Scenario] = &[
 
 /// All scenarios.
 pub fn all() -> impl Iterator<Item = &'static Scenario> {
-    [CALLS, WAKEUP, BURST, SPIN, INTEREST, ECHO, TIMER, SCALE].into_iter().flatten()
+    [CALLS, WAKEUP, BURST, SPIN, INTEREST, DEADLINES, ECHO, TIMER, SCALE].into_iter().flatten()
 }
 
 /// The figures of `benches time` for a way.
@@ -225,6 +242,7 @@ pub fn measure<'o>(
         Benchmark::Burst(output) => (BURST, output),
         Benchmark::Spin(output) => (SPIN, output),
         Benchmark::Interest(output) => (INTEREST, output),
+        Benchmark::Deadlines(output) => (DEADLINES, output),
         Benchmark::Echo(output) => (ECHO, output),
         Benchmark::Timers(output) => (TIMER, output),
         Benchmark::Scale(output) => (SCALE, output),
