@@ -442,6 +442,7 @@ impl Epoll {
         deadline: Option<Deadline>,
     ) -> Result<&'b mut [Event]> {
         let timeout = match deadline {
+            _ if events.is_empty() => Timeout::FOREVER, // `wait_once` returns an error
             None => Timeout::FOREVER,
             Some(deadline) => match deadline.since(Deadline::now()?) {
                 Timespec { tv_sec: 0, tv_nsec: 0 } => Timeout::Millis(0),

@@ -1,8 +1,12 @@
 //! `Debug` and `Display` output.
 
 use barepoll::fd::AsRawFd;
-use barepoll::{Epoll, Errno, EventData, EventFd, EventFdFlags, EventFlags, FlushError, InterestSet, Slot, Waker};
+use barepoll::{
+    Deadline, Epoll, Errno, EventData, EventFd, EventFdFlags, EventFlags, FlushError, InterestSet, Slot, TimerSlot,
+    Timers, Waker,
+};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 #[test]
 fn an_error_of_a_flush_names_its_descriptor_and_says_why() {
@@ -48,4 +52,15 @@ fn a_set_shows_what_is_wanted() {
 fn a_waker_shows_its_descriptor() {
     let waker = Waker::new(&Epoll::new().unwrap(), EventData::new_u64(1)).unwrap();
     assert_eq!(format!("{waker:?}"), format!("Waker {{ fd: {} }}", waker.as_raw_fd()));
+}
+
+#[test]
+fn timers_show_their_number_and_the_next_deadline() {
+    let mut slots = [TimerSlot::EMPTY; 2];
+    assert_eq!(format!("{:?}", slots[0]), "TimerSlot { .. }");
+    let mut timers = Timers::new(&mut slots);
+    assert_eq!(format!("{timers:?}"), "Timers { len: 0, next: None, .. }");
+    timers.add(Deadline::ORIGIN + Duration::new(5, 6), EventData::new_u64(1)).unwrap();
+    let deadline = "Deadline { seconds: 5, nanos: 6 }";
+    assert_eq!(format!("{timers:?}"), format!("Timers {{ len: 1, next: Some({deadline}), .. }}"));
 }

@@ -5,7 +5,7 @@
 use barepoll::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use barepoll::raw::{self, Itimerspec, Siginfo, Timespec};
 use barepoll::{BusyPoll, ChildStatus, CreateFlags, Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags};
-use barepoll::{Clock, TimerFd, TimerFdFlags, TimerSetting, TimerState};
+use barepoll::{Clock, Deadline, TimerFd, TimerFdFlags, TimerKey, TimerSetting, TimerSlot, TimerState, Timers};
 use barepoll::{PidFd, PidFdFlags, SigSet, SignalFd, SignalFdFlags, SignalInfo, Signals};
 use core::ffi::c_void;
 use core::fmt::{Debug, Display};
@@ -358,6 +358,12 @@ fn the_debug_of_a_childs_status_says_how_it_ended() {
     assert_eq!(format!("{:?}", Siginfo::EMPTY), empty);
 }
 
+#[test]
+fn a_timer_takes_32_bytes_within_a_cache_line_and_a_deadline_takes_eight() {
+    assert_eq!((size_of::<TimerSlot>(), align_of::<TimerSlot>()), (32, 32));
+    assert_eq!((size_of::<Deadline>(), size_of::<Option<TimerKey>>() <= 24), (8, true));
+}
+
 // Traits: a missing one fails to compile.
 
 fn shared<T: Send + Sync + Debug + Unpin + UnwindSafe + RefUnwindSafe + 'static>() {}
@@ -426,6 +432,9 @@ fn every_public_type_has_the_traits_that_its_use_needs() {
     value::<Timespec>();
     value::<Itimerspec>();
     value::<BorrowedFd<'static>>();
+    value::<Deadline>();
+    value::<TimerKey>();
+    value::<TimerSlot>();
 
     compared::<EventFlags>();
     compared::<CreateFlags>();
@@ -442,7 +451,11 @@ fn every_public_type_has_the_traits_that_its_use_needs() {
     compared::<BusyPoll>();
     compared::<Timespec>();
     compared::<Itimerspec>();
+    compared::<Deadline>();
+    compared::<TimerKey>();
 
+    fn sent<T: Send + Sync + Debug>() {}
+    sent::<Timers<'_>>();
     fn displayed<T: Display>() {}
     displayed::<Errno>();
     fn defaulted<T: Default>() {}

@@ -3,7 +3,7 @@
 
 use barepoll::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use barepoll::raw::{self, Siginfo};
-use barepoll::{ChildStatus, Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags, PidFd};
+use barepoll::{ChildStatus, Deadline, Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags, PidFd};
 use std::any::TypeId;
 use std::error::Error;
 use std::fs::File;
@@ -15,7 +15,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus, Stdio};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 mod program {
     include!("with_and_without_std/program.rs");
@@ -230,4 +230,20 @@ fn a_status_becomes_stds_with_the_same_answers() {
     let exit = ExitStatus::from(ended(CLD_TRAPPED, 5));
     assert_eq!((exit.code(), exit.signal(), exit.stopped_signal()), (None, None, Some(5)));
     assert!(!exit.success());
+}
+
+#[test]
+fn an_instant_becomes_a_deadline_and_back() {
+    let between = Deadline::now().unwrap();
+    let instant = Instant::now();
+    let deadline = Deadline::from(instant);
+    assert!(between <= deadline && deadline <= Deadline::now().unwrap());
+    assert_eq!(Instant::from(deadline), instant);
+    let later = Duration::new(100, 1);
+    assert_eq!(Deadline::from(instant + later), deadline + later);
+    assert_eq!(Instant::from(deadline + later), instant + later);
+    // An instant from before the origin is past.
+    assert_eq!(Deadline::from(Instant::from(Deadline::ORIGIN) - Duration::from_nanos(1)), Deadline::ORIGIN);
+    // The last deadline has an instant.
+    assert!(Instant::from(Deadline::ORIGIN + Duration::MAX) > instant);
 }

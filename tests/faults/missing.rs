@@ -38,6 +38,7 @@ pub fn checks() -> Vec<Check> {
         a_clock_that_is_refused_once_is_asked_again,
         a_clock_that_is_refused_after_an_interruption_says_so,
         no_clock_is_asked_where_there_is_no_room_for_an_event,
+        a_wait_until_a_moment_asks_the_clock_once,
     ]);
     for errno in [Errno::ENOSYS, Errno::EPERM] {
         checks.push((
@@ -286,6 +287,29 @@ fn no_clock_is_asked_where_there_is_no_room_for_an_event() {
     let answer =
         intercepted(&[libc::SYS_clock_gettime], refuse, || watching(0).0.wait_uninterrupted(&mut [], Some(MS)).err());
     assert_eq!(answer, Some(Errno::EINVAL));
+    let answer = intercepted(&[libc::SYS_clock_gettime], refuse, || {
+        watching(0).0.wait_until(&mut [], Some(barepoll::Deadline::ORIGIN)).err()
+    });
+    assert_eq!(answer, Some(Errno::EINVAL));
+}
+
+/// Without a deadline, none.
+#[cfg(not(feature = "std"))]
+fn a_wait_until_a_moment_asks_the_clock_once() {
+    for (deadline, expected) in
+        [(Some(barepoll::Deadline::ORIGIN), 1), (Some(barepoll::Deadline::ORIGIN + MS), 1), (None, 0)]
+    {
+        let mut asked = 0;
+        let count_calls = |_: &Call| {
+            asked += 1;
+            None
+        };
+        let answer = intercepted(&[libc::SYS_clock_gettime], count_calls, || {
+            let (epoll, _eventfd) = watching(1);
+            count(epoll.wait_until(&mut Event::buffer::<1>(), deadline))
+        });
+        assert_eq!((answer, asked), (Ok(1), expected));
+    }
 }
 
 #[cfg(not(feature = "std"))]

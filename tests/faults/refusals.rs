@@ -249,6 +249,9 @@ fn entries() -> Vec<Entry> {
                 |scene| scene.epoll.wait_uninterrupted(&mut Event::buffer::<1>(), Some(MS)).map(drop);
             "Epoll::wait_uninterrupted, its clock, fine":
                 |scene| scene.epoll.wait_uninterrupted(&mut Event::buffer::<1>(), Some(FINE)).map(drop);
+            "Epoll::wait_until, its clock":
+                |scene| scene.epoll.wait_until(&mut Event::buffer::<1>(), Some(barepoll::Deadline::ORIGIN)).map(drop);
+            "Deadline::after": |_| barepoll::Deadline::after(MS).map(drop);
         }
     });
     entries

@@ -234,6 +234,9 @@ fn entries() -> Vec<Entry> {
             libc::SYS_clock_gettime: Zero {
                 "Epoll::wait_uninterrupted, its clock":
                     |scene| scene.epoll.wait_uninterrupted(&mut Event::buffer::<1>(), Some(MS)).map(|_| None);
+                "Epoll::wait_until, its clock":
+                    |scene| scene.epoll.wait_until(&mut Event::buffer::<1>(), Some(barepoll::Deadline::ORIGIN)).map(|_| None);
+                "Deadline::after": |_| barepoll::Deadline::after(MS).map(|_| None);
             }
         });
     }
@@ -311,6 +314,12 @@ fn a_time_that_is_none() {
                 let epoll = Epoll::new().expect("an epoll");
                 for timeout in [MS, FINE, Duration::MAX] {
                     assert_eq!(count(epoll.wait_uninterrupted(&mut Event::buffer::<1>(), Some(timeout))), Ok(Some(0)));
+                    let until = || {
+                        let deadline = barepoll::Deadline::after(timeout).expect("a time");
+                        let _ = deadline.saturating_duration_since(barepoll::Deadline::now().expect("a time"));
+                        count(epoll.wait_until(&mut Event::buffer::<1>(), Some(deadline)))
+                    };
+                    assert_eq!([until(), until()], [Err(Errno::EINTR), Ok(Some(0))]);
                 }
             });
         }
