@@ -5,9 +5,9 @@ use crate::child::ChildStatus;
 use crate::errno::{Errno, Result};
 use crate::pidfd::PidFd;
 use crate::timeout::Timespec;
+use std::cell::UnsafeCell;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ExitStatus};
-use std::cell::UnsafeCell;
 use std::sync::Once;
 use std::time::Instant;
 
