@@ -13,7 +13,7 @@ fn random(state: &mut u64, end: u64) -> u64 {
     *state ^= *state << 25;
     *state ^= *state >> 27;
     let random = state.wrapping_mul(0x2545_f491_4f6c_dd1d);
-    (u128::from(random) * u128::from(end) >> 64) as u64
+    ((u128::from(random) * u128::from(end)) >> 64) as u64
 }
 
 /// What a way does at each turn. Every way has its own, from the same seed.
