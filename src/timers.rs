@@ -38,8 +38,8 @@ use core::time::Duration;
 /// ```
 ///
 /// It is a heap in which each timer has eight below it, so 100,000 timers have seven levels. Adding
-/// and cancelling change two or three places of most heaps, and at most one in each level. Taking a
-/// due timer changes one in each level.
+/// and cancelling change a few places, and at most one in each level. Taking a due timer changes one
+/// in each level.
 #[doc(alias = "timer_create")]
 #[doc(alias = "timer")]
 pub struct Timers<'s> {
@@ -258,9 +258,11 @@ impl<'s> Timers<'s> {
 
     /// The moment until which a loop should wait if its timers may be late by `slack`.
     ///
-    /// It is the earliest deadline and `slack`, so that one wake-up serves all timers up to there.
-    /// Two such wake-ups are at least `slack` apart, however many timers there are. If only one
-    /// timer would be served, it is that timer's deadline. `None` without timers.
+    /// It is the earliest deadline plus `slack`, so that one wake-up serves all timers up to there.
+    /// If that is one timer only, it is that timer's deadline. `None` without timers.
+    ///
+    /// However many timers there are, those of a second make at most 21 wake-ups with a slack of
+    /// 50 ms: one for each `slack`, and one more.
     ///
     /// ```
     /// use barepoll::{Deadline, EventData, TimerSlot, Timers};
