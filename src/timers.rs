@@ -38,8 +38,8 @@ use core::time::Duration;
 /// ```
 ///
 /// It is a heap in which each timer has eight below it, so 100,000 timers have seven levels. Adding
-/// and cancelling change a few places, and at most one in each level. Taking a due timer changes one
-/// in each level.
+/// and cancelling change a few places, and at most one in each level. Taking a due timer changes
+/// one in each level.
 #[doc(alias = "timer_create")]
 #[doc(alias = "timer")]
 pub struct Timers<'s> {
