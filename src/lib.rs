@@ -51,8 +51,8 @@
 //! # Promises
 //!
 //! - No libc, no allocation, no panic, nothing printed. One exception: with feature `std`, std's
-//!   clock panics in `wait_uninterrupted` if a sandbox refuses `clock_gettime` and there is no
-//!   vDSO. Dependencies: `bitflags`, and `sc` on x86_64.
+//!   clock panics in `wait_uninterrupted`, `wait_until` and `Deadline::now` if a sandbox refuses
+//!   `clock_gettime` and there is no vDSO. Dependencies: `bitflags`, and `sc` on x86_64.
 //! - Dropping an owned descriptor closes it exactly once. The crate closes nothing else, and drops
 //!   no event that the kernel returned.
 //! - Unknown bits and error numbers are kept.
