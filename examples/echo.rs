@@ -6,7 +6,7 @@
 //! bounded piece of work, and no client starves the others. Memory per client is bounded too: the
 //! server does not read from a client that does not read its echo.
 
-use barepoll::{Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags};
+use barepoll::{Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags, SigSet, SignalFd, SignalFdFlags};
 use std::collections::HashMap;
 use std::io::{self, BufRead, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -17,7 +17,10 @@ const USAGE: &str = "\
 usage: echo [ADDR]
 
 Sends each TCP client's bytes back. ADDR defaults to 127.0.0.1:7777; port 0 picks a free port.
-A line `quit`, or the end of a pipe or terminal, stops the server. It then prints what it served.";
+A line `quit`, the end of a pipe or terminal, SIGTERM or Ctrl-C stops the server. It then prints what it served.";
+
+const SIGINT: i32 = 2;
+const SIGTERM: i32 = 15;
 
 /// The most bytes read from a connection at once, and the most kept for one.
 const CHUNK: usize = 64 * 1024;
@@ -69,6 +72,8 @@ struct Server {
     epoll: Epoll,
     listener: TcpListener,
     stop: EventFd,
+    /// Readable once a signal asks to stop.
+    _signals: SignalFd,
     line: Vec<u8>,
     connections: HashMap<u64, Connection>,
     next_token: u64,
@@ -86,6 +91,11 @@ impl Server {
         epoll.add(&listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
         let stop = EventFd::new(0, EventFdFlags::CLOEXEC | EventFdFlags::NONBLOCK)?;
         epoll.add(&stop, EventData::new_u64(STOP), EventFlags::IN)?;
+        // This program has one thread. With more, block the signals before the second one starts.
+        let end = SigSet::from_signals(&[SIGINT, SIGTERM])?;
+        end.block()?;
+        let signals = SignalFd::new(&end, SignalFdFlags::CLOEXEC | SignalFdFlags::NONBLOCK)?;
+        epoll.add(&signals, EventData::new_u64(STOP), EventFlags::IN)?;
         match epoll.add(io::stdin(), EventData::new_u64(STDIN), EventFlags::IN) {
             // A file or /dev/null, which std also opens in place of a closed stdin. It cannot ask
             // to stop.
@@ -93,7 +103,17 @@ impl Server {
             Err(errno) => return Err(errno.into()),
         }
         let (line, connections, next_token) = (Vec::new(), HashMap::new(), FIRST_CONNECTION);
-        Ok(Self { epoll, listener, stop, line, connections, next_token, paused_until: None, bytes: 0 })
+        Ok(Self {
+            epoll,
+            listener,
+            stop,
+            _signals: signals,
+            line,
+            connections,
+            next_token,
+            paused_until: None,
+            bytes: 0,
+        })
     }
 
     fn run(mut self) -> io::Result<()> {

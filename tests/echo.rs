@@ -541,6 +541,17 @@ fn the_line_quit_stops_it_and_no_other_line() {
 }
 
 #[test]
+fn a_signal_stops_it_and_it_says_what_it_served() {
+    for signal in [libc::SIGINT, libc::SIGTERM] {
+        let server = Server::start();
+        is_served(&server);
+        // SAFETY: the call takes no pointer, and the process is our child.
+        assert_eq!(unsafe { libc::kill(server.child.id() as i32, signal) }, 0);
+        assert_eq!(server.last_words(), format!("served 1 connections, {} bytes\n", 64 * KIB));
+    }
+}
+
+#[test]
 fn the_end_of_input_stops_it_and_closes_every_connection() {
     let mut server = Server::start();
     let mut client = server.connect();

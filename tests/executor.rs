@@ -651,3 +651,15 @@ fn what_it_cannot_use_is_one_line_that_names_the_usage_and_exit_code_2() {
         refuses("executor", arguments);
     }
 }
+
+#[test]
+fn a_signal_stops_it() {
+    for signal in [libc::SIGINT, libc::SIGTERM] {
+        let mut server = Server::start();
+        let mut client = connect(server.echo);
+        exchange(std::slice::from_ref(&client));
+        server.program.signal(signal);
+        eventually("it stops", || !server.program.is_running());
+        assert_eq!(client.read(&mut [0]).expect("an end, not a reset"), 0);
+    }
+}

@@ -1,7 +1,7 @@
 //! The executor's servers: echo, and HTTP/1.1 with a greeting.
 
 use super::{Async, Executor, READ};
-use barepoll::{Epoll, Errno, EventData, EventFlags};
+use barepoll::{Epoll, Errno, EventData, EventFlags, SigSet, SignalFd, SignalFdFlags, SignalInfo};
 use std::cell::Cell;
 use std::fmt::Arguments;
 use std::future::Future;
@@ -15,8 +15,11 @@ use std::time::Duration;
 const USAGE: &str = "usage: executor [--echo ADDR] [--http ADDR]";
 const HELP: &str = "
 Sends each TCP client's bytes back on the first address, and greets each HTTP/1.1 client on the
-second. Both default to 127.0.0.1:0; port 0 picks a free port. A line `quit`, or the end of a pipe or
-terminal, stops the servers.";
+second. Both default to 127.0.0.1:0; port 0 picks a free port. A line `quit`, the end of a pipe or
+terminal, SIGTERM or Ctrl-C stops the servers.";
+
+const SIGINT: i32 = 2;
+const SIGTERM: i32 = 15;
 
 /// The longest head of an HTTP request.
 const HEAD: usize = 8 * 1024;
@@ -69,6 +72,16 @@ fn run(echo_at: TcpListener, http_at: TcpListener) -> io::Result<()> {
     let http_executor = executor.clone();
     serve(&executor, echo_at, served.clone(), echo)?;
     serve(&executor, http_at, served.clone(), move |stream| http(http_executor.clone(), stream))?;
+    // Before the first thread starts, which inherits the mask.
+    let end = SigSet::from_signals(&[SIGINT, SIGTERM])?;
+    end.block()?;
+    let signals = SignalFd::new(&end, SignalFdFlags::CLOEXEC | SignalFdFlags::NONBLOCK)?;
+    let (signals, stopped) = (Async::new(executor.clone(), signals)?, executor.clone());
+    executor.spawn(async move {
+        // An error is a reason to stop too.
+        let _ = signals.when(READ, |signals| Ok(signals.read(&mut SignalInfo::buffer::<1>())?.len())).await;
+        stopped.stop();
+    });
     // A file or /dev/null ends at once, so it cannot ask to stop.
     if Epoll::new()?.add(io::stdin(), EventData::new_u64(0), EventFlags::IN) != Err(Errno::EPERM) {
         let remote = executor.remote.clone();

@@ -67,23 +67,26 @@ impl Program {
         self.child.try_wait().expect("it is our child").is_none()
     }
 
+    /// Sends the signal to the example.
+    #[allow(dead_code)] // not every test uses it
+    pub fn signal(&self, signal: i32) {
+        // SAFETY: the call takes no pointer.
+        let answer = unsafe { libc::kill(self.child.id() as i32, signal) };
+        assert_eq!(answer, 0, "it is our child");
+    }
+
     /// Runs this while the example is stopped, so that it later finds all events at once.
     #[allow(dead_code)] // not every test uses it
     pub fn frozen(&self, happen: impl FnOnce()) {
-        let signal = |signal| {
-            // SAFETY: the call takes no pointer.
-            let answer = unsafe { libc::kill(self.child.id() as i32, signal) };
-            assert_eq!(answer, 0, "it is our child");
-        };
         let is_stopped = || {
             let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("the example runs");
             stat.rsplit(')').next().expect("a name in parentheses").trim_start().starts_with('T')
         };
-        signal(libc::SIGSTOP);
+        self.signal(libc::SIGSTOP);
         eventually("it is stopped", is_stopped);
         happen();
         sleep(Duration::from_millis(50));
-        signal(libc::SIGCONT);
+        self.signal(libc::SIGCONT);
     }
 
     pub fn descriptors(&self) -> usize {
