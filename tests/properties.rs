@@ -3,7 +3,6 @@
 
 #[path = "support/cases.rs"]
 mod cases;
-#[allow(dead_code)] // what only timers use
 /// The private part of `src/timeout.rs`: the choice of a call and its rounding, without calls.
 #[path = "../src/timeout.rs"]
 #[allow(dead_code)] // the timers use the rest
