@@ -1,16 +1,19 @@
 //! Checks that need a dedicated machine: system-wide limits, capabilities, `/proc`'s view of an
 //! epoll, and the kernel version that added each call.
 
-use super::{counter, ready, watching, with_limit, Failure, Machine, Outcome, NOTHING};
+use super::{counter, ready, ready_within, watching, with_limit, Failure, Machine, Outcome, LONG, NOTHING};
 use barepoll::fd::{AsRawFd, RawFd};
 use barepoll::raw::{self, Timespec};
 use barepoll::{BusyPoll, Epoll, Errno, Event, EventData, EventFd, EventFlags};
+use barepoll::{Clock, TimerFd, TimerFdFlags, TimerSetting};
 use core::fmt;
 use core::ptr;
+use core::time::Duration;
 
 const IN: EventFlags = EventFlags::IN;
 /// The kernel adds these to every interest.
 const ALWAYS: u32 = raw::EPOLLERR | raw::EPOLLHUP;
+const HOUR: Duration = Duration::from_secs(3600);
 /// Capability numbers.
 const CAP_SYS_ADMIN: u32 = 21;
 const CAP_BLOCK_SUSPEND: u32 = 36;
@@ -35,6 +38,16 @@ fn without(machine: &mut dyn Machine, capability: u32, run: &mut dyn FnMut(&mut 
     machine.use_capability(capability, false)?;
     let outcome = run(machine);
     machine.use_capability(capability, true)?;
+    outcome
+}
+
+/// Runs this after the wall clock was set an hour ahead, then sets it back whatever the result.
+fn an_hour_ahead(machine: &mut dyn Machine, run: &mut dyn FnMut() -> Outcome) -> Outcome {
+    let ahead = machine.wall_clock()? + HOUR;
+    machine.set_wall_clock(ahead)?;
+    let outcome = run();
+    let back = machine.wall_clock()? - HOUR;
+    machine.set_wall_clock(back)?;
     outcome
 }
 
@@ -168,6 +181,37 @@ checks! { for Machine, MachineCheck:
             })
         })?;
         ensure_eq!(ready(&Epoll::new()?)?, NOTHING);
+    }
+
+    fn setting_the_clock_cancels_the_timers_that_asked_for_it(machine) {
+        let later = TimerSetting::at(machine.wall_clock()? + 4 * HOUR);
+        let epoll = Epoll::new()?;
+        let timer = |data, setting| {
+            let timer = TimerFd::new(Clock::REALTIME, TimerFdFlags::CLOEXEC | TimerFdFlags::NONBLOCK)?;
+            epoll.add(&timer, EventData::new_u64(data), IN)?;
+            timer.set(setting)?;
+            Ok::<TimerFd, Errno>(timer)
+        };
+        let (cancelled, other) = (timer(1, later.cancel_on_set())?, timer(2, later)?);
+        ensure_eq!(ready(&epoll)?, NOTHING);
+        ensure_eq!((cancelled.read(), other.read()), (Err(Errno::EAGAIN), Err(Errno::EAGAIN)));
+        an_hour_ahead(machine, &mut || {
+            ensure_eq!(ready_within(&epoll, LONG)?, [(1, IN)]);
+            ensure_eq!((cancelled.read(), other.read()), (Err(Errno::ECANCELED), Err(Errno::EAGAIN)));
+            // It was told once. Both keep their time, which has come nearer.
+            ensure_eq!(ready(&epoll)?, NOTHING);
+            ensure_eq!(cancelled.read(), Err(Errno::EAGAIN));
+            for timer in [&cancelled, &other] {
+                let left = timer.get()?.remaining;
+                ensure!(left > 2 * HOUR && left <= 3 * HOUR);
+            }
+            Ok(())
+        })?;
+        // The clock was set back, and nothing has read the timer. This set reports it, and takes effect.
+        ensure_eq!(ready_within(&epoll, LONG)?, [(1, IN)]);
+        ensure_eq!(cancelled.set(later.repeat(HOUR).cancel_on_set()), Err(Errno::ECANCELED));
+        ensure_eq!(cancelled.get()?.interval, HOUR);
+        ensure_eq!((cancelled.read(), other.read()), (Err(Errno::EAGAIN), Err(Errno::EAGAIN)));
     }
 
     fn epoll_pwait2_is_there_from_linux_5_11_and_not_before(machine) {

@@ -89,6 +89,10 @@ pub trait Machine: Host {
     fn write_file(&mut self, path: fmt::Arguments<'_>, text: &[u8]) -> Result<(), Errno>;
     /// Makes a capability of this process effective or not. It stays permitted.
     fn use_capability(&mut self, capability: u32, is_used: bool) -> Result<(), Errno>;
+    /// The time of `CLOCK_REALTIME`.
+    fn wall_clock(&mut self) -> Result<Duration, Errno>;
+    /// Sets `CLOCK_REALTIME`.
+    fn set_wall_clock(&mut self, time: Duration) -> Result<(), Errno>;
 }
 
 /// Signal numbers for the checks. They are the same on every architecture.

@@ -34,6 +34,7 @@ pub mod general {
     pub const SIGCHLD: u32 = 17;
     pub const SIG_BLOCK: u32 = 0;
     pub const SIG_UNBLOCK: u32 = 1;
+    pub const CLOCK_REALTIME: u32 = 0;
     pub const CLOCK_MONOTONIC: u32 = 1;
     pub const __NR_epoll_create1: u32 = 20;
     pub const __NR_epoll_ctl: u32 = 21;
@@ -76,6 +77,7 @@ pub mod general {
     pub const __NR_prlimit64: u32 = 261;
     pub const __NR_memfd_create: u32 = 279;
     pub const __NR_clock_gettime64: u32 = 403;
+    pub const __NR_clock_settime64: u32 = 404;
     pub const WEXITED: u32 = 4;
     pub const P_PID: u32 = 1;
     pub const MFD_CLOEXEC: u32 = 1;

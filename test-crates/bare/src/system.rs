@@ -30,9 +30,13 @@ macro_rules! syscall {
 /// Calls whose names depend on the width of a register.
 mod nr {
     #[cfg(any(target_pointer_width = "64", target_arch = "x86_64"))]
-    pub use linux_raw_sys::general::{__NR_clock_gettime as CLOCK_GETTIME, __NR_fcntl as FCNTL};
+    pub use linux_raw_sys::general::{
+        __NR_clock_gettime as CLOCK_GETTIME, __NR_clock_settime as CLOCK_SETTIME, __NR_fcntl as FCNTL,
+    };
     #[cfg(not(any(target_pointer_width = "64", target_arch = "x86_64")))]
-    pub use linux_raw_sys::general::{__NR_clock_gettime64 as CLOCK_GETTIME, __NR_fcntl64 as FCNTL};
+    pub use linux_raw_sys::general::{
+        __NR_clock_gettime64 as CLOCK_GETTIME, __NR_clock_settime64 as CLOCK_SETTIME, __NR_fcntl64 as FCNTL,
+    };
 }
 
 /// MIPS is the only machine with 128 signals. Its `struct sigaction` starts with the flags.
@@ -391,6 +395,19 @@ impl Machine for System {
         effective[0] = if is_used { effective[0] | bit } else { effective[0] & !bit };
         // SAFETY: in this version the call reads the size of `sets`.
         unsafe { syscall!(__NR_capset, header.as_mut_ptr(), sets.as_ptr()) }.map(drop)
+    }
+
+    fn wall_clock(&mut self) -> Result<Duration, Errno> {
+        let mut time = raw::Timespec::default();
+        // SAFETY: the call writes `time`.
+        unsafe { syscall!(nr::CLOCK_GETTIME, CLOCK_REALTIME, &mut time as *mut raw::Timespec)? };
+        Ok(Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
+    }
+
+    fn set_wall_clock(&mut self, time: Duration) -> Result<(), Errno> {
+        let time = raw::Timespec { tv_sec: time.as_secs() as i64, tv_nsec: time.subsec_nanos().into() };
+        // SAFETY: the call reads `time`.
+        unsafe { syscall!(nr::CLOCK_SETTIME, CLOCK_REALTIME, &time as *const raw::Timespec) }.map(drop)
     }
 }
 
