@@ -48,17 +48,21 @@ pub(crate) fn read(answer: Result<usize>, buf: *const u8) -> Result<usize> {
     answer
 }
 
-/// A wait for a child has returned. The kernel has written six fields, in two pieces.
+/// A wait for a child has returned. The kernel has written six fields, in two pieces. A process of
+/// 0 means that no child has ended.
 #[inline(always)]
 pub(crate) fn waited_for_child(answer: Result<usize>, info: *const Siginfo) -> Result<usize> {
     #[cfg(any(barepoll_msan, barepoll_tsan))]
     {
         returned();
         if answer.is_ok() {
-            acquired();
             if !info.is_null() {
                 written(info.cast::<u32>(), 3);
                 written(info.cast::<u32>().wrapping_add(PID), 3);
+            }
+            // SAFETY: the kernel has written this field.
+            if info.is_null() || unsafe { info.cast::<u32>().wrapping_add(PID).read() } != 0 {
+                acquired();
             }
         }
     }

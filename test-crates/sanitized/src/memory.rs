@@ -5,9 +5,9 @@ use crate::seccomp::answered;
 use crate::Case;
 use barepoll::fd::AsRawFd;
 use barepoll::{raw, Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags, Result, SigSet};
-use barepoll::{Clock, TimerFd, TimerFdFlags, TimerSetting};
+use barepoll::{Clock, SignalFd, SignalFdFlags, SignalInfo, TimerFd, TimerFdFlags, TimerSetting};
 use core::hint::black_box;
-use core::mem::{size_of_val, MaybeUninit};
+use core::mem::{size_of, size_of_val, MaybeUninit};
 use core::ptr;
 use core::time::Duration;
 
@@ -72,6 +72,42 @@ pub const CASES: &[Case] = &[
         branch_on(&old);
         Ok(())
     }),
+    right("SignalFd::read", || signals(2)),
+    right("SignalInfo's accessors", || {
+        let mut buffer = SignalInfo::buffer::<4>();
+        for info in signalfd()?.read(&mut buffer)? {
+            branch_on(&(info.signal(), info.errno(), info.code(), info.sender_pid(), info.sender_uid(), info.fd()));
+            branch_on(&(info.timer_id(), info.band(), info.overrun(), info.child_status(), info.value_int()));
+            branch_on(&(info.value_ptr(), info.child_user_time(), info.child_system_time(), info.fault_address()));
+            branch_on(&info.trap_no());
+            branch_on(&info.fault_address_lsb());
+        }
+        Ok(())
+    }),
+    right("SigSet::thread_mask", || {
+        branch_on(&SigSet::thread_mask()?);
+        Ok(())
+    }),
+    right("SigSet::block", || {
+        branch_on(&USER.block()?);
+        Ok(())
+    }),
+    right("SigSet::unblock", || {
+        branch_on(&USER.unblock()?);
+        Ok(())
+    }),
+    right("SigSet::set_thread_mask", || {
+        branch_on(&USER.set_thread_mask()?);
+        Ok(())
+    }),
+    right("raw::rt_sigprocmask", || {
+        let mut old = MaybeUninit::<SigSet>::uninit();
+        // SAFETY: the call accepts a null set, and there is room for the old one.
+        unsafe { raw::rt_sigprocmask(raw::SIG_BLOCK, ptr::null(), old.as_mut_ptr())? };
+        branch_on(&old);
+        Ok(())
+    }),
+    right("raw::waitid", || wait_for_child(WRITTEN)),
     right("raw::ioctl", || params(raw::EPIOCGPARAMS)),
     wrong("an event too many", || wait(|epoll, buffer| epoll.wait(buffer, None).map(|ready| ready.len() + 1))),
     wrong("a byte too many", || read(9)),
@@ -81,6 +117,8 @@ pub const CASES: &[Case] = &[
             answer => answer.map(|ready| ready.len()),
         })
     }),
+    wrong("a signal too many", || signals(3)),
+    wrong("a word of a siginfo that is padding", || wait_for_child(&[3])),
     wrong("a request that writes nothing", || params(raw::EPIOCSPARAMS)),
 ];
 
@@ -105,6 +143,52 @@ fn timer() -> Result<TimerFd> {
     let timer = TimerFd::new(Clock::MONOTONIC, TimerFdFlags::CLOEXEC)?;
     timer.set(TimerSetting::every(Duration::from_millis(1)))?;
     Ok(timer)
+}
+
+/// A signal whose default action ends the process, and a real-time signal.
+const USER: SigSet = match SigSet::from_signals(&[libc::SIGUSR1, 40]) {
+    Ok(set) => set,
+    Err(_) => panic!("the kernel has these signals"),
+};
+
+/// A signalfd with two pending signals.
+fn signalfd() -> Result<SignalFd> {
+    USER.block()?;
+    for signal in USER {
+        // SAFETY: the signal is blocked, so nothing runs.
+        assert_eq!(unsafe { libc::raise(signal) }, 0);
+    }
+    SignalFd::new(&USER, SignalFdFlags::CLOEXEC)
+}
+
+/// Reads two signals, with room for four. Branches on the first `count` infos.
+fn signals(count: usize) -> Result<()> {
+    let (signalfd, mut buffer) = (signalfd()?, SignalInfo::buffer::<4>());
+    assert_eq!(signalfd.read(&mut buffer)?.len(), 2);
+    buffer[..count].iter().for_each(branch_on);
+    Ok(())
+}
+
+/// The words of a `siginfo_t` that the kernel writes, where a pointer has 64 bits: signal, error,
+/// code; process, user, status. The word between them is padding.
+const WRITTEN: &[usize] = &[0, 1, 2, 4, 5, 6];
+
+/// Waits for a child. Branches on these words of its `siginfo_t`.
+fn wait_for_child(words: &[usize]) -> Result<()> {
+    const SIZE: usize = size_of::<raw::Siginfo>() / size_of::<u32>();
+    // SAFETY: the child only exits.
+    let child = match unsafe { libc::fork() } {
+        // SAFETY: it runs no code of this process.
+        0 => unsafe { libc::_exit(7) },
+        child => child,
+    };
+    let mut info = MaybeUninit::<raw::Siginfo>::uninit();
+    // SAFETY: there is room for the info, and only this function knows the child.
+    unsafe { raw::waitid(raw::P_PID, child, info.as_mut_ptr(), raw::WEXITED)? };
+    // SAFETY: every word is a `MaybeUninit<u32>`, written or not.
+    let info: [MaybeUninit<u32>; SIZE] = unsafe { core::mem::transmute(info) };
+    words.iter().for_each(|word| branch_on(&info[*word]));
+    Ok(())
 }
 
 /// Waits for a ready descriptor with room for two events. Branches on as many events as `wait`

@@ -4,7 +4,7 @@
 use crate::Case;
 use barepoll::fd::{AsRawFd, FromRawFd};
 use barepoll::{raw, Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags, Result, SigSet};
-use barepoll::{Clock, TimerFd, TimerFdFlags, TimerSetting};
+use barepoll::{Clock, PidFd, SignalFd, SignalFdFlags, SignalInfo, TimerFd, TimerFdFlags, TimerSetting};
 use core::cell::UnsafeCell;
 use core::ptr;
 use core::time::Duration;
@@ -36,8 +36,12 @@ pub const CASES: &[Case] = &[
     right("add, wait", || full(|both| both.publish(add), wait)),
     right("raw::write, raw::read, of a pipe", || unwatched(|both| both.publish(write_pipe), read_pipe)),
     right("TimerFd::set, TimerFd::read", || unwatched(|both| both.publish(set_timer), read_timer)),
+    right("PidFd::send_signal, SignalFd::read", || unwatched(|both| both.publish(send_signal), read_signal)),
+    right("PidFd::send_signal, PidFd::wait", || parent(|both| both.publish(send_signal), wait_for_child)),
+    right("PidFd::send_signal, PidFd::try_wait", || parent(|both| both.publish(send_signal), try_ended_child)),
     right("write, read, of a duplicate", || unwatched(|both| both.publish(write), read_duplicate)),
     Case { report: "the handler has not run", ..right("a signal's handler", handler) },
+    Case { report: "the handler has not run", ..right("the handler of an unblocked signal", unblocked) },
     wrong("a write after the call", || {
         watched(
             |both| {
@@ -49,6 +53,7 @@ pub const CASES: &[Case] = &[
     }),
     wrong("no call", || unwatched(|both| both.publish(|_| Ok(())), |_| Ok(()))),
     wrong("a wait without events", || unwatched(|both| both.publish(write), wait_for_nothing)),
+    wrong("a child that lives", || parent(|both| both.publish(write), try_child)),
     wrong("a read that fails", || unwatched(|both| both.publish(write), read_nothing)),
     wrong("raw::read that fails", || unwatched(|both| both.publish(write), raw_read_nothing)),
 ];
@@ -60,6 +65,10 @@ struct Both {
     duplicate: EventFd,
     pipe: (PipeReader, PipeWriter),
     timer: TimerFd,
+    /// Of `SIGUSR1`, which every thread blocks.
+    signalfd: SignalFd,
+    /// This process, or a child.
+    process: PidFd,
     memory: UnsafeCell<u64>,
 }
 
@@ -80,20 +89,44 @@ impl Both {
 
 /// With a counter of zero in the epoll.
 fn watched(there: Action, here: Action) -> Result<()> {
-    run(0, true, there, here)
+    run(0, true, own_pid(), there, here)
 }
 
 /// With a counter of zero that no epoll watches.
 fn unwatched(there: Action, here: Action) -> Result<()> {
-    run(0, false, there, here)
+    run(0, false, own_pid(), there, here)
 }
 
 /// With a counter of one that no epoll watches.
 fn full(there: Action, here: Action) -> Result<()> {
-    run(1, false, there, here)
+    run(1, false, own_pid(), there, here)
 }
 
-fn run(initial: u32, is_watched: bool, there: Action, here: Action) -> Result<()> {
+/// With a child that a signal ends.
+fn parent(there: Action, here: Action) -> Result<()> {
+    // SAFETY: no other thread exists yet, and the child runs only these calls.
+    let child = match unsafe { libc::fork() } {
+        0 => loop {
+            // SAFETY: neither call takes a pointer. Its alarm ends a child that nothing else ended.
+            unsafe {
+                libc::alarm(60);
+                libc::pause();
+            }
+        },
+        child => child,
+    };
+    let answer = run(0, false, child, there, here);
+    // SAFETY: the call takes no pointer. A number of a child that was waited for is free, and the
+    // kernel does not use it again so soon.
+    unsafe { libc::kill(child, libc::SIGKILL) };
+    answer
+}
+
+fn own_pid() -> i32 {
+    std::process::id() as i32
+}
+
+fn run(initial: u32, is_watched: bool, pid: i32, there: Action, here: Action) -> Result<()> {
     let eventfd = EventFd::new(initial, EventFdFlags::CLOEXEC)?;
     // SAFETY: the call takes no pointer.
     let duplicate = unsafe { libc::dup(eventfd.as_raw_fd()) };
@@ -102,7 +135,18 @@ fn run(initial: u32, is_watched: bool, there: Action, here: Action) -> Result<()
     let duplicate = unsafe { EventFd::from_raw_fd(duplicate) };
     let pipe = pipe().expect("the process has descriptors left");
     let timer = TimerFd::new(Clock::MONOTONIC, TimerFdFlags::CLOEXEC)?;
-    let both = Both { epoll: Epoll::new()?, eventfd, duplicate, pipe, timer, memory: UnsafeCell::new(0) };
+    let signals = SigSet::from_signals(&[libc::SIGUSR1])?;
+    signals.block()?;
+    let both = Both {
+        epoll: Epoll::new()?,
+        eventfd,
+        duplicate,
+        pipe,
+        timer,
+        signalfd: SignalFd::new(&signals, SignalFdFlags::CLOEXEC)?,
+        process: PidFd::open(pid)?,
+        memory: UnsafeCell::new(0),
+    };
     if is_watched {
         add(&both)?;
     }
@@ -132,11 +176,16 @@ fn read_duplicate(both: &Both) -> Result<()> {
     both.duplicate.read().map(drop)
 }
 
-/// Waits until the other thread has written to the counter. ThreadSanitizer sees no order here.
+/// Waits until the other thread has written to the counter.
 fn until_written(both: &Both) {
-    let mut counter = libc::pollfd { fd: both.eventfd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    until_readable(both.eventfd.as_raw_fd());
+}
+
+/// Waits until the descriptor is readable. ThreadSanitizer sees no order here.
+fn until_readable(fd: i32) {
+    let mut polled = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
     // SAFETY: there is one descriptor.
-    assert_eq!(unsafe { libc::poll(&mut counter, 1, -1) }, 1);
+    assert_eq!(unsafe { libc::poll(&mut polled, 1, -1) }, 1);
 }
 
 /// A read that returns `EAGAIN`.
@@ -173,6 +222,31 @@ fn set_timer(both: &Both) -> Result<()> {
 
 fn read_timer(both: &Both) -> Result<()> {
     both.timer.read().map(drop)
+}
+
+fn send_signal(both: &Both) -> Result<()> {
+    both.process.send_signal(libc::SIGUSR1)
+}
+
+fn read_signal(both: &Both) -> Result<()> {
+    both.signalfd.read(&mut SignalInfo::buffer::<2>()).map(drop)
+}
+
+fn wait_for_child(both: &Both) -> Result<()> {
+    both.process.wait().map(drop)
+}
+
+fn try_ended_child(both: &Both) -> Result<()> {
+    until_readable(both.process.as_raw_fd());
+    assert!(both.process.try_wait()?.is_some());
+    Ok(())
+}
+
+/// A wait that finds no child that has ended.
+fn try_child(both: &Both) -> Result<()> {
+    until_written(both);
+    assert!(both.process.try_wait()?.is_none());
+    Ok(())
 }
 
 fn wait(both: &Both) -> Result<()> {
@@ -220,5 +294,22 @@ fn handler() -> Result<()> {
     let has_run = unsafe { ptr::addr_of!(HANDLER_HAS_RUN).read_volatile() };
     assert_eq!(answer, Err(Errno::EINTR));
     assert!(has_run, "the handler has not run");
+    Ok(())
+}
+
+/// Unblocking a pending signal runs its handler before the call returns.
+fn unblocked() -> Result<()> {
+    let alarm = SigSet::from_signals(&[libc::SIGALRM])?;
+    alarm.block()?;
+    // SAFETY: the handler only writes a variable.
+    unsafe {
+        libc::signal(libc::SIGALRM, on_alarm as extern "C" fn(i32) as usize);
+        libc::raise(libc::SIGALRM);
+    }
+    // SAFETY: only this thread accesses it.
+    assert!(!unsafe { ptr::addr_of!(HANDLER_HAS_RUN).read_volatile() });
+    alarm.unblock()?;
+    // SAFETY: only this thread accesses it.
+    assert!(unsafe { ptr::addr_of!(HANDLER_HAS_RUN).read_volatile() }, "the handler has not run");
     Ok(())
 }
