@@ -52,7 +52,7 @@ impl Target {
 /// need the emulator's path, which only cargo knows. `faults` needs seccomp, which emulators lack.
 /// `histories` and `peers` compare with a kernel's exact answers. Others make millions of wake-ups
 /// or need two gigabytes.
-const TEST_FILES: [&str; 6] = ["native", "layout", "oracles", "properties", "interest_set", "formatting"];
+const TEST_FILES: [&str; 7] = ["native", "layout", "oracles", "properties", "interest_set", "timers", "formatting"];
 
 /// The time limit for a test program in seconds. A test that waits for a descriptor could wait for
 /// ever.

@@ -100,6 +100,7 @@ const OTHER_CALLS: &[&str] = &[
     "signals::blocking_adds_to_the_mask_and_unblocking_removes_from_it",
     "signals::each_common_signal_but_two_is_blocked_by_its_own_bit",
     "signals::each_high_signal_is_blocked_by_its_own_bit",
+    "signals::rt_sigprocmask_of_a_set_at_a_bad_address_is_efault",
     "signals::rt_sigprocmask_returns_the_kernels_errors",
     "syscalls::a_64_bit_argument_arrives",
     "syscalls::an_argument_keeps_its_value",
@@ -165,6 +166,7 @@ const TIMERS: &[&str] = &[
     "timerfd::the_longest_times_do_not_expire",
     "timerfd::the_raw_call_returns_the_setting_of_before",
     "timerfd::the_raw_calls_check_their_arguments",
+    "timerfd::the_raw_calls_with_a_time_at_a_bad_address_are_efault",
     "timerfd::the_time_left_is_from_now_for_a_relative_and_an_absolute_time",
 ];
 /// The examples in the documentation that make a wait with a mask.
