@@ -159,6 +159,25 @@ fn the_diagram_names_files_of_src() {
 }
 
 #[test]
+fn every_port_is_as_short_as_the_documents_say() {
+    for document in ["README.md", "docs/porting.md"] {
+        let text = read(document);
+        let limit: usize = between(&text, "one file of less than ", " lines").parse().expect("it is a number");
+        let mut count = 0;
+        for file in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/arch")).expect("there are ports") {
+            let name = file.expect("it can be read").file_name().to_string_lossy().into_owned();
+            if ["generic.rs", "mod.rs", "through_libc.rs"].contains(&&*name) {
+                continue;
+            }
+            let lines = read(&format!("src/arch/{name}")).lines().count();
+            assert!(lines < limit, "{document} says less than {limit} lines, but {name} has {lines}");
+            count += 1;
+        }
+        assert!(count >= 18, "only {count} ports are there");
+    }
+}
+
+#[test]
 fn the_guide_includes_every_guide() {
     let guide = read("src/guide.rs");
     let is_guide = |document: &&&str| document.starts_with("docs/") && !FIGURES.contains(*document);
