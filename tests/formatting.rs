@@ -64,3 +64,21 @@ fn timers_show_their_number_and_the_next_deadline() {
     let deadline = "Deadline { seconds: 5, nanos: 6 }";
     assert_eq!(format!("{timers:?}"), format!("Timers {{ len: 1, next: Some({deadline}), .. }}"));
 }
+
+#[test]
+fn a_clock_shows_its_name_or_number() {
+    assert_eq!(format!("{:?}", barepoll::Clock::BOOTTIME), "BOOTTIME");
+}
+
+#[test]
+fn the_state_of_a_timer_shows_both_times() {
+    let shown = format!("{:?}", barepoll::TimerState::default());
+    assert!(shown.starts_with("TimerState { remaining: ") && shown.contains("interval: "), "{shown}");
+}
+
+#[test]
+fn the_signals_of_a_set_show_what_is_left() {
+    let mut signals = barepoll::SigSet::from_signals(&[2, 15]).expect("the kernel has them").into_iter();
+    signals.next();
+    assert_eq!(format!("{signals:?}"), "Signals({15})");
+}

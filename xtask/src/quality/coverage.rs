@@ -24,6 +24,10 @@ pub struct Options {
 /// bits or without `epoll_wait`.
 const MIN_PERCENT: f64 = 98.0;
 
+/// The file that chooses between the calls of machines with 32 bits. It does not count: others make
+/// the first call at once. The emulators' and kernels' checks run it.
+const OF_32_BITS: &str = "timerfd/calls.rs";
+
 /// The coverage of a file.
 #[derive(Default)]
 pub struct Lines {
@@ -58,7 +62,10 @@ fn check(progress: &Progress) -> Result<(usize, String), String> {
         let each = [&["build", "--examples"][..], &["test", "--tests"], &["test", "-p", "answers"]];
         commands.extend(each.map(|words| [words, features].concat()));
     }
-    let measured = measure(&job, &commands, &[], None);
+    let measured = measure(&job, &commands, &[], None).map(|mut files| {
+        files.remove(OF_32_BITS);
+        files
+    });
     let percent = |run: usize, missed: usize| 100.0 * run as f64 / (run + missed).max(1) as f64;
     let all = measured.as_ref().map(sum).map_or(0.0, |(run, missed)| percent(run, missed));
     job.done(&if all < MIN_PERCENT { "FAILED".into() } else { format!("{all:.1} % of lines") });
