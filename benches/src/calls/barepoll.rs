@@ -1,6 +1,7 @@
 //! barepoll's public API.
 
-use barepoll::{Epoll, Errno, Event, EventData, EventFlags};
+use crate::calls::{send_signal, HOUR, SIGUSR2};
+use barepoll::{Epoll, Errno, Event, EventData, EventFlags, SigSet, SignalInfo, TimerSetting};
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -19,4 +20,12 @@ crate::calls::operations! {
         at.empty.read() == Err(Errno::EAGAIN);
     create_close(_at) {}
         Epoll::new().is_ok();
+    timerfd_set(at) {}
+        at.timer.set(TimerSetting::after(HOUR)).is_ok();
+    timerfd_read(at) {}
+        at.timer.read() == Err(Errno::EAGAIN);
+    signalfd_read(at) { let mut buffer = SignalInfo::buffer::<1>() }
+        send_signal(at) && at.signals.read(&mut buffer).is_ok();
+    block_unblock(_at) { let set = SigSet::from_signals(&[SIGUSR2]).unwrap() }
+        set.block().is_ok() && set.unblock().is_ok();
 }

@@ -1,7 +1,8 @@
 //! The lower bound: hand-written `asm!` with only the operands that x86_64's `syscall` needs.
 
+use crate::calls::{send_signal, HOUR, SIGUSR2};
 use barepoll::fd::AsRawFd;
-use barepoll::Event;
+use barepoll::{Event, SignalInfo};
 use std::arch::asm;
 use std::hint::black_box;
 use std::mem::MaybeUninit;
@@ -43,4 +44,16 @@ crate::calls::operations! {
             let fd = syscall!(291, "rdi" = 0x80000);
             syscall!(3, "rdi" = fd) == 0
         };
+    timerfd_set(at) {}
+        {
+            let times = [0, 0, HOUR.as_secs(), 0];
+            syscall!(286, "rdi" = at.timer.as_raw_fd(), "rsi" = 0, "rdx" = times.as_ptr(), "r10" = 0) >= 0
+        };
+    timerfd_read(at) { let mut value = MaybeUninit::<u64>::uninit() }
+        syscall!(0, "rdi" = at.timer.as_raw_fd(), "rsi" = value.as_mut_ptr(), "rdx" = 8) == -11;
+    signalfd_read(at) { let mut info = MaybeUninit::<SignalInfo>::uninit() }
+        send_signal(at) && syscall!(0, "rdi" = at.signals.as_raw_fd(), "rsi" = info.as_mut_ptr(), "rdx" = 128) == 128;
+    block_unblock(_at) { let (set, mut before) = (1_u64 << (SIGUSR2 - 1), MaybeUninit::<u64>::uninit()) }
+        syscall!(14, "rdi" = 0, "rsi" = &raw const set, "rdx" = before.as_mut_ptr(), "r10" = 8) >= 0
+            && syscall!(14, "rdi" = 1, "rsi" = &raw const set, "rdx" = before.as_mut_ptr(), "r10" = 8) >= 0;
 }

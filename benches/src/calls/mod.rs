@@ -19,13 +19,33 @@ mod syscalls;
 
 use crate::wall::{Purpose, Way};
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 /// The descriptors of every operation: an epoll that watches `empty` for reading, `full`, a
-/// semaphore that never reaches zero, and `empty`, a nonblocking eventfd at zero.
+/// semaphore that never reaches zero, `empty`, a nonblocking eventfd at zero, `timer`, which does not
+/// expire, and `signals`, which reads `SIGUSR1`. This thread blocks that signal.
 pub struct Descriptors {
     epoll: ::barepoll::Epoll,
     full: ::barepoll::EventFd,
     empty: ::barepoll::EventFd,
+    timer: ::barepoll::TimerFd,
+    signals: ::barepoll::SignalFd,
+    /// This process. Its first thread, which runs the operations, has the same number.
+    pid: u32,
+}
+
+/// The time that `timerfd-set` sets.
+const HOUR: Duration = Duration::from_secs(3600);
+const SIGUSR1: i32 = ::libc::SIGUSR1;
+/// The signal of `block-unblock`.
+const SIGUSR2: i32 = ::libc::SIGUSR2;
+
+/// Makes a signal pending in this thread, for `signalfd-read`. It is part of every implementation's
+/// loop, and its code is the same in all.
+#[inline(always)]
+fn send_signal(at: &Descriptors) -> bool {
+    // SAFETY: the call takes no pointer, and this thread blocks the signal.
+    unsafe { ::barepoll::syscall!(::libc::SYS_tgkill, at.pid, at.pid, SIGUSR1) }.is_ok()
 }
 
 /// Runs an operation `n` times. Returns false if one of them gave a wrong result.
@@ -34,8 +54,21 @@ type Operation = fn(&Descriptors, u64) -> bool;
 type Operations = [Option<Operation>; OPERATIONS.len()];
 
 /// The operations, in the order of every implementation's table. The timeout of `wait-given` is not
-/// a constant. After `black_box` the compiler must load it from memory for each wait.
-const OPERATIONS: [&str; 7] = ["wait", "wait-given", "modify", "write", "read", "read-again", "create-close"];
+/// a constant. After `black_box` the compiler must load it from memory for each wait. `timerfd-read`
+/// reads a timer that has not expired, because an expiration takes far longer than the call.
+const OPERATIONS: [&str; 11] = [
+    "wait",
+    "wait-given",
+    "modify",
+    "write",
+    "read",
+    "read-again",
+    "create-close",
+    "timerfd-set",
+    "timerfd-read",
+    "signalfd-read",
+    "block-unblock",
+];
 
 /// Hand-written assembly comes first, as the lower bound.
 const WHO: [(&str, Operations); 9] = [
@@ -134,10 +167,20 @@ fn std_fd(of: &impl ::barepoll::fd::AsRawFd) -> OwnedFd {
 }
 
 fn descriptors() -> Result<Descriptors, ::barepoll::Errno> {
-    use ::barepoll::{Epoll, EventData, EventFd, EventFdFlags, EventFlags};
+    use ::barepoll::{Clock, Epoll, EventData, EventFd, EventFdFlags, EventFlags};
+    use ::barepoll::{SigSet, SignalFd, SignalFdFlags, TimerFd, TimerFdFlags};
     let full = EventFd::new(0, EventFdFlags::SEMAPHORE | EventFdFlags::NONBLOCK)?;
     full.write(1 << 60)?;
-    let made = Descriptors { epoll: Epoll::new()?, full, empty: EventFd::new(0, EventFdFlags::NONBLOCK)? };
+    let signals = SigSet::from_signals(&[SIGUSR1])?;
+    signals.block()?;
+    let made = Descriptors {
+        epoll: Epoll::new()?,
+        full,
+        empty: EventFd::new(0, EventFdFlags::NONBLOCK)?,
+        timer: TimerFd::new(Clock::MONOTONIC, TimerFdFlags::NONBLOCK)?,
+        signals: SignalFd::new(&signals, SignalFdFlags::NONBLOCK)?,
+        pid: std::process::id(),
+    };
     made.epoll.add(&made.empty, EventData::new_u64(1), EventFlags::IN)?;
     Ok(made)
 }

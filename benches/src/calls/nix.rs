@@ -1,10 +1,13 @@
 //! nix, a wrapper of libc.
 
-use crate::calls::std_fd;
+use crate::calls::{send_signal, std_fd, HOUR};
 use barepoll::fd::AsRawFd;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::EventFd;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::sys::signalfd::SignalFd;
+use nix::sys::timerfd::{Expiration, TimerFd, TimerSetTimeFlags};
 use std::hint::black_box;
 use std::os::fd::BorrowedFd;
 
@@ -12,6 +15,18 @@ use std::os::fd::BorrowedFd;
 fn eventfd(of: &impl barepoll::fd::AsRawFd) -> EventFd {
     // SAFETY: the descriptor is a duplicate of an eventfd.
     unsafe { EventFd::from_owned_fd(std_fd(of)) }
+}
+
+/// The same of a timer.
+fn timerfd(of: &impl barepoll::fd::AsRawFd) -> TimerFd {
+    // SAFETY: the descriptor is a duplicate of a timer.
+    unsafe { TimerFd::from_owned_fd(std_fd(of)) }
+}
+
+/// The same of a signalfd.
+fn signalfd(of: &impl barepoll::fd::AsRawFd) -> SignalFd {
+    // SAFETY: the descriptor is a duplicate of a signalfd.
+    unsafe { SignalFd::from_owned_fd(std_fd(of)) }
 }
 
 crate::calls::operations! {
@@ -33,4 +48,12 @@ crate::calls::operations! {
         empty.read() == Err(Errno::EAGAIN);
     create_close(_at) {}
         Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).is_ok();
+    timerfd_set(at) { let timer = timerfd(&at.timer) }
+        timer.set(Expiration::OneShot(HOUR.into()), TimerSetTimeFlags::empty()).is_ok();
+    timerfd_read(at) { let timer = timerfd(&at.timer) }
+        timer.wait() == Err(Errno::EAGAIN);
+    signalfd_read(at) { let signals = signalfd(&at.signals) }
+        send_signal(at) && signals.read_signal().is_ok_and(|info| info.is_some());
+    block_unblock(_at) { let set = SigSet::from(Signal::SIGUSR2) }
+        set.thread_swap_mask(SigmaskHow::SIG_BLOCK).is_ok() && set.thread_swap_mask(SigmaskHow::SIG_UNBLOCK).is_ok();
 }

@@ -22,4 +22,8 @@ crate::calls::operations! {
     read_again: none;
     create_close(_at) {}
         Poller::new().is_ok();
+    timerfd_set: none;
+    timerfd_read: none;
+    signalfd_read: none;
+    block_unblock: none;
 }

@@ -1,9 +1,12 @@
-//! rustix with its default backend.
+//! rustix with its default backend. It has neither signalfd nor a public `sigprocmask`. Its
+//! `timerfd_settime` also returns the time before.
 
+use crate::calls::HOUR;
 use barepoll::fd::AsRawFd;
 use rustix::event::{epoll, Timespec};
 use rustix::fd::BorrowedFd;
 use rustix::io::{self, Errno};
+use rustix::time::{timerfd_settime, Itimerspec, TimerfdTimerFlags};
 use std::hint::black_box;
 
 fn borrow(fd: &impl AsRawFd) -> BorrowedFd<'_> {
@@ -28,4 +31,13 @@ crate::calls::operations! {
         io::read(borrow(&at.empty), &mut value) == Err(Errno::AGAIN);
     create_close(_at) {}
         epoll::create(epoll::CreateFlags::CLOEXEC).is_ok();
+    timerfd_set(at) {}
+        {
+            let times = Itimerspec { it_interval: NOW, it_value: Timespec { tv_sec: HOUR.as_secs() as i64, tv_nsec: 0 } };
+            timerfd_settime(borrow(&at.timer), TimerfdTimerFlags::empty(), &times).is_ok()
+        };
+    timerfd_read(at) { let mut value = [0; 8] }
+        io::read(borrow(&at.timer), &mut value) == Err(Errno::AGAIN);
+    signalfd_read: none;
+    block_unblock: none;
 }

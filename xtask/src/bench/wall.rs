@@ -127,6 +127,10 @@ const CALLS: &[Scenario] = &[
     ]),
     call(&["call", "read-again", "2"], "read of an empty eventfd, two threads"),
     call(&["call", "create-close", "2"], "create and close, two threads"),
+    call(&["call", "timerfd-set", "2"], "setting of a timerfd, two threads"),
+    call(&["call", "timerfd-read", "2"], "read of a timerfd that has not expired, two threads"),
+    call(&["call", "signalfd-read", "2"], "a signal sent and read from a signalfd, two threads"),
+    call(&["call", "block-unblock", "2"], "a signal blocked and unblocked, two threads"),
 ];
 const READ: &str = "eventfd, level, read";
 const WAKER: &str = "barepoll's Waker";
