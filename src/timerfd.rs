@@ -99,7 +99,9 @@ impl TimerFd {
     #[doc(alias = "timerfd_settime64")]
     #[inline]
     pub fn set(&self, setting: TimerSetting) -> Result<()> {
-        calls::set(self.as_raw_fd(), setting.flags, &setting.times)
+        // With a reference into `setting`, the compiler would store its flags too.
+        let TimerSetting { times, flags } = setting;
+        calls::set(self.as_raw_fd(), flags, &times)
     }
 
     /// Disarms the timer. It expires no more until it is [`set`](Self::set) again.

@@ -6,7 +6,9 @@
 
 use barepoll::arch::{self, nr, syscall1, syscall2, syscall3, syscall4, syscall6};
 use barepoll::fd::{AsRawFd, IntoRawFd};
-use barepoll::{Epoll, Event, EventData, EventFd, EventFdFlags, EventFlags, SigSet};
+use barepoll::raw::{Itimerspec, Timespec};
+use barepoll::{Epoll, Event, EventData, EventFd, EventFdFlags, EventFlags};
+use barepoll::{PidFd, SigSet, SignalFd, SignalInfo, TimerFd, TimerSetting};
 use core::mem::MaybeUninit;
 use core::time::Duration;
 
@@ -107,8 +109,13 @@ pub fn read(eventfd: &EventFd) -> u64 {
 
 #[no_mangle]
 pub fn read_by_hand(eventfd: &EventFd) -> u64 {
+    value_by_hand(eventfd.as_raw_fd() as usize)
+}
+
+#[inline(always)]
+fn value_by_hand(fd: usize) -> u64 {
     let mut value = MaybeUninit::<u64>::uninit();
-    let (fd, room) = (eventfd.as_raw_fd() as usize, value.as_mut_ptr() as usize);
+    let room = value.as_mut_ptr() as usize;
     // SAFETY: `value` has room for eight bytes. A read of eight initialises it.
     unsafe {
         match syscall3::<{ nr::READ }>(fd, room, 8) {
@@ -178,6 +185,83 @@ pub fn counter_by_hand(made: &mut i32) -> bool {
         _ => return false,
     }
     true
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+#[no_mangle]
+pub fn timer_set(timer: &TimerFd) -> bool {
+    timer.set(TimerSetting::after(HOUR)).is_ok()
+}
+
+#[no_mangle]
+pub fn timer_set_by_hand(timer: &TimerFd) -> bool {
+    const SETTIME: usize = match (nr::TIMERFD_SETTIME64, nr::TIMERFD_SETTIME) {
+        (Some(nr), _) | (None, Some(nr)) => nr,
+        (None, None) => 0,
+    };
+    let first = Timespec { tv_sec: HOUR.as_secs() as i64, tv_nsec: 0 };
+    let times = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: first };
+    let (fd, times) = (timer.as_raw_fd() as usize, &times as *const Itimerspec as usize);
+    // SAFETY: the times are a local variable, and the last pointer may be null.
+    unsafe { syscall4::<SETTIME>(fd, 0, times, 0) >= 0 }
+}
+
+/// This function has no counterpart, because hand-written code would pass the kernel's structure.
+#[no_mangle]
+pub fn timer_given(timer: &TimerFd, time: Duration) -> bool {
+    timer.set(TimerSetting::after(time)).is_ok()
+}
+
+#[no_mangle]
+pub fn timer_read(timer: &TimerFd) -> u64 {
+    timer.read().unwrap_or(u64::MAX)
+}
+
+#[no_mangle]
+pub fn timer_read_by_hand(timer: &TimerFd) -> u64 {
+    value_by_hand(timer.as_raw_fd() as usize)
+}
+
+#[no_mangle]
+pub fn signal_read(signals: &SignalFd, buffer: &mut [MaybeUninit<SignalInfo>; 8]) -> usize {
+    signals.read(buffer).map_or(FAILED, |infos| infos.len())
+}
+
+#[no_mangle]
+pub fn signal_read_by_hand(signals: &SignalFd, buffer: &mut [MaybeUninit<SignalInfo>; 8]) -> usize {
+    const BYTES: usize = core::mem::size_of::<SignalInfo>();
+    let (fd, infos) = (signals.as_raw_fd() as usize, buffer.as_mut_ptr() as usize);
+    // SAFETY: the buffer has room for eight.
+    match unsafe { syscall3::<{ nr::READ }>(fd, infos, 8 * BYTES) } {
+        count if count >= BYTES as isize => count as usize / BYTES,
+        _ => FAILED,
+    }
+}
+
+#[no_mangle]
+pub fn block(signals: &SigSet) -> bool {
+    signals.block().is_ok()
+}
+
+#[no_mangle]
+pub fn block_by_hand(signals: &SigSet) -> bool {
+    let mut before = MaybeUninit::<SigSet>::uninit();
+    let (set, before) = (signals as *const SigSet as usize, before.as_mut_ptr() as usize);
+    const BLOCK: usize = barepoll::raw::SIG_BLOCK as usize;
+    // SAFETY: the first set is valid for reads, and the second for writes.
+    unsafe { syscall4::<{ nr::RT_SIGPROCMASK }>(BLOCK, set, before, arch::SIGSET_BYTES) >= 0 }
+}
+
+#[no_mangle]
+pub fn send_signal(child: &PidFd) -> bool {
+    child.send_signal(15).is_ok()
+}
+
+#[no_mangle]
+pub fn send_signal_by_hand(child: &PidFd) -> bool {
+    // SAFETY: the pointer may be null.
+    unsafe { syscall4::<{ nr::PIDFD_SEND_SIGNAL }>(child.as_raw_fd() as usize, 15, 0, 0) >= 0 }
 }
 
 /// Calls with each number of arguments. The number of the call does not matter.
