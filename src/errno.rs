@@ -101,6 +101,18 @@ pub(crate) fn result(returned: isize) -> Result<usize> {
     }
 }
 
+/// The error of a read that returned an error, or fewer bytes than a value has. The latter is
+/// `EINVAL`.
+#[inline(always)]
+pub(crate) fn error_of_read(returned: isize) -> Errno {
+    // An emulator or a seccomp notifier can return less than −4095. That is `EINVAL` too.
+    if is_errno(returned) {
+        Errno::from_returned(returned)
+    } else {
+        Errno::EINVAL
+    }
+}
+
 /// Whether a port's result is −errno: from −4095 to −1.
 #[inline(always)]
 pub(crate) fn is_errno(returned: isize) -> bool {

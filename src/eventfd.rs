@@ -1,7 +1,7 @@
 //! The safe interface of eventfd.
 
 use crate::arch::{self, nr};
-use crate::errno::{is_errno, Errno, Result};
+use crate::errno::{error_of_read, Result};
 use crate::fd::{self, impl_owned_fd, AsRawFd, OwnedFd, RawFd};
 use crate::flags::EventFdFlags;
 use crate::raw;
@@ -141,10 +141,5 @@ pub(crate) fn read_value(fd: RawFd) -> Result<u64> {
         return Ok(unsafe { value.assume_init() });
     }
     arch::unlikely();
-    // An emulator or a seccomp notifier can return less than −4095. That is `EINVAL` too.
-    if is_errno(returned) {
-        Err(Errno::from_returned(returned))
-    } else {
-        Err(Errno::EINVAL)
-    }
+    Err(error_of_read(returned))
 }

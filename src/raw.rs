@@ -453,10 +453,11 @@ const fn newest(of_32_bits: Option<usize>, of_64_bits: Option<usize>) -> usize {
 /// 32-bit machines. csky's kernel then returns the first argument.
 #[inline(always)]
 fn unless_first_argument(newer: Option<usize>, returned: isize) -> Result<()> {
-    match result(returned) {
-        Ok(value) if newer.is_some() && value != 0 => Err(Errno::ENOSYS),
-        answer => answer.map(drop),
+    if newer.is_none() || returned == 0 {
+        return result(returned).map(drop);
     }
+    arch::unlikely();
+    Err(if returned > 0 { Errno::ENOSYS } else { Errno::from_returned(returned) })
 }
 
 /// [`rt_sigprocmask(2)`](https://man7.org/linux/man-pages/man2/sigprocmask.2.html): changes this

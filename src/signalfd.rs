@@ -1,10 +1,11 @@
 //! The safe interface of signalfd.
 
 use crate::arch::{self, nr};
-use crate::errno::{Errno, Result};
+use crate::errno::{error_of_read, Errno, Result};
 use crate::fd::{self, impl_owned_fd, AsRawFd, OwnedFd};
 use crate::flags::SignalFdFlags;
 use crate::raw;
+use crate::sanitizer;
 use crate::signal::SigSet;
 use core::fmt;
 use core::mem::{size_of, MaybeUninit};
@@ -157,14 +158,21 @@ impl SignalFd {
         let start = infos.as_mut_ptr();
         // A slice has at most `isize::MAX` bytes.
         let room = infos.len() * size_of::<SignalInfo>();
+        let (fd, buf) = (self.as_raw_fd() as usize, start as usize);
         // SAFETY: `infos` is valid for writes of that many bytes.
-        let count = unsafe { raw::read(self.as_raw_fd(), start.cast(), room)? } / size_of::<SignalInfo>();
-        if count == 0 {
-            return Err(Errno::EINVAL);
+        let returned = unsafe { arch::syscall3::<{ nr::READ }>(fd, buf, room) };
+        sanitizer::returned();
+        // One comparison finds both an error and a short read.
+        if returned >= size_of::<SignalInfo>() as isize {
+            let count = returned as usize / size_of::<SignalInfo>();
+            sanitizer::written(start, count);
+            sanitizer::acquired();
+            // SAFETY: the kernel has written that many infos, at most as many as there is room for.
+            // Any bytes are a `SignalInfo`, and `MaybeUninit` has its layout.
+            return Ok(unsafe { slice::from_raw_parts_mut(start.cast(), count) });
         }
-        // SAFETY: the kernel has written that many infos, at most as many as there is room for. Any
-        // bytes are a `SignalInfo`, and `MaybeUninit` has its layout.
-        Ok(unsafe { slice::from_raw_parts_mut(start.cast(), count) })
+        arch::unlikely();
+        Err(error_of_read(returned))
     }
 }
 

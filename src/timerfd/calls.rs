@@ -15,11 +15,11 @@ use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 #[inline]
 pub(super) fn set(fd: RawFd, flags: u32, time: &Itimerspec) -> Result<()> {
     // SAFETY: a reference is valid for reads, and the other pointer may be null.
-    let newer = |fd| unsafe { raw::timerfd_settime(fd, flags, time, ptr::null_mut()) };
+    let newer = move |fd| unsafe { raw::timerfd_settime(fd, flags, time, ptr::null_mut()) };
     if !HAS_OLDER {
         return newer(fd);
     }
-    newer_or_older(fd, newer, || older::set(fd, flags, time))
+    newer_or_older(fd, newer, move || older::set(fd, flags, time))
 }
 
 /// The time left and the interval of a timer.
@@ -33,7 +33,7 @@ pub(super) fn get(fd: RawFd) -> Result<Itimerspec> {
     if !HAS_OLDER {
         return newer(fd);
     }
-    newer_or_older(fd, newer, || older::get(fd))
+    newer_or_older(fd, newer, move || older::get(fd))
 }
 
 /// Whether this machine has older calls beside the newer ones.
@@ -43,20 +43,36 @@ const HAS_OLDER: bool = nr::TIMERFD_SETTIME64.is_some() && nr::TIMERFD_SETTIME.i
 /// kill apps for the newer calls.
 #[inline]
 fn newer_or_older<T>(fd: RawFd, newer: impl Fn(RawFd) -> Result<T>, older: impl FnOnce() -> Result<T>) -> Result<T> {
-    static NEWER_IS_MISSING: AtomicBool = AtomicBool::new(arch::ANDROID);
-    if !NEWER_IS_MISSING.load(Relaxed) {
-        let answer = newer(fd);
-        let is_in_doubt = match answer {
-            Ok(_) => fd == 0, // csky's kernel returns the first argument for a call that it lacks
-            Err(errno) => fallback::is_missing(errno),
-        };
-        // `EPERM` is an error of the newer call too. −1 is no descriptor's number, so a kernel that
-        // has the call returns `EBADF`. csky's kernel returns −1, which is `EPERM`.
-        if !is_in_doubt || !matches!(newer(-1), Err(errno) if fallback::is_missing(errno)) {
-            return answer;
-        }
-        NEWER_IS_MISSING.store(true, Relaxed);
+    if NEWER_IS_MISSING.load(Relaxed) {
+        return older();
     }
+    match newer(fd) {
+        Ok(answer) if fd != 0 => Ok(answer),
+        answer => perhaps_older(answer, newer, older),
+    }
+}
+
+static NEWER_IS_MISSING: AtomicBool = AtomicBool::new(arch::ANDROID);
+
+/// Makes the older call, if the newer one's answer means that it is missing. The answer is an error,
+/// or comes from a call with descriptor 0.
+#[cold]
+#[inline(never)]
+fn perhaps_older<T>(
+    answer: Result<T>,
+    newer: impl Fn(RawFd) -> Result<T>,
+    older: impl FnOnce() -> Result<T>,
+) -> Result<T> {
+    let is_in_doubt = match answer {
+        Ok(_) => true, // csky's kernel returns the first argument for a call that it lacks
+        Err(errno) => fallback::is_missing(errno),
+    };
+    // `EPERM` is an error of the newer call too. −1 is no descriptor's number, so a kernel that has
+    // the call returns `EBADF`. csky's kernel returns −1, which is `EPERM`.
+    if !is_in_doubt || !matches!(newer(-1), Err(errno) if fallback::is_missing(errno)) {
+        return answer;
+    }
+    NEWER_IS_MISSING.store(true, Relaxed);
     older()
 }
 

@@ -10,6 +10,7 @@ use barepoll::raw::{Itimerspec, Timespec};
 use barepoll::{Epoll, Event, EventData, EventFd, EventFdFlags, EventFlags};
 use barepoll::{PidFd, SigSet, SignalFd, SignalInfo, TimerFd, TimerSetting};
 use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use core::time::Duration;
 
 type Buffer = [MaybeUninit<Event>; 64];
@@ -203,9 +204,16 @@ pub fn timer_set_by_hand(timer: &TimerFd) -> bool {
     let first = Timespec { tv_sec: HOUR.as_secs() as i64, tv_nsec: 0 };
     let times = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: first };
     let (fd, times) = (timer.as_raw_fd() as usize, &times as *const Itimerspec as usize);
+    if nr::TIMERFD_SETTIME64.is_some() && nr::TIMERFD_SETTIME.is_some() && NEWER_IS_MISSING.load(Relaxed) {
+        return false;
+    }
     // SAFETY: the times are a local variable, and the last pointer may be null.
     unsafe { syscall4::<SETTIME>(fd, 0, times, 0) >= 0 }
 }
+
+/// Hand-written code on a machine with two calls remembers too that its kernel lacks the newer one.
+#[no_mangle]
+pub static NEWER_IS_MISSING: AtomicBool = AtomicBool::new(false);
 
 /// This function has no counterpart, because hand-written code would pass the kernel's structure.
 #[no_mangle]
