@@ -14,12 +14,30 @@ use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 /// Sets a timer.
 #[inline]
 pub(super) fn set(fd: RawFd, flags: u32, time: &Itimerspec) -> Result<()> {
-    // SAFETY: a reference is valid for reads, and the other pointer may be null.
-    let newer = move |fd| unsafe { raw::timerfd_settime(fd, flags, time, ptr::null_mut()) };
-    if !HAS_OLDER {
-        return newer(fd);
+    if HAS_OLDER && NEWER_IS_MISSING.load(Relaxed) {
+        return older::set(fd, flags, time);
     }
-    newer_or_older(fd, newer, move || older::set(fd, flags, time))
+    match newer_set(fd, flags, time) {
+        Ok(()) if !HAS_OLDER || fd != 0 => Ok(()),
+        answer if HAS_OLDER => set_by_older(answer, fd, flags, time),
+        answer => answer,
+    }
+}
+
+/// Sets a timer by the older call, if the newer one's answer means that it is missing.
+#[cold]
+#[inline(never)]
+fn set_by_older(answer: Result<()>, fd: RawFd, flags: u32, time: &Itimerspec) -> Result<()> {
+    if is_missing(fd, answer.err(), || newer_set(-1, flags, time).err()) {
+        return older::set(fd, flags, time);
+    }
+    answer
+}
+
+#[inline]
+fn newer_set(fd: RawFd, flags: u32, time: &Itimerspec) -> Result<()> {
+    // SAFETY: a reference is valid for reads, and the other pointer may be null.
+    unsafe { raw::timerfd_settime(fd, flags, time, ptr::null_mut()) }
 }
 
 /// The time left and the interval of a timer.
@@ -30,50 +48,37 @@ pub(super) fn get(fd: RawFd) -> Result<Itimerspec> {
         // SAFETY: `time` is valid for writes.
         unsafe { raw::timerfd_gettime(fd, &mut time) }.map(|()| time)
     };
-    if !HAS_OLDER {
-        return newer(fd);
+    if HAS_OLDER && NEWER_IS_MISSING.load(Relaxed) {
+        return older::get(fd);
     }
-    newer_or_older(fd, newer, move || older::get(fd))
+    let answer = newer(fd);
+    if HAS_OLDER && is_missing(fd, answer.err(), || newer(-1).err()) {
+        return older::get(fd);
+    }
+    answer
 }
 
 /// Whether this machine has older calls beside the newer ones.
 const HAS_OLDER: bool = nr::TIMERFD_SETTIME64.is_some() && nr::TIMERFD_SETTIME.is_some();
 
-/// Makes the newer call, or the older one where the newer is missing. Older releases of Android
-/// kill apps for the newer calls.
-#[inline]
-fn newer_or_older<T>(fd: RawFd, newer: impl Fn(RawFd) -> Result<T>, older: impl FnOnce() -> Result<T>) -> Result<T> {
-    if NEWER_IS_MISSING.load(Relaxed) {
-        return older();
-    }
-    match newer(fd) {
-        Ok(answer) if fd != 0 => Ok(answer),
-        answer => perhaps_older(answer, newer, older),
-    }
-}
-
+/// Older releases of Android kill apps for the newer calls.
 static NEWER_IS_MISSING: AtomicBool = AtomicBool::new(arch::ANDROID);
 
-/// Makes the older call, if the newer one's answer means that it is missing. The answer is an error,
-/// or comes from a call with descriptor 0.
-#[cold]
-#[inline(never)]
-fn perhaps_older<T>(
-    answer: Result<T>,
-    newer: impl Fn(RawFd) -> Result<T>,
-    older: impl FnOnce() -> Result<T>,
-) -> Result<T> {
-    let is_in_doubt = match answer {
-        Ok(_) => true, // csky's kernel returns the first argument for a call that it lacks
-        Err(errno) => fallback::is_missing(errno),
+/// Whether the newer calls are missing, by one's error for this descriptor and, if that is in doubt,
+/// for −1. Remembers it.
+#[inline]
+fn is_missing(fd: RawFd, error: Option<Errno>, error_of_minus_one: impl FnOnce() -> Option<Errno>) -> bool {
+    let is_in_doubt = match error {
+        None => fd == 0, // csky's kernel returns the first argument for a call that it lacks
+        Some(errno) => fallback::is_missing(errno),
     };
     // `EPERM` is an error of the newer call too. −1 is no descriptor's number, so a kernel that has
     // the call returns `EBADF`. csky's kernel returns −1, which is `EPERM`.
-    if !is_in_doubt || !matches!(newer(-1), Err(errno) if fallback::is_missing(errno)) {
-        return answer;
+    if !is_in_doubt || !error_of_minus_one().map_or(false, fallback::is_missing) {
+        return false;
     }
     NEWER_IS_MISSING.store(true, Relaxed);
-    older()
+    true
 }
 
 /// The older calls of 32-bit machines. Their `struct itimerspec` is four `long`s.

@@ -10,7 +10,6 @@ use barepoll::raw::{Itimerspec, Timespec};
 use barepoll::{Epoll, Event, EventData, EventFd, EventFdFlags, EventFlags};
 use barepoll::{PidFd, SigSet, SignalFd, SignalInfo, TimerFd, TimerSetting};
 use core::mem::MaybeUninit;
-use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use core::time::Duration;
 
 type Buffer = [MaybeUninit<Event>; 64];
@@ -190,6 +189,8 @@ pub fn counter_by_hand(made: &mut i32) -> bool {
 
 const HOUR: Duration = Duration::from_secs(3600);
 
+/// On machines with two such calls this has no counterpart either, because hand-written code would
+/// make only one of them.
 #[no_mangle]
 pub fn timer_set(timer: &TimerFd) -> bool {
     timer.set(TimerSetting::after(HOUR)).is_ok()
@@ -204,16 +205,9 @@ pub fn timer_set_by_hand(timer: &TimerFd) -> bool {
     let first = Timespec { tv_sec: HOUR.as_secs() as i64, tv_nsec: 0 };
     let times = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: first };
     let (fd, times) = (timer.as_raw_fd() as usize, &times as *const Itimerspec as usize);
-    if nr::TIMERFD_SETTIME64.is_some() && nr::TIMERFD_SETTIME.is_some() && NEWER_IS_MISSING.load(Relaxed) {
-        return false;
-    }
     // SAFETY: the times are a local variable, and the last pointer may be null.
     unsafe { syscall4::<SETTIME>(fd, 0, times, 0) >= 0 }
 }
-
-/// Hand-written code on a machine with two calls remembers too that its kernel lacks the newer one.
-#[no_mangle]
-pub static NEWER_IS_MISSING: AtomicBool = AtomicBool::new(false);
 
 /// This function has no counterpart, because hand-written code would pass the kernel's structure.
 #[no_mangle]
