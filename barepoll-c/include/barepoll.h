@@ -1,6 +1,6 @@
-/* barepoll-c's epoll and eventfd functions. Types and constants come from the system's headers. The
- * compiler checks these declarations against the system's. The header adds epoll_pwait2 where
- * <sys/epoll.h> lacks it. */
+/* barepoll-c's epoll, eventfd, signalfd and timerfd functions. Types and constants come from the
+ * system's headers. The compiler checks these declarations against the system's. The header adds
+ * epoll_pwait2 where <sys/epoll.h> lacks it. */
 #ifndef BAREPOLL_H
 #define BAREPOLL_H
 
@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
 #include <time.h>
 
 /* C++ requires the same exception specification in every declaration of a function. */
@@ -35,6 +37,10 @@ int epoll_pwait2(int epfd, struct epoll_event *events, int maxevents, const stru
 int eventfd(unsigned int count, int flags) BAREPOLL_THROW;
 int eventfd_read(int fd, eventfd_t *value);
 int eventfd_write(int fd, eventfd_t value);
+int signalfd(int fd, const sigset_t *mask, int flags) BAREPOLL_THROW;
+int timerfd_create(clockid_t clock, int flags) BAREPOLL_THROW;
+int timerfd_settime(int fd, int flags, const struct itimerspec *time, struct itimerspec *before) BAREPOLL_THROW;
+int timerfd_gettime(int fd, struct itimerspec *time) BAREPOLL_THROW;
 
 #ifdef __cplusplus
 }

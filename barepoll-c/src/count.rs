@@ -15,6 +15,10 @@ pub enum Call {
     Eventfd,
     EventfdRead,
     EventfdWrite,
+    Signalfd,
+    TimerfdCreate,
+    TimerfdSettime,
+    TimerfdGettime,
 }
 
 #[cfg(not(feature = "count"))]
@@ -33,7 +37,7 @@ mod counted {
     use core::ptr;
     use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::Relaxed};
 
-    const CALLS: usize = Call::EventfdWrite as usize + 1;
+    const CALLS: usize = Call::TimerfdGettime as usize + 1;
     type Counters = [AtomicUsize; CALLS];
 
     #[cfg(target_env = "musl")]

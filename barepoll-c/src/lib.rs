@@ -1,4 +1,4 @@
-//! The C library's epoll and eventfd functions, built on barepoll, with C's names and signatures.
+//! The C library's epoll, eventfd, signalfd and timerfd functions, built on barepoll, with C's names and signatures.
 //!
 //! On failure they return −1 and set `errno`. They behave like glibc's, with two differences. None
 //! is a cancellation point. A read or write of fewer than eight bytes sets `EINVAL`, but glibc
@@ -9,12 +9,14 @@
 #![deny(missing_docs, unsafe_op_in_unsafe_fn)]
 
 mod count;
+mod itimerspec;
 mod timespec;
 
 use barepoll::raw;
 use barepoll::{Errno, Event, Result, SigSet};
 use core::mem::size_of;
 use count::{count, Call};
+use itimerspec::Itimerspec;
 use timespec::{with_kernels, Timespec};
 
 extern "C" {
@@ -196,4 +198,84 @@ pub extern "C" fn eventfd_write(fd: i32, value: u64) -> i32 {
     count(Call::EventfdWrite);
     // SAFETY: `value` is eight bytes long.
     all_or_einval(unsafe { raw::write(fd, (&value as *const u64).cast(), size_of::<u64>()) })
+}
+
+/// `int signalfd(int fd, const sigset_t *mask, int flags)`
+///
+/// # Safety
+///
+/// `mask` is readable, as for [`epoll_pwait`]. `fd` is −1, or a descriptor whose owner allows the
+/// change.
+#[no_mangle]
+pub unsafe extern "C" fn signalfd(fd: i32, mask: *const SigSet, flags: i32) -> i32 {
+    count(Call::Signalfd);
+    // SAFETY: the caller vouches for `mask` and `fd`.
+    answer(unsafe { raw::signalfd4(fd, mask, flags as u32) }.map(|fd| fd as usize))
+}
+
+/// `int timerfd_create(int clock, int flags)`
+#[no_mangle]
+pub extern "C" fn timerfd_create(clock: i32, flags: i32) -> i32 {
+    count(Call::TimerfdCreate);
+    answer(raw::timerfd_create(clock as u32, flags as u32).map(|fd| fd as usize))
+}
+
+/// `int timerfd_settime(int fd, int flags, const struct itimerspec *new, struct itimerspec *old)`
+///
+/// # Safety
+///
+/// `new` is readable. `old` is null or writable.
+#[no_mangle]
+pub unsafe extern "C" fn timerfd_settime(fd: i32, flags: i32, new: *const Itimerspec, old: *mut Itimerspec) -> i32 {
+    count(Call::TimerfdSettime);
+    // SAFETY: the caller vouches for both pointers.
+    answer(unsafe { itimerspec::set(fd, flags as u32, new, old) }.map(|()| 0))
+}
+
+/// [`timerfd_settime`] for 32-bit programs with a 64-bit `time_t` (glibc's `_TIME_BITS=64`, and
+/// musl since 1.2).
+///
+/// It has no fallback: before Linux 5.1 it fails with `ENOSYS`.
+///
+/// # Safety
+///
+/// As for [`timerfd_settime`].
+#[cfg(itimerspec_of_longs)]
+#[no_mangle]
+pub unsafe extern "C" fn __timerfd_settime64(
+    fd: i32,
+    flags: i32,
+    new: *const raw::Itimerspec,
+    old: *mut raw::Itimerspec,
+) -> i32 {
+    count(Call::TimerfdSettime);
+    // C leaves the upper half of the nanoseconds undefined. A 32-bit kernel ignores it.
+    // SAFETY: the caller vouches for both pointers.
+    answer(unsafe { raw::timerfd_settime(fd, flags as u32, new, old) }.map(|()| 0))
+}
+
+/// `int timerfd_gettime(int fd, struct itimerspec *current)`
+///
+/// # Safety
+///
+/// `current` is writable.
+#[no_mangle]
+pub unsafe extern "C" fn timerfd_gettime(fd: i32, current: *mut Itimerspec) -> i32 {
+    count(Call::TimerfdGettime);
+    // SAFETY: the caller vouches for the pointer.
+    answer(unsafe { itimerspec::get(fd, current) }.map(|()| 0))
+}
+
+/// [`timerfd_gettime`] for 32-bit programs with a 64-bit `time_t`. As [`__timerfd_settime64`], it
+/// has no fallback.
+///
+/// # Safety
+///
+/// As for [`timerfd_gettime`].
+#[cfg(itimerspec_of_longs)]
+#[no_mangle]
+pub unsafe extern "C" fn __timerfd_gettime64(fd: i32, current: *mut raw::Itimerspec) -> i32 {
+    count(Call::TimerfdGettime);
+    // SAFETY: the caller vouches for the pointer.
+    answer(unsafe { raw::timerfd_gettime(fd, current) }.map(|()| 0))
 }

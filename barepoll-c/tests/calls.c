@@ -1,4 +1,4 @@
-/* Checks the nine functions' behaviour, and prints a line per check and a final count. The argument
+/* Checks the thirteen functions' behaviour, and prints a line per check and a final count. The argument
  * `glibc` runs the same checks on glibc's functions, which pass. That validates the checks. */
 #define _GNU_SOURCE
 #include <barepoll.h>
@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -149,6 +150,14 @@ static void with_no_descriptor_left(int (*call)(void))
 static int make_by_size(void) { return epoll_create(1); }
 static int make_by_flags(void) { return epoll_create1(0); }
 static int make_counter(void) { return eventfd(0, 0); }
+static int make_timer(void) { return timerfd_create(CLOCK_MONOTONIC, 0); }
+
+static int make_signalfd(void)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    return signalfd(-1, &none, 0);
+}
 
 static void epoll_create_takes_any_positive_size(void)
 {
@@ -192,6 +201,10 @@ static void no_descriptor_left_is_EMFILE(void)
         with_no_descriptor_left(make_by_flags);
     if (!wrong)
         with_no_descriptor_left(make_counter);
+    if (!wrong)
+        with_no_descriptor_left(make_signalfd);
+    if (!wrong)
+        with_no_descriptor_left(make_timer);
 }
 
 /* epoll_ctl. */
@@ -572,6 +585,251 @@ static void a_write_that_falls_short_is_EINVAL(void)
     EXPECT(error == (on_glibc ? UNTOUCHED : EINVAL));
 }
 
+/* signalfd. */
+
+static sigset_t only(int number)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, number);
+    return set;
+}
+
+/* The next signal that the descriptor reads, or 0. */
+static int next_signal(int fd)
+{
+    struct signalfd_siginfo info;
+    return read(fd, &info, sizeof info) == sizeof info ? (int)info.ssi_signo : 0;
+}
+
+static void signalfd_knows_two_flags(void)
+{
+    sigset_t set = only(SIGUSR1);
+    int fd;
+    GIVES((fd = kept(signalfd(-1, &set, 0))) >= 0, 1);
+    GIVES(fcntl(fd, F_GETFD), 0);
+    GIVES(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
+    GIVES((fd = kept(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK))) >= 0, 1);
+    GIVES(fcntl(fd, F_GETFD), FD_CLOEXEC);
+    GIVES(fcntl(fd, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+    FAILS(signalfd(-1, &set, 1), EINVAL);
+    FAILS(signalfd(-1, &set, -1), EINVAL);
+}
+
+static void a_signalfd_reads_its_signals(void)
+{
+    int numbers[] = {SIGHUP, SIGUSR1, SIGRTMIN, last_signal()};
+    struct epoll_event got;
+    size_t i;
+    for (i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        sigset_t set = only(numbers[i]), other = only(SIGUSR2);
+        int epfd = new_epoll(), fd;
+        handle(numbers[i]);
+        sigprocmask(SIG_BLOCK, &set, NULL);
+        GIVES((fd = kept(signalfd(-1, &other, SFD_CLOEXEC | SFD_NONBLOCK))) >= 0, 1);
+        GIVES(add(epfd, fd, EPOLLIN, 0), 0);
+        raise(numbers[i]);
+        GIVES(epoll_wait(epfd, &got, 1, 0), 0);
+        GIVES(signalfd(fd, &set, 0), fd);
+        GIVES(epoll_wait(epfd, &got, 1, 0), 1);
+        EXPECT(next_signal(fd) == numbers[i]);
+        EXPECT(next_signal(fd) == 0);
+        EXPECT(signals == 0);
+    }
+}
+
+/* C's set is longer than the kernel's. What follows the kernel's part may be unreadable. */
+static void signalfd_reads_only_the_kernels_part(void)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), part = _NSIG / 8;
+    char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    sigset_t set = only(last_signal());
+    int fd;
+    EXPECT(pages != MAP_FAILED);
+    EXPECT(mprotect(pages + page, page, PROT_NONE) == 0);
+    memcpy(pages + page - part, &set, part);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    GIVES((fd = kept(signalfd(-1, (sigset_t *)(pages + page - part), SFD_NONBLOCK))) >= 0, 1);
+    raise(last_signal());
+    EXPECT(next_signal(fd) == last_signal());
+    FAILS(signalfd(fd, (sigset_t *)(pages + page), 0), EFAULT);
+    munmap(pages, 2 * page);
+}
+
+static void signalfd_refuses_with_each_error(void)
+{
+    sigset_t set = only(SIGUSR1), *volatile none = NULL;
+    FAILS(signalfd(-2, &set, 0), EBADF);
+    FAILS(signalfd(NOT_OPEN, &set, 0), EBADF);
+    FAILS(signalfd(counter(0), &set, 0), EINVAL);
+    FAILS(signalfd(-1, none, 0), EFAULT);
+    FAILS(signalfd(-1, nowhere, 0), EFAULT);
+}
+
+/* timerfd. */
+
+static int timer(int clock)
+{
+    return kept(timerfd_create(clock, TFD_CLOEXEC | TFD_NONBLOCK));
+}
+
+/* C leaves the bytes between the members undefined. */
+static struct itimerspec times(time_t seconds, long nanoseconds, time_t interval, long interval_nanoseconds)
+{
+    struct itimerspec time;
+    memset(&time, 0xff, sizeof time);
+    time.it_value.tv_sec = seconds;
+    time.it_value.tv_nsec = nanoseconds;
+    time.it_interval.tv_sec = interval;
+    time.it_interval.tv_nsec = interval_nanoseconds;
+    return time;
+}
+
+/* Whether the timer has more than `most - 60` seconds left and at most `most`, and this interval. */
+static int is_near(const struct itimerspec *time, time_t most, time_t interval, long interval_nanoseconds)
+{
+    time_t seconds = time->it_value.tv_sec;
+    long nanoseconds = time->it_value.tv_nsec;
+    return seconds >= most - 60 && (seconds < most || (seconds == most && nanoseconds == 0)) && nanoseconds >= 0 &&
+           nanoseconds < 1000000000 && time->it_interval.tv_sec == interval &&
+           time->it_interval.tv_nsec == interval_nanoseconds;
+}
+
+static int is_zero(const struct itimerspec *time)
+{
+    return time->it_value.tv_sec == 0 && time->it_value.tv_nsec == 0 && time->it_interval.tv_sec == 0 &&
+           time->it_interval.tv_nsec == 0;
+}
+
+static void timerfd_create_knows_its_clocks_and_two_flags(void)
+{
+    int clocks[] = {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME}, fd;
+    size_t i;
+    for (i = 0; i < sizeof clocks / sizeof *clocks; i++)
+        GIVES(timer(clocks[i]) >= 0, 1);
+    FAILS(timerfd_create(CLOCK_PROCESS_CPUTIME_ID, 0), EINVAL);
+    FAILS(timerfd_create(-1, 0), EINVAL);
+    GIVES((fd = kept(timerfd_create(CLOCK_MONOTONIC, 0))) >= 0, 1);
+    GIVES(fcntl(fd, F_GETFD), 0);
+    GIVES(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
+    GIVES((fd = timer(CLOCK_MONOTONIC)) >= 0, 1);
+    GIVES(fcntl(fd, F_GETFD), FD_CLOEXEC);
+    GIVES(fcntl(fd, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+    FAILS(timerfd_create(CLOCK_MONOTONIC, 1), EINVAL);
+    FAILS(timerfd_create(CLOCK_MONOTONIC, -1), EINVAL);
+}
+
+/* With version 3, the kernel has two records of the effective, permitted and inheritable set. */
+static void an_alarm_without_its_capability_is_EPERM(void)
+{
+    struct {
+        uint32_t version;
+        int thread;
+    } header = {0x20080522, 0};
+    uint32_t before[2][3], none[2][3];
+    int answer, error;
+    EXPECT(syscall(SYS_capget, &header, before) == 0);
+    memcpy(none, before, sizeof none);
+    none[0][0] = none[1][0] = 0;
+    EXPECT(syscall(SYS_capset, &header, none) == 0);
+    errno = UNTOUCHED;
+    answer = timerfd_create(CLOCK_BOOTTIME_ALARM, 0);
+    error = errno;
+    EXPECT(syscall(SYS_capset, &header, before) == 0);
+    EXPECT(answer == -1);
+    EXPECT(error == EPERM);
+}
+
+static void a_timer_keeps_its_times(void)
+{
+    struct itimerspec first = times(100, 0, 7, 500000000), second = times(200, 0, 0, 1), never = times(0, 0, 0, 0), got;
+    int fd = timer(CLOCK_MONOTONIC);
+    memset(&got, 0x55, sizeof got);
+    GIVES(timerfd_gettime(fd, &got), 0);
+    EXPECT(is_zero(&got));
+    memset(&got, 0x55, sizeof got);
+    GIVES(timerfd_settime(fd, 0, &first, &got), 0);
+    EXPECT(is_zero(&got));
+    GIVES(timerfd_gettime(fd, &got), 0);
+    EXPECT(is_near(&got, 100, 7, 500000000));
+    memset(&got, 0x55, sizeof got);
+    GIVES(timerfd_settime(fd, 0, &second, &got), 0);
+    EXPECT(is_near(&got, 100, 7, 500000000));
+    GIVES(timerfd_gettime(fd, &got), 0);
+    EXPECT(is_near(&got, 200, 0, 1));
+    GIVES(timerfd_settime(fd, 0, &never, NULL), 0);
+    GIVES(timerfd_gettime(fd, &got), 0);
+    EXPECT(is_zero(&got));
+}
+
+/* Beyond 32 bits where time_t is wider. Those bits would be lost first. */
+static void a_timer_keeps_the_longest_times(void)
+{
+    time_t most = sizeof(time_t) == 8 ? (time_t)((1ull << 32) + 100) : INT_MAX;
+    struct itimerspec time = times(most, 0, most, 999999999), got;
+    int fd = timer(CLOCK_MONOTONIC);
+    GIVES(timerfd_settime(fd, 0, &time, NULL), 0);
+    GIVES(timerfd_gettime(fd, &got), 0);
+    EXPECT(is_near(&got, most, most, 999999999));
+    GIVES(timerfd_settime(fd, 0, &time, &got), 0);
+    EXPECT(is_near(&got, most, most, 999999999));
+}
+
+static void a_timer_expires_in_time(void)
+{
+    struct itimerspec soon = times(0, 20500000, 0, 0), at;
+    struct epoll_event got;
+    struct timespec then;
+    uint64_t expirations = 0;
+    double start = now();
+    int epfd = new_epoll(), fd = timer(CLOCK_MONOTONIC);
+    GIVES(add(epfd, fd, EPOLLIN, 0), 0);
+    GIVES(timerfd_settime(fd, 0, &soon, NULL), 0);
+    GIVES(epoll_wait(epfd, &got, 1, LONG_MS), 1);
+    EXPECT(now() - start >= 0.0205);
+    EXPECT(read(fd, &expirations, sizeof expirations) == sizeof expirations && expirations == 1);
+    clock_gettime(CLOCK_MONOTONIC, &then);
+    at = times(then.tv_sec + 1, then.tv_nsec, 0, 0);
+    start = (double)then.tv_sec + (double)then.tv_nsec / 1e9;
+    GIVES(timerfd_settime(fd, TFD_TIMER_ABSTIME, &at, NULL), 0);
+    GIVES(epoll_wait(epfd, &got, 1, LONG_MS), 1);
+    EXPECT(now() - start >= 0.999999);
+    EXPECT(read(fd, &expirations, sizeof expirations) == sizeof expirations && expirations == 1);
+    /* A time that has passed expires at once. */
+    at = times(0, 1, 0, 0);
+    GIVES(timerfd_settime(fd, TFD_TIMER_ABSTIME, &at, NULL), 0);
+    GIVES(epoll_wait(epfd, &got, 1, LONG_MS), 1);
+}
+
+static void timerfd_functions_refuse_with_each_error(void)
+{
+    struct itimerspec good = times(100, 0, 0, 0), got, *volatile none = NULL;
+    struct itimerspec bad[] = {times(-1, 0, 0, 0), times(0, -1, 0, 0), times(0, 1000000000, 0, 0),
+                               times(1, 0, -1, 0), times(1, 0, 0, -1), times(1, 0, 0, 1000000000)};
+    int fd = timer(CLOCK_REALTIME), other = counter(0);
+    size_t i;
+    for (i = 0; i < sizeof bad / sizeof *bad; i++)
+        FAILS(timerfd_settime(fd, 0, &bad[i], NULL), EINVAL);
+    FAILS(timerfd_settime(fd, 4, &good, NULL), EINVAL);
+    FAILS(timerfd_settime(fd, -1, &good, NULL), EINVAL);
+    FAILS(timerfd_settime(other, 0, &good, NULL), EINVAL);
+    FAILS(timerfd_settime(-1, 0, &good, NULL), EBADF);
+    FAILS(timerfd_settime(NOT_OPEN, 0, &good, NULL), EBADF);
+    FAILS(timerfd_settime(fd, 0, none, NULL), EFAULT);
+    FAILS(timerfd_settime(fd, 0, nowhere, NULL), EFAULT);
+    GIVES(timerfd_gettime(fd, &got), 0);
+    EXPECT(is_zero(&got));
+    FAILS(timerfd_settime(fd, 0, &good, nowhere), EFAULT);
+    GIVES(timerfd_gettime(fd, &got), 0);
+    EXPECT(is_near(&got, 100, 0, 0));
+    GIVES(timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &good, NULL), 0);
+    FAILS(timerfd_gettime(other, &got), EINVAL);
+    FAILS(timerfd_gettime(-1, &got), EBADF);
+    FAILS(timerfd_gettime(NOT_OPEN, &got), EBADF);
+    FAILS(timerfd_gettime(fd, none), EFAULT);
+    FAILS(timerfd_gettime(fd, nowhere), EFAULT);
+}
+
 /* errno. */
 
 static void *fail_elsewhere(void *error)
@@ -622,6 +880,16 @@ static const struct {
     CHECK(eventfd_functions_refuse_with_each_error),
     CHECK(a_read_that_falls_short_is_EINVAL),
     CHECK(a_write_that_falls_short_is_EINVAL),
+    CHECK(signalfd_knows_two_flags),
+    CHECK(a_signalfd_reads_its_signals),
+    CHECK(signalfd_reads_only_the_kernels_part),
+    CHECK(signalfd_refuses_with_each_error),
+    CHECK(timerfd_create_knows_its_clocks_and_two_flags),
+    CHECK(an_alarm_without_its_capability_is_EPERM),
+    CHECK(a_timer_keeps_its_times),
+    CHECK(a_timer_keeps_the_longest_times),
+    CHECK(a_timer_expires_in_time),
+    CHECK(timerfd_functions_refuse_with_each_error),
     CHECK(errno_is_the_threads_own),
 };
 

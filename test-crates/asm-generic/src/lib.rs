@@ -1,4 +1,4 @@
-//! The part of `linux-raw-sys` that `test-crates/bare` uses, for hexagon and csky.
+//! The part of `linux-raw-sys` that `test-crates/bare` and `barepoll-c` use, for hexagon and csky.
 //!
 //! Version 0.12.1 has these machines, but without std it lacks their `c_char` and does not compile.
 //! Both have the kernel's asm-generic numbers and constants. The conformance list runs with these.
@@ -50,6 +50,8 @@ pub mod general {
     pub const __NR_llseek: u32 = 62;
     pub const __NR_pread64: u32 = 67;
     pub const __NR_pwrite64: u32 = 68;
+    pub const __NR_timerfd_settime: u32 = 86;
+    pub const __NR_timerfd_gettime: u32 = 87;
     pub const __NR_capget: u32 = 90;
     pub const __NR_capset: u32 = 91;
     pub const __NR_exit_group: u32 = 94;

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 /// All functions that the library exports, in the order of its counters
 /// (`barepoll-c/src/count.rs`).
-const FUNCTIONS: [&str; 9] = [
+const FUNCTIONS: [&str; 13] = [
     "epoll_create",
     "epoll_create1",
     "epoll_ctl",
@@ -32,6 +32,10 @@ const FUNCTIONS: [&str; 9] = [
     "eventfd",
     "eventfd_read",
     "eventfd_write",
+    "signalfd",
+    "timerfd_create",
+    "timerfd_settime",
+    "timerfd_gettime",
 ];
 
 /// The undefined symbols that it may have: the address of `errno`, and the compiler's memory
