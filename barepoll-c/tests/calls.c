@@ -789,11 +789,12 @@ static void a_timer_expires_in_time(void)
     EXPECT(now() - start >= 0.0205);
     EXPECT(read(fd, &expirations, sizeof expirations) == sizeof expirations && expirations == 1);
     clock_gettime(CLOCK_MONOTONIC, &then);
-    at = times(then.tv_sec + 1, then.tv_nsec, 0, 0);
     start = (double)then.tv_sec + (double)then.tv_nsec / 1e9;
+    then.tv_nsec += 30000000;
+    at = times(then.tv_sec + then.tv_nsec / 1000000000, then.tv_nsec % 1000000000, 0, 0);
     GIVES(timerfd_settime(fd, TFD_TIMER_ABSTIME, &at, NULL), 0);
     GIVES(epoll_wait(epfd, &got, 1, LONG_MS), 1);
-    EXPECT(now() - start >= 0.999999);
+    EXPECT(now() - start >= 0.029999);
     EXPECT(read(fd, &expirations, sizeof expirations) == sizeof expirations && expirations == 1);
     /* A time that has passed expires at once. */
     at = times(0, 1, 0, 0);
@@ -826,7 +827,6 @@ static void timerfd_functions_refuse_with_each_error(void)
     FAILS(timerfd_gettime(other, &got), EINVAL);
     FAILS(timerfd_gettime(-1, &got), EBADF);
     FAILS(timerfd_gettime(NOT_OPEN, &got), EBADF);
-    FAILS(timerfd_gettime(fd, none), EFAULT);
     FAILS(timerfd_gettime(fd, nowhere), EFAULT);
 }
 

@@ -323,7 +323,7 @@ pub static STEPS: &[Step] = &[
         needs: &[&CC, &CXX, &READELF, &NIGHTLY],
         ..command(
             "c",
-            "Test barepoll-c, the C library's functions: checks in C, CPython's tests, a Redis server under load",
+            "Test barepoll-c, the C library's functions: checks in C, CPython's and systemd's tests, a Redis server under load",
             Plain,
         )
     },

@@ -2,7 +2,8 @@
 //!
 //! - a list of checks in C, linked with the library in each way
 //! - `pthread_cancel` on an older glibc, a newer one and musl
-//! - CPython's own tests and a Redis server under load, by `LD_PRELOAD`
+//! - CPython's own tests, systemd's of its event loop and a Redis server under load, with the
+//!   library preloaded
 //!
 //! A build of the library counts its calls.
 
@@ -53,6 +54,9 @@ const GLIBCS: [(Suite, &str, &str); 2] =
 const ON_MUSL: &str = "interrupted";
 
 const SUITE: Suite = Suite("bookworm");
+/// The first suite with a CPython that has timerfd (3.13), and with a systemd whose tests can be
+/// chosen by name (254).
+const NEWER: Suite = Suite("trixie");
 const WARNINGS: [&str; 3] = ["-Wall", "-Wextra", "-Werror"];
 /// Only a hang takes this long.
 const LIMIT: Duration = Duration::from_secs(600);
@@ -94,9 +98,11 @@ fn check_all(job: &Job, cache: &Cache) -> Result<Vec<Row>, String> {
     let unoptimised = Library::build(folder, "unoptimised", "dev", &["--config", "profile.dev.panic='abort'"])?;
     let with_std = Library::build(folder, "dev", "dev", &[])?;
     let mut rows = vec![plain.symbols()?, unoptimised.symbols()?, with_std.loads()?, header()?];
-    job.at("getting musl, CPython and Redis");
+    job.at("getting musl, CPython, systemd and Redis");
     let musl = cache.package(SUITE, debian::host(), "musl-dev")?;
-    let python = cache.closure(SUITE, debian::host(), &["python3.11", "libpython3.11-testsuite"], &[])?;
+    let python = cache.closure(NEWER, debian::host(), &["python3.13", "libpython3.13-testsuite"], &[])?;
+    let systemd = cache.files(NEWER, debian::host(), "systemd-tests", "*/test-event")?;
+    let libraries = cache.closure(NEWER, debian::host(), &["libsystemd-shared"], &[])?;
     let redis = cache.closure(SUITE, debian::host(), &["redis-server", "redis-tools"], &["adduser", "lsb-base"])?;
     job.at("the checks in C");
     rows.extend(checks_in_c(folder, [&plain, &counting, &unoptimised], &musl)?);
@@ -109,6 +115,8 @@ fn check_all(job: &Job, cache: &Cache) -> Result<Vec<Row>, String> {
     }
     job.at("CPython's tests");
     rows.push(cpython(folder, &counting, &python)?);
+    job.at("systemd's tests");
+    rows.push(sd_event(folder, &counting, &systemd, &libraries)?);
     job.at("Redis under load");
     rows.push(redis_under_load(folder, &counting, &redis)?);
     Ok(rows)
@@ -403,36 +411,59 @@ fn package(path: &str) -> PathBuf {
 
 // CPython.
 
+/// Test modules, each with the classes that must not be missing. The two run at the same time,
+/// because they mostly sleep.
+const CPYTHON: [(&[&str], &[&str]); 2] = [
+    (
+        &["test.test_epoll", "test.test_selectors"],
+        &["test_epoll.TestEPoll", "test_selectors.EpollSelectorTestCase", "test_selectors.DefaultSelectorTestCase"],
+    ),
+    (&["test.test_os.TimerfdTests"], &["test_os.TimerfdTests"]),
+];
+
 fn cpython(folder: &Path, library: &Library, closure: &Path) -> Result<Row, String> {
     let counter = Counter::new(folder, "CPython")?;
-    let mut python = Command::new(closure.join("usr/bin/python3.11"));
-    python.args(["-m", "unittest", "-v", "test.test_epoll", "test.test_selectors"]).current_dir(folder);
-    python.env("PYTHONHOME", closure.join("usr")).env("PYTHONDONTWRITEBYTECODE", "1").env_remove("PYTHONPATH");
-    preload(&mut python, library, &counter);
-    // Some tests fail if a wait is 10 ms late, as on a busy machine. So it is enough that each test
-    // passes in one of the runs.
+    let run = |(tests, classes): (&[&str], &[&str])| {
+        let mut python = Command::new(closure.join("usr/bin/python3.13"));
+        python.args(["-m", "unittest", "-v"]).args(tests).current_dir(folder);
+        python.env("PYTHONHOME", closure.join("usr")).env("PYTHONDONTWRITEBYTECODE", "1").env_remove("PYTHONPATH");
+        unittests(preload(&mut python, library, &counter), classes)
+    };
+    let passed = thread::scope(|scope| {
+        let each = CPYTHON.map(|tests| scope.spawn(move || run(tests)));
+        let panicked = |_| Err("the thread that ran CPython's tests panicked".into());
+        each.map(|thread| thread.join().unwrap_or_else(panicked)).into_iter().sum::<Result<usize, String>>()
+    })?;
+    // select.epoll calls these functions, and a selector calls each many times.
+    let epoll = [("epoll_create1", 20), ("epoll_ctl", 100), ("epoll_wait", 20)];
+    // Each test of timerfd makes a timer. Most set it, and some look at it.
+    let timerfd = [("timerfd_create", 10), ("timerfd_settime", 10), ("timerfd_gettime", 4)];
+    let calls = counter.at_least(&[&epoll[..], &timerfd].concat())?;
+    Ok(Row { name: "CPython's tests of epoll, selectors and timerfd".into(), passed, calls: Some(calls) })
+}
+
+/// How many tests of unittest passed.
+///
+/// Some tests fail if a wait is 10 ms late, as on a busy machine. So it is enough that each test
+/// passes in one of the runs.
+fn unittests(python: &mut Command, classes: &[&str]) -> Result<usize, String> {
     const RUNS: usize = 10;
     let (mut output, mut all_passed) = (String::new(), BTreeSet::new());
-    let passed = (0..RUNS).find_map(|_| match run_within(&mut python, LIMIT) {
+    let passed = (0..RUNS).find_map(|_| match run_within(python, LIMIT) {
         Ok(text) => {
             output = text;
-            passed_unittests(&output, &mut all_passed).map(Ok)
+            passed_unittests(&output, classes, &mut all_passed).map(Ok)
         }
         Err(why) => Some(Err(why)),
     });
-    let passed = passed.unwrap_or_else(|| Err(format!("CPython's tests failed in each of {RUNS} runs:\n{output}")))?;
-    // select.epoll calls these functions, and a selector calls each many times.
-    let calls = counter.at_least(&[("epoll_create1", 20), ("epoll_ctl", 100), ("epoll_wait", 20)])?;
-    Ok(Row { name: "CPython's test_epoll and test_selectors".into(), passed, calls: Some(calls) })
+    passed.unwrap_or_else(|| Err(format!("CPython's tests failed in each of {RUNS} runs:\n{output}")))
 }
 
 /// How many tests of unittest passed, in this run or an earlier one (`all_passed`).
 ///
-/// `None` if this run did not end, if a test was neither passed nor skipped, or if an epoll test is
-/// missing.
-fn passed_unittests(output: &str, all_passed: &mut BTreeSet<String>) -> Option<usize> {
-    const EPOLL: [&str; 3] =
-        ["test_epoll.TestEPoll", "test_selectors.EpollSelectorTestCase", "test_selectors.DefaultSelectorTestCase"];
+/// `None` if this run did not end, if a test was neither passed nor skipped, or if one of these
+/// classes is missing.
+fn passed_unittests(output: &str, classes: &[&str], all_passed: &mut BTreeSet<String>) -> Option<usize> {
     all_passed.extend(output.lines().filter_map(|line| Some(line.strip_suffix(" ... ok")?.to_string())));
     let ok: Vec<&str> = all_passed.iter().map(String::as_str).collect();
     let skipped: Vec<&str> = output.lines().filter(|line| line.contains(" ... skipped ")).collect();
@@ -440,8 +471,35 @@ fn passed_unittests(output: &str, all_passed: &mut BTreeSet<String>) -> Option<u
     let last = output.lines().rev().find(|line| !line.is_empty() && !line.starts_with('['))?;
     let closed = ["OK", "FAILED ("].iter().any(|start| last.starts_with(start));
     let any = |lines: &[&str], class: &str| lines.iter().any(|line| line.contains(class));
-    let whole = EPOLL.iter().all(|class| any(&ok, class) && !any(&skipped, class));
+    let whole = classes.iter().all(|class| any(&ok, class) && !any(&skipped, class));
     (closed && whole && ok.len() + skipped.len() == ran).then_some(ok.len())
+}
+
+// systemd.
+
+/// The tests of sd-event, systemd's event loop, that are quick and need no exact time. Its signals
+/// come from a signalfd, and its times from a timerfd.
+const SD_EVENT: [&str; 4] = ["test_sd_event_source_set_io_fd", "test_rtqueue", "test_sd_event_now", "test_basic"];
+
+fn sd_event(folder: &Path, library: &Library, systemd: &Package, closure: &Path) -> Result<Row, String> {
+    let counter = Counter::new(folder, "sd-event")?;
+    let all = fs::read_dir(closure.join("usr/lib")).map_err(|error| format!("cannot list libraries: {error}"))?;
+    let mut folders = all.flatten().map(|entry| entry.path());
+    let libraries = folders.find(|folder| folder.join("libc.so.6").exists()).ok_or("cannot find systemd's libc")?;
+    let mut program = Command::new(loader(&libraries)?);
+    program.arg("--library-path").arg(format!("{0}:{0}/systemd", libraries.display()));
+    program.arg("--preload").arg(library.shared()).arg(systemd.find("test-event")?);
+    program.env("TESTFUNCS", SD_EVENT.join(":")).env("BAREPOLL_C_COUNT", &counter.0);
+    let output = run_within(&mut program, LIMIT)?;
+    // A failed test aborts. With TESTFUNCS, systemd 257 exits with the number of names in it.
+    let number = format!("[the program failed: exit status: {}]", SD_EVENT.len());
+    let ended = !output.contains("[the program ") || output.contains(&number);
+    let began = |test: &&str| output.contains(&format!("/* {test} */"));
+    if !ended || !SD_EVENT.iter().all(began) {
+        return Err(format!("systemd's tests of sd-event failed:\n{output}"));
+    }
+    let calls = counter.at_least(&[("signalfd", 10), ("timerfd_create", 2), ("timerfd_settime", 4)])?;
+    Ok(Row { name: "systemd's tests of sd-event".into(), passed: SD_EVENT.len(), calls: Some(calls) })
 }
 
 // Redis.
