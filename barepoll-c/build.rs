@@ -1,8 +1,9 @@
-//! Sets `timespec_of_longs` where the `struct timespec` of C's `epoll_pwait2` is two `long`s, not the
-//! kernel's two 64-bit fields: with glibc on 32-bit machines, except x32 and riscv32, which began
-//! with 64-bit time. Sets `itimerspec_of_longs` where the one of `timerfd_settime` is four `long`s:
-//! there and on the same machines with musl, which lacks `epoll_pwait2`. hexagon's musl began with
-//! 64-bit time. Sets `unoptimised` for `OPT_LEVEL` 0. Names the shared library.
+//! Sets `timespec_of_longs` where the `struct timespec` of C's `epoll_pwait2` is two `long`s, not
+//! the kernel's two 64-bit fields: with glibc on 32-bit machines, except x32 and riscv32, which
+//! began with 64-bit time. Sets `itimerspec_of_longs` where the `struct itimerspec` of
+//! `timerfd_settime` is four `long`s: there, and on the same machines with musl, which lacks
+//! `epoll_pwait2`. hexagon's musl began with 64-bit time. Sets `unoptimised` for `OPT_LEVEL` 0.
+//! Names the shared library.
 
 use std::env::var;
 

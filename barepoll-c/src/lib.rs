@@ -1,8 +1,10 @@
-//! The C library's epoll, eventfd, signalfd and timerfd functions, built on barepoll, with C's names and signatures.
+//! The C library's epoll, eventfd, signalfd and timerfd functions, built on barepoll, with C's names
+//! and signatures.
 //!
-//! On failure they return −1 and set `errno`. They behave like glibc's, with two differences. None
+//! On failure they return −1 and set `errno`. They behave like glibc's, with three differences. None
 //! is a cancellation point. A read or write of fewer than eight bytes sets `EINVAL`, but glibc
-//! leaves `errno` unchanged. No eventfd returns fewer.
+//! leaves `errno` unchanged. No eventfd returns fewer. On 32-bit machines, the timerfd functions for
+//! a 64-bit `time_t` have no fallback before Linux 5.1.
 //!
 //! C's `int` is `i32` on every Linux.
 #![no_std]
