@@ -10,7 +10,7 @@ use crate::fd::{self, impl_owned_fd, AsFd, AsRawFd, FromRawFd, OwnedFd};
 use crate::flags::{CreateFlags, EventFlags};
 use crate::raw;
 use crate::signal::SigSet;
-use crate::timeout::{Timeout, Timespec};
+use crate::timeout::{Form, Timeout, Timespec};
 use core::mem::{size_of, MaybeUninit};
 use core::ptr;
 use core::slice;
@@ -275,8 +275,12 @@ impl Epoll {
     #[doc(alias = "epoll_wait")]
     #[doc(alias = "epoll_pwait2")]
     #[inline]
-    pub fn wait<'b>(&self, events: &'b mut [MaybeUninit<Event>], timeout: Option<Duration>) -> Result<&'b mut [Event]> {
-        let ready = self.wait_once(events, Timeout::new(timeout), None)?;
+    pub fn wait<'b>(
+        &self,
+        events: &'b mut [MaybeUninit<Event>],
+        timeout: impl Into<Timeout>,
+    ) -> Result<&'b mut [Event]> {
+        let ready = self.wait_once(events, timeout.into().0, None)?;
         // SAFETY: the kernel has written that many events, at most as many as there is room for.
         Ok(unsafe { assume_init(events, ready) })
     }
@@ -342,10 +346,10 @@ impl Epoll {
     pub fn wait_masked<'b>(
         &self,
         events: &'b mut [MaybeUninit<Event>],
-        timeout: Option<Duration>,
+        timeout: impl Into<Timeout>,
         mask: &SigSet,
     ) -> Result<&'b mut [Event]> {
-        let ready = self.wait_once(events, Timeout::new(timeout), Some(mask))?;
+        let ready = self.wait_once(events, timeout.into().0, Some(mask))?;
         // SAFETY: the kernel has written that many events, at most as many as there is room for.
         Ok(unsafe { assume_init(events, ready) })
     }
@@ -379,13 +383,14 @@ impl Epoll {
     pub fn wait_uninterrupted<'b>(
         &self,
         events: &'b mut [MaybeUninit<Event>],
-        timeout: Option<Duration>,
+        timeout: impl Into<Timeout>,
     ) -> Result<&'b mut [Event]> {
-        let mut left = Timeout::new(timeout);
+        let timeout = timeout.into();
+        let mut left = timeout.0;
         let begun = match timeout {
             _ if events.is_empty() => None, // `wait_once` returns an error
-            None | Some(Duration::ZERO) => None,
-            Some(timeout) => Some((Moment::now()?, timeout)),
+            Timeout::FOREVER | Timeout::ZERO => None,
+            _ => Some(Moment::now()?),
         };
         loop {
             match self.wait_once(events, left, None) {
@@ -394,8 +399,8 @@ impl Epoll {
                 // for.
                 answer => return answer.map(|ready| unsafe { assume_init(events, ready) }),
             }
-            if let Some((start, timeout)) = &begun {
-                left = left.with_remaining(Timespec::from(*timeout).saturating_sub(start.elapsed()?));
+            if let Some(start) = &begun {
+                left = left.with_remaining(timeout.0.timespec().saturating_sub(start.elapsed()?));
             }
         }
     }
@@ -442,11 +447,11 @@ impl Epoll {
         deadline: Option<Deadline>,
     ) -> Result<&'b mut [Event]> {
         let timeout = match deadline {
-            _ if events.is_empty() => Timeout::FOREVER, // `wait_once` returns an error
-            None => Timeout::FOREVER,
+            _ if events.is_empty() => Form::FOREVER, // `wait_once` returns an error
+            None => Form::FOREVER,
             Some(deadline) => match deadline.since(Deadline::now()?) {
-                Timespec { tv_sec: 0, tv_nsec: 0 } => Timeout::Millis(0),
-                left => Timeout::Timespec(left),
+                Timespec { tv_sec: 0, tv_nsec: 0 } => Form::Millis(0),
+                left => Form::Timespec(left),
             },
         };
         let ready = self.wait_once(events, timeout, None)?;
@@ -489,12 +494,13 @@ impl Epoll {
     pub fn wait_spinning<'b>(
         &self,
         events: &'b mut [MaybeUninit<Event>],
-        timeout: Option<Duration>,
+        timeout: impl Into<Timeout>,
         spins: u32,
     ) -> Result<&'b mut [Event]> {
-        if timeout != Some(Duration::ZERO) {
+        let timeout = timeout.into();
+        if timeout != Timeout::ZERO {
             for _ in 0..spins {
-                let ready = self.wait_once(events, Timeout::Millis(0), None)?;
+                let ready = self.wait_once(events, Form::Millis(0), None)?;
                 if ready > 0 {
                     // SAFETY: the kernel has written that many events, at most as many as there is
                     // room for.
@@ -507,7 +513,7 @@ impl Epoll {
 
     /// Waits once, and returns the number of events that the kernel wrote.
     #[inline(always)]
-    fn wait_once(&self, events: &mut [MaybeUninit<Event>], timeout: Timeout, mask: Option<&SigSet>) -> Result<usize> {
+    fn wait_once(&self, events: &mut [MaybeUninit<Event>], timeout: Form, mask: Option<&SigSet>) -> Result<usize> {
         const MAX_EVENTS: usize = i32::MAX as usize / size_of::<Event>();
         // By `match`, here and below. rustc gives core's generic `min` and `map_or` an unwinder's
         // personality, for any type and with `panic = "abort"` too. A function that inlines them
@@ -521,8 +527,8 @@ impl Epoll {
         // SAFETY: `events` has that much room.
         unsafe {
             match timeout {
-                Timeout::Millis(ms) => fallback::wait_ms(epfd, events, room, ms, mask),
-                Timeout::Timespec(timeout) => fallback::wait_timespec(epfd, events, room, timeout, mask),
+                Form::Millis(ms) => fallback::wait_ms(epfd, events, room, ms, mask),
+                Form::Timespec(timeout) => fallback::wait_timespec(epfd, events, room, timeout, mask),
             }
         }
     }

@@ -168,6 +168,7 @@ pub use interest::{FlushError, InterestSet, Slot};
 pub use pidfd::PidFd;
 pub use signal::{SigSet, Signals};
 pub use signalfd::{SignalFd, SignalInfo};
+pub use timeout::Timeout;
 pub use timerfd::{Clock, TimerFd, TimerSetting, TimerState};
 pub use timers::{TimerKey, TimerSlot, Timers};
-pub use waker::Waker;
+pub use waker::{Awake, Waker};

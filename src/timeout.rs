@@ -1,5 +1,6 @@
 //! Converts a `Duration` to the timeouts of the kernel's waits, rounding up.
 
+use core::fmt;
 use core::time::Duration;
 
 /// The kernel's `__kernel_timespec`.
@@ -103,20 +104,86 @@ const NANOS_PER_MS: u32 = 1_000_000;
 const INVERSE: u32 = 1_757_569_337;
 const _: () = assert!((NANOS_PER_MS >> NANOS_PER_MS.trailing_zeros()).wrapping_mul(INVERSE) == 1);
 
+/// How long a wait waits at most: a `Duration` or for ever, in the form that the kernel takes.
+///
+/// [`Epoll::wait`](crate::Epoll::wait) and its kin take an `Option<Duration>` and convert it. A loop
+/// that waits with the same time again and again can convert it once.
+///
+/// ```
+/// use barepoll::{Epoll, Event, Timeout};
+/// use core::time::Duration;
+///
+/// const TICK: Timeout = Timeout::new(Some(Duration::from_millis(2)));
+///
+/// let (epoll, mut buffer) = (Epoll::new()?, Event::buffer::<8>());
+/// for _ in 0..3 {
+///     assert!(epoll.wait(&mut buffer, TICK)?.is_empty());
+/// }
+/// # Ok::<(), barepoll::Errno>(())
+/// ```
+///
+/// See [`epoll_wait(2)`](https://man7.org/linux/man-pages/man2/epoll_wait.2.html).
+#[derive(Copy, Clone, PartialEq, Eq, Hash)]
+pub struct Timeout(pub(crate) Form);
+
+impl Timeout {
+    /// No time: a wait returns at once.
+    pub const ZERO: Self = Self(Form::Millis(0));
+
+    /// No limit: a wait ends with an event or a signal.
+    pub const FOREVER: Self = Self(Form::FOREVER);
+
+    /// Converts a time, or `None` for [`FOREVER`](Self::FOREVER).
+    ///
+    /// A wait never ends early for it. `From` does the same.
+    ///
+    /// ```
+    /// use barepoll::Timeout;
+    /// use core::time::Duration;
+    ///
+    /// assert_eq!(Timeout::new(Some(Duration::ZERO)), Timeout::ZERO);
+    /// assert_eq!(Timeout::from(None), Timeout::FOREVER);
+    /// ```
+    #[inline]
+    #[must_use]
+    pub const fn new(timeout: Option<Duration>) -> Self {
+        Self(Form::new(timeout))
+    }
+}
+
+impl From<Option<Duration>> for Timeout {
+    #[inline]
+    fn from(timeout: Option<Duration>) -> Self {
+        Self::new(timeout)
+    }
+}
+
+/// Prints seconds and nanoseconds, or `FOREVER`.
+impl fmt::Debug for Timeout {
+    #[inline]
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Self::FOREVER {
+            return f.write_str("Timeout::FOREVER");
+        }
+        let Timespec { tv_sec, tv_nsec } = self.0.timespec();
+        f.debug_struct("Timeout").field("seconds", &tv_sec).field("nanos", &tv_nsec).finish()
+    }
+}
+
 /// A wait's timeout, in the form that its system call takes.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Timeout {
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Form {
     /// Milliseconds, −1 for ever, for `epoll_wait`.
     Millis(i32),
     /// A time finer than a millisecond or longer than `i32::MAX` milliseconds, for `epoll_pwait2`.
     Timespec(Timespec),
 }
 
-impl Timeout {
+impl Form {
     pub(crate) const FOREVER: Self = Self::Millis(-1);
 
     #[inline]
-    pub(crate) fn new(timeout: Option<Duration>) -> Self {
+    pub(crate) const fn new(timeout: Option<Duration>) -> Self {
         let duration = match timeout {
             None => return Self::FOREVER,
             Some(duration) => duration,
@@ -132,7 +199,17 @@ impl Timeout {
                 return Self::Millis(whole);
             }
         }
-        Self::Timespec(duration.into())
+        Self::Timespec(Timespec::new(duration))
+    }
+
+    /// This time. For ever is a negative one.
+    pub(crate) fn timespec(self) -> Timespec {
+        match self {
+            Self::Millis(ms) => {
+                Timespec { tv_sec: (ms / 1000).into(), tv_nsec: (ms % 1000 * NANOS_PER_MS as i32).into() }
+            }
+            Self::Timespec(time) => time,
+        }
     }
 
     /// The remaining time in the same form. A remainder in milliseconds rounds up.

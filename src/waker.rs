@@ -1,6 +1,7 @@
 //! Waking a wait from another thread, with the fewest system calls.
 
-mod pending;
+mod awake;
+mod state;
 
 use crate::epoll::Epoll;
 use crate::errno::{Errno, Result};
@@ -9,15 +10,18 @@ use crate::eventfd::EventFd;
 use crate::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use crate::flags::{EventFdFlags, EventFlags};
 use core::fmt;
-use core::sync::atomic::AtomicBool;
-use pending::Pending;
+use core::sync::atomic::AtomicU8;
+use state::State;
+
+pub use awake::Awake;
 
 /// Wakes a waiting [`Epoll`] from any thread.
 ///
 /// A wake-up costs two calls: a write here and a wait in the loop. While one is pending, another
-/// costs none.
+/// costs none. A loop that says when it is [`awake`](Self::awake) gets wake-ups without a write
+/// meanwhile.
 ///
-/// A waker is an edge-triggered eventfd that is never read, and a flag. A thread with work for the
+/// A waker is an edge-triggered eventfd that is never read, and a state. A thread with work for the
 /// loop makes the work visible, then calls [`wake`](Self::wake). When an event carries this waker's
 /// data, the loop calls [`acknowledge`](Self::acknowledge) and *then* looks for work. It must take
 /// all work, because many wake-ups can come as one event. In this order the loop misses no work,
@@ -60,7 +64,7 @@ use pending::Pending;
 #[doc(alias = "eventfd")]
 pub struct Waker {
     eventfd: EventFd,
-    pending: Pending,
+    state: State,
 }
 
 impl Waker {
@@ -84,7 +88,7 @@ impl Waker {
     pub fn new(epoll: &Epoll, data: EventData) -> Result<Self> {
         let eventfd = EventFd::new(0, EventFdFlags::CLOEXEC | EventFdFlags::NONBLOCK)?;
         epoll.add(&eventfd, data, EventFlags::IN | EventFlags::ET)?;
-        Ok(Self { eventfd, pending: Pending::new() })
+        Ok(Self { eventfd, state: State::new() })
     }
 
     /// Ends the epoll's current wait, or else its next.
@@ -118,10 +122,15 @@ impl Waker {
     #[doc(alias = "eventfd_write")]
     #[inline]
     pub fn wake(&self) -> Result<()> {
-        self.pending.wake(|| match self.eventfd.write(1) {
+        self.state.wake(|| self.write())
+    }
+
+    #[inline]
+    fn write(&self) -> Result<()> {
+        match self.eventfd.write(1) {
             Err(Errno::EAGAIN) => self.drain_and_write(),
             answer => answer,
-        })
+        }
     }
 
     /// Empties a full counter and writes again. It is full after 2^64 wake-ups, or after other
@@ -161,7 +170,7 @@ impl Waker {
     /// ```
     #[inline]
     pub fn acknowledge(&self) {
-        self.pending.acknowledge();
+        self.state.fall_asleep();
     }
 }
 

@@ -18,7 +18,7 @@ use core::time::Duration;
 use proptest::prelude::*;
 use std::collections::HashSet;
 use std::time::Instant;
-use timeout::{ceil_ms, Timeout, Timespec};
+use timeout::{ceil_ms, Form, Timespec};
 
 // Values.
 
@@ -221,23 +221,23 @@ proptest! {
     fn exactly_whole_milliseconds_up_to_the_largest_are_asked_for_as_such(duration in duration()) {
         let nanos = duration.as_nanos();
         let expected = if nanos % NANOS_PER_MS == 0 && nanos <= MOST {
-            Timeout::Millis((nanos / NANOS_PER_MS) as i32)
+            Form::Millis((nanos / NANOS_PER_MS) as i32)
         } else {
-            Timeout::Timespec(duration.into())
+            Form::Timespec(duration.into())
         };
-        prop_assert_eq!(Timeout::new(Some(duration)), expected);
+        prop_assert_eq!(Form::new(Some(duration)), expected);
     }
 
     #[test]
     fn what_remains_is_asked_for_as_the_whole_was(whole in duration(), part in 0.0..=1.0) {
         let remaining = from_nanos((whole.as_nanos() as f64 * part) as i128).min(whole);
-        let (first, rest) = (Timeout::new(Some(whole)), Timeout::new(Some(whole)).with_remaining(remaining.into()));
+        let (first, rest) = (Form::new(Some(whole)), Form::new(Some(whole)).with_remaining(remaining.into()));
         match (first, rest) {
-            (Timeout::Millis(first), Timeout::Millis(rest)) => {
+            (Form::Millis(first), Form::Millis(rest)) => {
                 prop_assert_eq!(rest, ceil_ms(remaining.into()));
                 prop_assert!(rest <= first && rest as u128 * NANOS_PER_MS >= remaining.as_nanos());
             }
-            (Timeout::Timespec(_), Timeout::Timespec(rest)) => prop_assert_eq!(rest, Timespec::from(remaining)),
+            (Form::Timespec(_), Form::Timespec(rest)) => prop_assert_eq!(rest, Timespec::from(remaining)),
             _ => prop_assert!(false, "{:?} became {:?}", first, rest),
         }
     }
@@ -261,16 +261,16 @@ proptest! {
 
 #[test]
 fn no_timeout_is_for_ever() {
-    assert_eq!(Timeout::new(None), Timeout::Millis(-1));
+    assert_eq!(Form::new(None), Form::Millis(-1));
 }
 
 #[test]
 fn the_largest_whole_timeout_is_the_largest_that_the_kernel_takes() {
     let largest = Duration::from_millis(i32::MAX as u64);
-    assert_eq!(Timeout::new(Some(largest)), Timeout::Millis(i32::MAX));
+    assert_eq!(Form::new(Some(largest)), Form::Millis(i32::MAX));
     let (finer, longer) = (largest - Duration::from_nanos(1), largest + Duration::from_millis(1));
-    assert_eq!(Timeout::new(Some(finer)), Timeout::Timespec(finer.into()));
-    assert_eq!(Timeout::new(Some(longer)), Timeout::Timespec(longer.into()));
+    assert_eq!(Form::new(Some(finer)), Form::Timespec(finer.into()));
+    assert_eq!(Form::new(Some(longer)), Form::Timespec(longer.into()));
     assert_eq!([finer, largest, longer, Duration::MAX].map(|longest| ceil_ms(longest.into())), [i32::MAX; 4]);
 }
 

@@ -5,32 +5,44 @@
 //! the loop waits forever, and loom reports a deadlock.
 #![cfg(test)]
 
-#[path = "../../../src/waker/pending.rs"]
-mod pending;
+#[path = "../../../src/waker/state.rs"]
+mod state;
 
-use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use loom::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
-use pending::Pending;
+use state::State;
 use std::marker::PhantomData;
 use std::sync::Arc; // loom's would panic again while a deadlock unwinds
 
-/// A waker's flag: the crate's or a [`Wrong`] one.
-trait Flag: Send + Sync + 'static {
+/// A waker's state: the crate's or a [`Wrong`] one.
+trait Loop: Send + Sync + 'static {
     fn new() -> Self;
     fn wake(&self, write: impl FnOnce() -> Result<(), ()>) -> Result<(), ()>;
-    fn acknowledge(&self);
+    fn fall_asleep(&self) -> bool;
+    fn stay_awake(&self) -> bool;
+    fn sleep(&self, wait: impl FnOnce(bool) -> Result<(), ()>) -> (Result<(), ()>, bool);
+    fn leave(&self, write: impl FnOnce() -> Result<(), ()>) -> Result<(), ()>;
 }
 
-impl Flag for Pending {
+impl Loop for State {
     fn new() -> Self {
-        Pending::new()
+        State::new()
     }
     fn wake(&self, write: impl FnOnce() -> Result<(), ()>) -> Result<(), ()> {
-        Pending::wake(self, write)
+        State::wake(self, write)
     }
-    fn acknowledge(&self) {
-        Pending::acknowledge(self);
+    fn fall_asleep(&self) -> bool {
+        State::fall_asleep(self)
+    }
+    fn stay_awake(&self) -> bool {
+        State::stay_awake(self)
+    }
+    fn sleep(&self, wait: impl FnOnce(bool) -> Result<(), ()>) -> (Result<(), ()>, bool) {
+        State::sleep(self, wait)
+    }
+    fn leave(&self, write: impl FnOnce() -> Result<(), ()>) -> Result<(), ()> {
+        State::leave(self, write)
     }
 }
 
@@ -58,148 +70,318 @@ impl Kernel {
         }
         *is_ready = false;
     }
+
+    fn poll(&self) {
+        *self.is_ready.lock().unwrap() = false;
+    }
 }
 
-/// The number of threads and the work of each. The wrong flags must fail at the sizes where the
-/// crate's flag passes.
+/// The number of threads and the work of each. The wrong states must fail at the sizes where the
+/// crate's passes.
 type Size = (usize, usize);
 const ONE_THREAD: Size = (1, 3);
 const TWO_THREADS: Size = (2, 1);
 
-/// Threads send work to one loop, which must do all of it or wait forever. Only the flag orders the
+/// What the loop does.
+#[derive(Copy, Clone, PartialEq)]
+enum Habit {
+    /// It says nothing. It acknowledges each event.
+    Silent,
+    /// It says when it is awake.
+    Awake,
+    /// It says so for a turn, then no longer.
+    AwakeAtFirst,
+    /// It says so, and its first wait fails.
+    Interrupted,
+}
+use Habit::{Awake, AwakeAtFirst, Interrupted, Silent};
+
+/// Threads send work to one loop, which must do all of it or wait forever. Only the state orders the
 /// work's memory. A thread's first write may fail.
-fn all_work_is_done<F: Flag>((threads, work_each): Size, first_is_refused: bool) {
+fn all_work_is_done<L: Loop>(habit: Habit, (threads, work_each): Size, first_is_refused: bool) {
     loom::model(move || {
-        let shared = Arc::new((F::new(), Kernel::new(), AtomicUsize::new(0)));
+        let shared = Arc::new((L::new(), Kernel::new(), AtomicUsize::new(0)));
         let handles: Vec<_> = (0..threads)
             .map(|_| {
                 let shared = shared.clone();
                 thread::spawn(move || {
-                    let (flag, kernel, work) = &*shared;
+                    let (state, kernel, work) = &*shared;
                     for _ in 0..work_each {
                         work.fetch_add(1, Ordering::Relaxed);
-                        let refused = first_is_refused && flag.wake(|| Err(())).is_err();
+                        let refused = first_is_refused && state.wake(|| Err(())).is_err();
                         if refused || !first_is_refused {
-                            flag.wake(|| kernel.write()).expect("it is not refused");
+                            state.wake(|| kernel.write()).expect("it is not refused");
                         }
                     }
                 })
             })
             .collect();
-        let (flag, kernel, work) = &*shared;
-        while work.load(Ordering::Relaxed) < threads * work_each {
-            kernel.wait();
-            flag.acknowledge();
+        let (state, kernel, work) = &*shared;
+        let is_done = || work.load(Ordering::Relaxed) == threads * work_each;
+        if habit == Silent {
+            while !is_done() {
+                kernel.wait();
+                state.fall_asleep();
+            }
+        } else {
+            run_awake(habit, state, kernel, is_done);
         }
         handles.into_iter().for_each(|handle| handle.join().unwrap());
     });
 }
 
+/// It looks for work only after a wake-up.
+fn run_awake<L: Loop>(habit: Habit, state: &L, kernel: &Kernel, is_done: impl Fn() -> bool) {
+    let mut is_woken = state.stay_awake();
+    let mut is_interrupted = habit == Interrupted;
+    while !(is_woken && is_done()) {
+        let (answer, is_woken_now) = state.sleep(|is_woken| {
+            if is_interrupted {
+                return Err(());
+            }
+            match is_woken {
+                true => kernel.poll(),
+                false => kernel.wait(),
+            }
+            Ok(())
+        });
+        // After an error it does not look.
+        is_woken = is_woken_now && answer.is_ok();
+        is_interrupted = false;
+        if habit == AwakeAtFirst && !(is_woken && is_done()) {
+            state.leave(|| kernel.write()).expect("it is not refused");
+            kernel.wait();
+            is_woken = state.stay_awake();
+        }
+    }
+}
+
 #[test]
 fn no_wake_up_of_one_thread_is_lost() {
-    all_work_is_done::<Pending>(ONE_THREAD, false);
+    all_work_is_done::<State>(Silent, ONE_THREAD, false);
 }
 
 #[test]
 fn no_wake_up_of_two_threads_is_lost() {
-    all_work_is_done::<Pending>(TWO_THREADS, false);
+    all_work_is_done::<State>(Silent, TWO_THREADS, false);
 }
 
 #[test]
 fn no_wake_up_is_lost_where_a_write_was_refused() {
-    all_work_is_done::<Pending>((1, 2), true);
+    all_work_is_done::<State>(Silent, (1, 2), true);
 }
 
-/// The correct operations, for wrong flags to override.
+#[test]
+fn no_wake_up_by_one_thread_of_an_awake_loop_is_lost() {
+    all_work_is_done::<State>(Awake, ONE_THREAD, false);
+}
+
+#[test]
+fn no_wake_up_by_two_threads_of_an_awake_loop_is_lost() {
+    all_work_is_done::<State>(Awake, TWO_THREADS, false);
+}
+
+#[test]
+fn no_wake_up_by_two_threads_that_go_on_is_lost() {
+    all_work_is_done::<State>(Awake, (2, 2), false);
+}
+
+#[test]
+fn no_wake_up_of_an_awake_loop_is_lost_where_a_write_was_refused() {
+    all_work_is_done::<State>(Awake, (1, 2), true);
+}
+
+#[test]
+fn no_wake_up_is_lost_where_a_loop_is_no_longer_awake() {
+    all_work_is_done::<State>(AwakeAtFirst, (1, 2), false);
+    all_work_is_done::<State>(AwakeAtFirst, TWO_THREADS, false);
+}
+
+#[test]
+fn no_wake_up_is_lost_where_a_wait_fails() {
+    all_work_is_done::<State>(Interrupted, ONE_THREAD, false);
+    all_work_is_done::<State>(Interrupted, TWO_THREADS, false);
+}
+
+const ASLEEP: u8 = 0;
+const WOKEN: u8 = 1;
+const AWAKE: u8 = 2;
+
+/// The correct operations, for wrong states to override.
 trait Otherwise: Send + Sync + 'static {
-    /// Sets the flag and returns its previous value.
-    fn set(flag: &AtomicBool) -> bool {
-        flag.swap(true, Ordering::AcqRel)
+    /// Returns the state before.
+    fn wake(state: &AtomicU8) -> u8 {
+        state.swap(WOKEN, Ordering::AcqRel)
     }
-    fn clear(flag: &AtomicBool) {
-        flag.swap(false, Ordering::AcqRel);
+    /// Goes to sleep or stays awake. Returns the state before.
+    fn change(state: &AtomicU8, to: u8) -> u8 {
+        state.swap(to, Ordering::AcqRel)
     }
+    /// Whether a wait that failed leaves a wake-up to the next.
+    const REMEMBERS: bool = true;
+    /// Whether the loop writes what came while it was awake.
+    const SETTLES: bool = true;
+    /// Whether a wake-up that came while the loop was awake keeps it from sleeping.
+    const ASKS: bool = true;
 }
 
-struct Wrong<O>(AtomicBool, PhantomData<O>);
+struct Wrong<O>(AtomicU8, PhantomData<O>);
 
-impl<O: Otherwise> Flag for Wrong<O> {
+impl<O: Otherwise> Loop for Wrong<O> {
     fn new() -> Self {
-        Self(AtomicBool::new(false), PhantomData)
+        Self(AtomicU8::new(ASLEEP), PhantomData)
     }
     fn wake(&self, write: impl FnOnce() -> Result<(), ()>) -> Result<(), ()> {
-        if O::set(&self.0) {
-            return Ok(());
+        match O::wake(&self.0) {
+            ASLEEP => write(),
+            _ => Ok(()),
         }
-        write()
     }
-    fn acknowledge(&self) {
-        O::clear(&self.0);
+    fn fall_asleep(&self) -> bool {
+        O::change(&self.0, ASLEEP) == WOKEN
     }
-}
-
-/// Clears the flag with a plain store.
-struct Storing;
-
-impl Otherwise for Storing {
-    fn clear(flag: &AtomicBool) {
-        flag.store(false, Ordering::Release);
+    fn stay_awake(&self) -> bool {
+        O::change(&self.0, AWAKE) == WOKEN
     }
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn a_plain_store_loses_a_wake_up_of_one_thread() {
-    all_work_is_done::<Wrong<Storing>>(ONE_THREAD, false);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn a_plain_store_loses_a_wake_up_of_two_threads() {
-    all_work_is_done::<Wrong<Storing>>(TWO_THREADS, false);
-}
-
-/// Loads the flag before setting it.
-struct Loading;
-
-impl Otherwise for Loading {
-    fn set(flag: &AtomicBool) -> bool {
-        flag.load(Ordering::Acquire) || flag.swap(true, Ordering::AcqRel)
+    fn sleep(&self, wait: impl FnOnce(bool) -> Result<(), ()>) -> (Result<(), ()>, bool) {
+        let was_woken = self.fall_asleep();
+        if was_woken {
+            self.stay_awake();
+        }
+        let answer = wait(was_woken && O::ASKS);
+        let is_woken = self.stay_awake() || was_woken;
+        if is_woken && answer.is_err() && O::REMEMBERS {
+            self.0.swap(WOKEN, Ordering::AcqRel);
+        }
+        (answer, is_woken)
+    }
+    fn leave(&self, write: impl FnOnce() -> Result<(), ()>) -> Result<(), ()> {
+        match self.fall_asleep() && O::SETTLES {
+            true => self.wake(write),
+            false => Ok(()),
+        }
     }
 }
 
-#[test]
-#[should_panic(expected = "deadlock")]
-fn a_plain_load_loses_a_wake_up_of_one_thread() {
-    all_work_is_done::<Wrong<Loading>>(ONE_THREAD, false);
-}
+/// The operations with nothing overridden: the model of wrong states finds no fault by itself.
+struct Right;
+
+impl Otherwise for Right {}
 
 #[test]
-#[should_panic(expected = "deadlock")]
-fn a_plain_load_loses_a_wake_up_of_two_threads() {
-    all_work_is_done::<Wrong<Loading>>(TWO_THREADS, false);
+fn the_right_operations_lose_nothing() {
+    all_work_is_done::<Wrong<Right>>(Silent, TWO_THREADS, false);
+    all_work_is_done::<Wrong<Right>>(Awake, TWO_THREADS, false);
+    all_work_is_done::<Wrong<Right>>(AwakeAtFirst, (1, 2), false);
+    all_work_is_done::<Wrong<Right>>(Interrupted, TWO_THREADS, false);
 }
 
-/// Orders only the flag's own memory.
-struct Relaxed;
+/// A module of tests for each wrong state: each of these loops hangs with it.
+macro_rules! lost {
+    ($(#[$what:meta])* $Wrong:ident in $module:ident { $($item:item)* } $($name:ident: $habit:ident, $size:expr;)*) => {
+        $(#[$what])*
+        mod $module {
+            use super::*;
 
-impl Otherwise for Relaxed {
-    fn set(flag: &AtomicBool) -> bool {
-        flag.swap(true, Ordering::Relaxed)
+            struct $Wrong;
+
+            impl Otherwise for $Wrong {
+                $($item)*
+            }
+
+            $(#[test]
+            #[should_panic(expected = "deadlock")]
+            fn $name() {
+                all_work_is_done::<Wrong<$Wrong>>($habit, $size, false);
+            })*
+        }
+    };
+}
+
+lost! {
+    /// Changes the loop's state with a plain store.
+    Storing in a_plain_store_loses_a_wake_up {
+        fn change(state: &AtomicU8, to: u8) -> u8 {
+            let before = state.load(Ordering::Acquire);
+            state.store(to, Ordering::Release);
+            before
+        }
     }
-    fn clear(flag: &AtomicBool) {
-        flag.swap(false, Ordering::Relaxed);
+    of_one_thread: Silent, ONE_THREAD;
+    of_two_threads: Silent, TWO_THREADS;
+    of_one_thread_to_an_awake_loop: Awake, ONE_THREAD;
+    of_two_threads_to_an_awake_loop: Awake, TWO_THREADS;
+}
+
+lost! {
+    /// Loads the state before waking.
+    Loading in a_plain_load_loses_a_wake_up {
+        fn wake(state: &AtomicU8) -> u8 {
+            match state.load(Ordering::Acquire) {
+                WOKEN => WOKEN,
+                _ => state.swap(WOKEN, Ordering::AcqRel),
+            }
+        }
     }
+    of_one_thread: Silent, ONE_THREAD;
+    of_two_threads: Silent, TWO_THREADS;
+    of_one_thread_to_an_awake_loop: Awake, ONE_THREAD;
+    of_two_threads_to_an_awake_loop: Awake, TWO_THREADS;
 }
 
-#[test]
-#[should_panic(expected = "deadlock")]
-fn a_relaxed_swap_loses_a_wake_up_of_one_thread() {
-    all_work_is_done::<Wrong<Relaxed>>(ONE_THREAD, false);
+lost! {
+    /// Does not mark a wake-up of an awake loop.
+    Ignoring in an_unmarked_wake_up_is_lost {
+        fn wake(state: &AtomicU8) -> u8 {
+            match state.load(Ordering::Acquire) {
+                AWAKE => AWAKE,
+                _ => state.swap(WOKEN, Ordering::AcqRel),
+            }
+        }
+    }
+    of_one_thread: Awake, ONE_THREAD;
+    of_two_threads: Awake, TWO_THREADS;
 }
 
-#[test]
-#[should_panic(expected = "deadlock")]
-fn a_relaxed_swap_loses_a_wake_up_of_two_threads() {
-    all_work_is_done::<Wrong<Relaxed>>(TWO_THREADS, false);
+lost! {
+    /// Orders only the state's own memory.
+    Relaxed in a_relaxed_swap_loses_a_wake_up {
+        fn wake(state: &AtomicU8) -> u8 {
+            state.swap(WOKEN, Ordering::Relaxed)
+        }
+        fn change(state: &AtomicU8, to: u8) -> u8 {
+            state.swap(to, Ordering::Relaxed)
+        }
+    }
+    of_one_thread: Silent, ONE_THREAD;
+    of_two_threads: Silent, TWO_THREADS;
+    of_one_thread_to_an_awake_loop: Awake, ONE_THREAD;
+    of_two_threads_to_an_awake_loop: Awake, TWO_THREADS;
+}
+
+lost! {
+    /// Sleeps although a wake-up came.
+    Deaf in a_loop_that_does_not_ask_loses_a_wake_up {
+        const ASKS: bool = false;
+    }
+    of_one_thread: Awake, ONE_THREAD;
+    of_two_threads: Awake, TWO_THREADS;
+}
+
+lost! {
+    /// Leaves without a write.
+    Leaving in a_loop_that_leaves_without_a_write_loses_a_wake_up {
+        const SETTLES: bool = false;
+    }
+    of_one_thread: AwakeAtFirst, (1, 2);
+    of_two_threads: AwakeAtFirst, TWO_THREADS;
+}
+
+lost! {
+    /// Forgets a wake-up that a failed wait has seen.
+    Forgetting in a_failed_wait_that_forgets_loses_a_wake_up {
+        const REMEMBERS: bool = false;
+    }
+    of_one_thread: Interrupted, ONE_THREAD;
+    of_two_threads: Interrupted, TWO_THREADS;
 }
