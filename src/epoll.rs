@@ -14,7 +14,6 @@ use crate::timeout::{Form, Timeout, Timespec};
 use core::mem::{size_of, MaybeUninit};
 use core::ptr;
 use core::slice;
-use core::time::Duration;
 
 /// An epoll: an interest list in the kernel and the queue of its ready descriptors.
 ///
