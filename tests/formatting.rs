@@ -2,8 +2,8 @@
 
 use barepoll::fd::AsRawFd;
 use barepoll::{
-    Deadline, Epoll, Errno, EventData, EventFd, EventFdFlags, EventFlags, FlushError, InterestSet, Slot, TimerSlot,
-    Timers, Waker,
+    Deadline, Epoll, Errno, EventData, EventFd, EventFdFlags, EventFlags, FlushError, InterestSet, Slot, Timeout,
+    TimerSlot, Timers, Waker,
 };
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -52,6 +52,20 @@ fn a_set_shows_what_is_wanted() {
 fn a_waker_shows_its_descriptor() {
     let waker = Waker::new(&Epoll::new().unwrap(), EventData::new_u64(1)).unwrap();
     assert_eq!(format!("{waker:?}"), format!("Waker {{ fd: {} }}", waker.as_raw_fd()));
+}
+
+#[test]
+fn a_loop_that_is_awake_shows_its_waker() {
+    let waker = Waker::new(&Epoll::new().unwrap(), EventData::new_u64(1)).unwrap();
+    assert_eq!(format!("{:?}", waker.awake()), format!("Awake {{ waker: {waker:?}, is_woken: false }}"));
+}
+
+#[test]
+fn a_timeout_shows_its_time() {
+    let shown = |timeout: Option<Duration>| format!("{:?}", Timeout::new(timeout));
+    assert_eq!(shown(None), "Timeout::FOREVER");
+    assert_eq!(shown(Some(Duration::from_millis(1_500))), "Timeout { seconds: 1, nanos: 500000000 }");
+    assert_eq!(shown(Some(Duration::from_nanos(7))), "Timeout { seconds: 0, nanos: 7 }");
 }
 
 #[test]

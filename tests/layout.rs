@@ -4,8 +4,10 @@
 
 use barepoll::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use barepoll::raw::{self, Itimerspec, Siginfo, Timespec};
+use barepoll::{
+    Awake, Clock, Deadline, Timeout, TimerFd, TimerFdFlags, TimerKey, TimerSetting, TimerSlot, TimerState, Timers,
+};
 use barepoll::{BusyPoll, ChildStatus, CreateFlags, Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags};
-use barepoll::{Clock, Deadline, TimerFd, TimerFdFlags, TimerKey, TimerSetting, TimerSlot, TimerState, Timers};
 use barepoll::{PidFd, PidFdFlags, SigSet, SignalFd, SignalFdFlags, SignalInfo, Signals};
 use core::ffi::c_void;
 use core::fmt::{Debug, Display};
@@ -435,6 +437,7 @@ fn every_public_type_has_the_traits_that_its_use_needs() {
     value::<Deadline>();
     value::<TimerKey>();
     value::<TimerSlot>();
+    value::<Timeout>();
 
     compared::<EventFlags>();
     compared::<CreateFlags>();
@@ -453,9 +456,11 @@ fn every_public_type_has_the_traits_that_its_use_needs() {
     compared::<Itimerspec>();
     compared::<Deadline>();
     compared::<TimerKey>();
+    compared::<Timeout>();
 
     fn sent<T: Send + Sync + Debug>() {}
     sent::<Timers<'_>>();
+    sent::<Awake<'_>>();
     fn displayed<T: Display>() {}
     displayed::<Errno>();
     fn defaulted<T: Default>() {}

@@ -226,6 +226,7 @@ proptest! {
             Form::Timespec(duration.into())
         };
         prop_assert_eq!(Form::new(Some(duration)), expected);
+        prop_assert_eq!(expected.timespec(), Timespec::from(duration));
     }
 
     #[test]

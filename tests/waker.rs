@@ -233,3 +233,104 @@ fn a_signal_handler_wakes_its_own_thread_whose_wait_is_interrupted_and_finds_the
     });
     assert!(wakes.handled() >= EVENTS);
 }
+
+/// Runs a loop that is awake between its waits until all work is done. It looks for work only after
+/// a wake-up. Returns how many waits ended.
+fn work_awake_until_done(epoll: &Epoll, waker: &Waker, work: &AtomicU64, all: u64) -> u64 {
+    let (mut awake, mut done, mut waits, mut buffer) = (waker.awake(), 0, 0, Event::buffer::<8>());
+    while done < all {
+        let start = Instant::now();
+        match awake.wait(epoll, &mut buffer, Some(FORGOTTEN)) {
+            Ok(_) => waits += 1,
+            Err(errno) => {
+                assert_eq!(errno, Errno::EINTR);
+                continue;
+            }
+        }
+        if awake.is_woken() {
+            done += work.swap(0, Ordering::Relaxed);
+        }
+        assert!(start.elapsed() < FORGOTTEN, "{done} of {all} done, and no wake-up came");
+    }
+    assert_eq!(done, all);
+    waits
+}
+
+#[test]
+fn a_loop_that_is_awake_loses_no_wake_up_of_four_threads() {
+    const THREADS: u64 = 4;
+    const EACH: u64 = 2_500_000;
+    let (epoll, work) = (Epoll::new().unwrap(), AtomicU64::new(0));
+    let waker = Waker::new(&epoll, WAKER).unwrap();
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                for _ in 0..EACH {
+                    work.fetch_add(1, Ordering::Relaxed);
+                    waker.wake().unwrap();
+                }
+            });
+        }
+        work_awake_until_done(&epoll, &waker, &work, THREADS * EACH)
+    });
+}
+
+/// Each wake-up meets a loop that waits, is about to, or has just begun to be awake.
+#[test]
+fn each_of_many_single_wake_ups_of_loops_that_are_awake_arrives() {
+    const TURNS: u64 = 100_000;
+    let (ping, pong) = (Epoll::new().unwrap(), Epoll::new().unwrap());
+    let (to_ping, to_pong) = (Waker::new(&ping, WAKER).unwrap(), Waker::new(&pong, WAKER).unwrap());
+    let answer = |epoll: &Epoll, own: &Waker, other: &Waker| {
+        let (mut awake, mut buffer) = (own.awake(), Event::buffer::<1>());
+        let mut is_woken = awake.is_woken();
+        for turn in 0..TURNS {
+            let start = Instant::now();
+            while !is_woken {
+                awake.wait(epoll, &mut buffer, Some(FORGOTTEN)).unwrap();
+                assert!(start.elapsed() < FORGOTTEN, "turn {turn}");
+                is_woken = awake.is_woken();
+            }
+            is_woken = false;
+            other.wake().unwrap();
+        }
+    };
+    to_ping.wake().unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| answer(&pong, &to_pong, &to_ping));
+        answer(&ping, &to_ping, &to_pong);
+    });
+}
+
+/// Signals interrupt the loop's thread while it is awake, falls asleep, sleeps or wakes up. No other
+/// thread wakes it.
+#[test]
+fn a_signal_handler_wakes_its_own_thread_whose_loop_is_awake_and_loses_none() {
+    const SIGNALS: u64 = 20_000;
+    let (wakes, stop) = (Handled::new(), AtomicBool::new(false));
+    let thread = wakes.is_this_threads();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut sent = 0;
+            while !stop.load(Ordering::Relaxed) {
+                // The next comes once the last one was handled, so each one counts.
+                if wakes.handled() == sent {
+                    sent += 1;
+                    thread.signal();
+                }
+            }
+        });
+        let _end = Stop(&stop);
+        let (mut awake, mut buffer, mut seen) = (wakes.waker.awake(), Event::buffer::<2>(), 0);
+        while seen < SIGNALS {
+            let start = Instant::now();
+            match awake.wait(&wakes.epoll, &mut buffer, Some(FORGOTTEN)) {
+                Ok(_) => assert!(start.elapsed() < FORGOTTEN, "{seen} signals seen, and no wake-up came"),
+                Err(errno) => assert_eq!(errno, Errno::EINTR),
+            }
+            if awake.is_woken() {
+                seen = wakes.handled();
+            }
+        }
+    });
+}

@@ -1,7 +1,7 @@
 //! How long a wait lasts: at least its timeout by the host's clock.
 
 use super::{count, counter, lasts, watching, Host, Outcome, LONG};
-use barepoll::{Deadline, Epoll, Errno, Event, EventFlags, SigSet};
+use barepoll::{Deadline, Epoll, Errno, Event, EventFlags, SigSet, Timeout};
 use core::mem::MaybeUninit;
 use core::time::Duration;
 
@@ -95,6 +95,28 @@ checks! {
         ends_in_time(host, PLAIN, &WHOLE)?;
         ends_in_time(host, MASKED, &WHOLE)?;
         ends_in_time(host, UNINTERRUPTED, &WHOLE)?;
+    }
+
+    fn a_time_that_is_converted_once_is_the_same_in_every_wait(host) {
+        const CONVERTED: [Wait; 4] = [
+            |epoll, events, timeout| count(epoll.wait(events, Timeout::new(timeout))),
+            |epoll, events, timeout| count(epoll.wait_masked(events, Timeout::new(timeout), &SigSet::empty())),
+            |epoll, events, timeout| count(epoll.wait_uninterrupted(events, Timeout::new(timeout))),
+            |epoll, events, timeout| count(epoll.wait_spinning(events, Timeout::new(timeout), 1)),
+        ];
+        let eventfd = counter(1)?;
+        let epoll = watching(&eventfd, EventFlags::IN)?;
+        for wait in CONVERTED {
+            ends_in_time(host, wait, &WHOLE[..2])?;
+            ends_in_time(host, wait, &FINE[3..])?;
+            for timeout in [Timeout::ZERO, Timeout::FOREVER] {
+                ensure_eq!(count(epoll.wait(&mut Event::buffer::<2>(), timeout)), Ok(1));
+            }
+            for timeout in LONGER {
+                ensure_eq!(wait(&epoll, &mut Event::buffer::<2>(), Some(timeout)), Ok(1));
+            }
+            ensure_eq!(wait(&epoll, &mut Event::buffer::<2>(), None), Ok(1));
+        }
     }
 
     fn a_fine_wait_is_never_early(host) {

@@ -3,7 +3,7 @@
 
 use super::{closed_number, counter, gather, is_open, pause, ready, ready_within, timed, with_limit, LONG, NOTHING};
 use barepoll::fd::{AsRawFd, OwnedFd};
-use barepoll::{raw, Epoll, Errno, EventData, EventFd, EventFlags, Waker};
+use barepoll::{raw, Deadline, Epoll, Errno, Event, EventData, EventFd, EventFlags, Waker};
 use core::mem;
 use core::time::Duration;
 
@@ -166,6 +166,114 @@ checks! {
         ensure_eq!(written, Ok(()));
         ensure_eq!(again.read(), Ok(1));
         ensure_eq!(ready(&epoll)?, NOTHING);
+    }
+
+    fn wake_ups_of_an_awake_loop_make_no_call_and_the_next_wait_polls(host) {
+        let (epoll, waker) = epoll_and_waker()?;
+        let (mut awake, mut buffer) = (waker.awake(), Event::buffer::<8>());
+        ensure!(!awake.is_woken());
+        for turn in 0..3 {
+            for _ in 0..8 {
+                waker.wake()?;
+            }
+            ensure_eq!(writes(&waker)?, 0);
+            // It would wait for ever.
+            let events = match turn {
+                0 => awake.wait(&epoll, &mut buffer, None)?,
+                1 => awake.wait(&epoll, &mut buffer, Some(LONG))?,
+                _ => awake.wait_until(&epoll, &mut buffer, None)?,
+            };
+            ensure_eq!(events.len(), 0);
+            ensure!(awake.is_woken());
+        }
+        awake.wait(&epoll, &mut buffer, Some(Duration::ZERO))?;
+        ensure!(!awake.is_woken());
+    }
+
+    fn an_awake_loop_without_wake_ups_waits(host) {
+        let (epoll, waker) = epoll_and_waker()?;
+        let mut awake = waker.awake();
+        for _ in 0..2 {
+            let (took, outcome) = timed(host, || {
+                awake.wait(&epoll, &mut Event::buffer::<8>(), Some(Duration::from_millis(3))).map(|events| events.len())
+            });
+            ensure_eq!(outcome?, 0);
+            ensure!(took >= Duration::from_millis(3));
+            ensure!(!awake.is_woken());
+            let (took, outcome) = timed(host, || {
+                let deadline = Deadline::after(Duration::from_millis(3))?;
+                awake.wait_until(&epoll, &mut Event::buffer::<8>(), Some(deadline)).map(|events| events.len())
+            });
+            ensure_eq!(outcome?, 0);
+            ensure!(took >= Duration::from_millis(3));
+        }
+    }
+
+    fn a_wake_up_before_a_loop_is_awake_is_reported_with_its_event(host) {
+        let (epoll, waker) = epoll_and_waker()?;
+        waker.wake()?;
+        let (mut awake, mut buffer) = (waker.awake(), Event::buffer::<8>());
+        ensure!(awake.is_woken());
+        ensure_eq!(awake.wait(&epoll, &mut buffer, None)?.len(), 1);
+        ensure!(!awake.is_woken());
+    }
+
+    fn an_awake_loop_polls_for_other_events_when_it_is_woken(host) {
+        let (epoll, waker) = epoll_and_waker()?;
+        let full = counter(1)?;
+        epoll.add(&full, EventData::new_u64(3), EventFlags::IN)?;
+        let (mut awake, mut buffer) = (waker.awake(), Event::buffer::<8>());
+        waker.wake()?;
+        let events = awake.wait(&epoll, &mut buffer, None)?;
+        ensure_eq!(events.len(), 1);
+        ensure_eq!(events[0].data().u64(), 3);
+        ensure!(awake.is_woken());
+    }
+
+    fn what_woke_a_loop_that_is_awake_no_longer_is_written(host) {
+        let (epoll, waker) = epoll_and_waker()?;
+        let awake = waker.awake();
+        waker.wake()?;
+        waker.wake()?;
+        drop(awake);
+        ensure_eq!(ready(&epoll)?, [woken(7)]);
+        ensure_eq!(writes(&waker)?, 1);
+        waker.wake()?; // the event is not acknowledged
+        ensure_eq!(writes(&waker)?, 0);
+    }
+
+    fn a_loop_that_was_awake_leaves_a_waker_as_it_was(host) {
+        let (epoll, waker) = epoll_and_waker()?;
+        drop(waker.awake());
+        ensure_eq!(writes(&waker)?, 0);
+        waker.wake()?;
+        ensure_eq!(ready(&epoll)?, [woken(7)]);
+        waker.acknowledge();
+        ensure_eq!(ready(&epoll)?, NOTHING);
+    }
+
+    fn a_failed_wait_leaves_a_wake_up_to_the_next(host) {
+        let (epoll, waker) = epoll_and_waker()?;
+        let (mut awake, mut buffer) = (waker.awake(), Event::buffer::<8>());
+        waker.wake()?;
+        for _ in 0..2 {
+            ensure_eq!(awake.wait(&epoll, &mut [], None).err(), Some(Errno::EINVAL));
+            ensure_eq!(awake.wait_until(&epoll, &mut [], None).err(), Some(Errno::EINVAL));
+        }
+        ensure_eq!(awake.wait(&epoll, &mut buffer, None)?.len(), 0);
+        ensure!(awake.is_woken());
+        ensure_eq!(awake.wait(&epoll, &mut [], None).err(), Some(Errno::EINVAL));
+        ensure!(!awake.is_woken());
+        ensure_eq!(writes(&waker)?, 0);
+    }
+
+    fn an_acknowledgement_lets_wake_ups_of_an_awake_loop_write_again(host) {
+        let (epoll, waker) = epoll_and_waker()?;
+        let (mut awake, mut buffer) = (waker.awake(), Event::buffer::<8>());
+        waker.acknowledge(); // needless
+        waker.wake()?;
+        ensure_eq!(awake.wait(&epoll, &mut buffer, None)?.len(), 1);
+        ensure!(awake.is_woken());
     }
 
     fn two_wakers_of_one_epoll_are_told_apart(host) {

@@ -1,15 +1,15 @@
 //! barepoll's public API.
 
 use crate::calls::{send_signal, HOUR, SIGUSR2};
-use barepoll::{Epoll, Errno, Event, EventData, EventFlags, SigSet, SignalInfo, TimerSetting};
+use barepoll::{Epoll, Errno, Event, EventData, EventFlags, SigSet, SignalInfo, Timeout, TimerSetting};
 use std::hint::black_box;
 use std::time::Duration;
 
 crate::calls::operations! {
     wait(at) { let mut buffer = Event::buffer::<64>() }
         at.epoll.wait(&mut buffer, Some(Duration::ZERO)).is_ok();
-    wait_given(at) { let mut buffer = Event::buffer::<64>(); let mut timeout = Duration::ZERO; let _ = black_box(&mut timeout) }
-        at.epoll.wait(&mut buffer, Some(timeout)).is_ok();
+    wait_given(at) { let mut buffer = Event::buffer::<64>(); let mut timeout = Timeout::ZERO; let _ = black_box(&mut timeout) }
+        at.epoll.wait(&mut buffer, timeout).is_ok();
     modify(at) {}
         at.epoll.modify(&at.empty, EventData::new_u64(1), EventFlags::IN).is_ok();
     write(at) {}

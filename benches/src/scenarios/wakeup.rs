@@ -3,8 +3,9 @@
 
 use super::{beside_another_thread, counter, cpus, stay_on, ONE};
 use crate::wall::{Purpose, Way};
-use barepoll::{Epoll, Event, EventFd, EventFlags, Result, Waker};
+use barepoll::{Awake, Epoll, Event, EventFd, EventFlags, Result, Waker};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Mutex;
 use std::thread::{scope, Scope};
 
 /// A way for one thread to wake another.
@@ -49,14 +50,34 @@ impl Bell for OurWaker {
     }
 }
 
+/// The same waker, whose loop says when it is awake. The loop's guard is behind an uncontended lock,
+/// because its wait takes `&mut`.
+struct OurAwake(Epoll, &'static Waker, Mutex<Awake<'static>>);
+
+impl Bell for OurAwake {
+    fn new() -> Result<Self> {
+        let epoll = Epoll::new()?;
+        let waker: &Waker = Box::leak(Box::new(Waker::new(&epoll, ONE)?));
+        Ok(Self(epoll, waker, Mutex::new(waker.awake())))
+    }
+    fn ring(&self) {
+        self.1.wake().unwrap();
+    }
+    fn listen(&self) {
+        let mut awake = self.2.lock().unwrap();
+        awake.wait(&self.0, &mut Event::buffer::<16>(), None).unwrap();
+        assert!(awake.is_woken());
+    }
+}
+
 /// mio's waker, and its poll behind an uncontended lock, because its wait takes `&mut`.
-struct Mio(std::sync::Mutex<(mio::Poll, mio::Events)>, mio::Waker);
+struct Mio(Mutex<(mio::Poll, mio::Events)>, mio::Waker);
 
 impl Bell for Mio {
     fn new() -> Result<Self> {
         let poll = mio::Poll::new().expect("mio's poll");
         let waker = mio::Waker::new(poll.registry(), mio::Token(1)).expect("mio's waker");
-        Ok(Self(std::sync::Mutex::new((poll, mio::Events::with_capacity(16))), waker))
+        Ok(Self(Mutex::new((poll, mio::Events::with_capacity(16))), waker))
     }
     fn ring(&self) {
         self.1.wake().unwrap();
@@ -69,11 +90,11 @@ impl Bell for Mio {
 }
 
 /// polling's waker, which its poller reads.
-struct Polling(polling::Poller, std::sync::Mutex<polling::Events>);
+struct Polling(polling::Poller, Mutex<polling::Events>);
 
 impl Bell for Polling {
     fn new() -> Result<Self> {
-        Ok(Self(polling::Poller::new().expect("polling's poller"), std::sync::Mutex::new(polling::Events::new())))
+        Ok(Self(polling::Poller::new().expect("polling's poller"), Mutex::new(polling::Events::new())))
     }
     fn ring(&self) {
         self.0.notify().unwrap();
@@ -168,6 +189,7 @@ fn wake_ups_before_each_turn(wake_ups: usize, purpose: &Purpose) -> Result<serde
         way::<ReadEventFd>("eventfd, level, read", wake_ups)?,
         way::<ReadEventFd>("the same again", wake_ups)?,
         way::<OurWaker>("barepoll's Waker", wake_ups)?,
+        way::<OurAwake>("barepoll's Awake", wake_ups)?,
         way::<Mio>("mio's Waker", wake_ups)?,
         way::<Polling>("polling's notify", wake_ups)?,
     ]))

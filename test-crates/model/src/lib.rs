@@ -98,8 +98,19 @@ use Habit::{Awake, AwakeAtFirst, Interrupted, Silent};
 
 /// Threads send work to one loop, which must do all of it or wait forever. Only the state orders the
 /// work's memory. A thread's first write may fail.
-fn all_work_is_done<L: Loop>(habit: Habit, (threads, work_each): Size, first_is_refused: bool) {
-    loom::model(move || {
+fn all_work_is_done<L: Loop>(habit: Habit, size: Size, first_is_refused: bool) {
+    check::<L>(loom::model::Builder::new(), habit, size, first_is_refused);
+}
+
+/// The same for more work, with at most three switches from a thread that could go on.
+fn much_work_is_done<L: Loop>(habit: Habit, size: Size) {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    check::<L>(model, habit, size, false);
+}
+
+fn check<L: Loop>(model: loom::model::Builder, habit: Habit, (threads, work_each): Size, first_is_refused: bool) {
+    model.check(move || {
         let shared = Arc::new((L::new(), Kernel::new(), AtomicUsize::new(0)));
         let handles: Vec<_> = (0..threads)
             .map(|_| {
@@ -183,7 +194,9 @@ fn no_wake_up_by_two_threads_of_an_awake_loop_is_lost() {
 
 #[test]
 fn no_wake_up_by_two_threads_that_go_on_is_lost() {
-    all_work_is_done::<State>(Awake, (2, 2), false);
+    much_work_is_done::<State>(Awake, (2, 2));
+    much_work_is_done::<State>(Silent, (2, 2));
+    much_work_is_done::<State>(AwakeAtFirst, (2, 2));
 }
 
 #[test]
@@ -199,8 +212,8 @@ fn no_wake_up_is_lost_where_a_loop_is_no_longer_awake() {
 
 #[test]
 fn no_wake_up_is_lost_where_a_wait_fails() {
-    all_work_is_done::<State>(Interrupted, ONE_THREAD, false);
-    all_work_is_done::<State>(Interrupted, TWO_THREADS, false);
+    all_work_is_done::<State>(Interrupted, (1, 2), false);
+    much_work_is_done::<State>(Interrupted, TWO_THREADS);
 }
 
 const ASLEEP: u8 = 0;
@@ -273,7 +286,7 @@ fn the_right_operations_lose_nothing() {
     all_work_is_done::<Wrong<Right>>(Silent, TWO_THREADS, false);
     all_work_is_done::<Wrong<Right>>(Awake, TWO_THREADS, false);
     all_work_is_done::<Wrong<Right>>(AwakeAtFirst, (1, 2), false);
-    all_work_is_done::<Wrong<Right>>(Interrupted, TWO_THREADS, false);
+    all_work_is_done::<Wrong<Right>>(Interrupted, (1, 2), false);
 }
 
 /// A module of tests for each wrong state: each of these loops hangs with it.

@@ -10,7 +10,7 @@ use barepoll::syscall::Arg;
 use barepoll::{
     raw, syscall, BusyPoll, ChildStatus, CreateFlags, Deadline, Epoll, Errno, Event, EventData, EventFd, EventFdFlags,
     EventFlags, FlushError, InterestSet, PidFd, PidFdFlags, SigSet, SignalFd, SignalFdFlags, SignalInfo, Signals, Slot,
-    TimerSlot, Timers, Waker,
+    Timeout, TimerSlot, Timers, Waker,
 };
 use barepoll::{Clock, TimerFd, TimerFdFlags, TimerSetting, TimerState};
 use core::fmt::{self, Write};
@@ -149,6 +149,16 @@ fn safe_layer() -> Result<(), Errno> {
     waker.acknowledge();
     black_box((lent(&waker), waker.as_raw_fd()));
     show(&waker);
+    let mut awake = waker.awake();
+    let timeout = any(Timeout::new(any(Some(Duration::ZERO))));
+    compare(timeout);
+    black_box(timeout == Timeout::ZERO || timeout == any(Timeout::FOREVER));
+    black_box(awake.wait(&epoll, any_room(&mut buffer), timeout)?);
+    black_box(awake.wait(&epoll, any_room(&mut buffer), any(Some(Duration::ZERO)))?);
+    black_box(awake.wait_until(&epoll, any_room(&mut buffer), any(Some(Deadline::ORIGIN)))?);
+    black_box(awake.is_woken());
+    show(&awake);
+    drop(awake);
 
     let mut slots = [Slot::EMPTY; 8];
     show(any(Slot::EMPTY));

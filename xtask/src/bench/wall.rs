@@ -134,6 +134,8 @@ const CALLS: &[Scenario] = &[
 ];
 const READ: &str = "eventfd, level, read";
 const WAKER: &str = "barepoll's Waker";
+/// Wakes a loop that is awake, so the wait is the only call.
+const AWAKE: &str = "barepoll's Awake";
 const WAKEUP: &[Scenario] = &[
     scenario(&["wakeup"], "There and back between two threads", "time, as a ratio to an eventfd that is read")
         .counted(2.0, 0.0)
@@ -148,7 +150,7 @@ const WAKEUP: &[Scenario] = &[
 ];
 const BURST: &[Scenario] = &[scenario(&["burst"], "Eight wake-ups before a wait", "time, as a ratio to eight writes")
     .counted(1.0, 0.0)
-    .within(&[RatioTo(READ, 0.32)])];
+    .within(&[RatioTo(READ, 0.32), Bound::Calls(AWAKE, 1.0)])];
 const SPIN: &[Scenario] = &[
     scenario(&["spin"], "A wait of at most 5 ms with work ready", "time, as a ratio to wait")
         .within(&[RatioOf("wait_spinning, 1", 0.8)]),
