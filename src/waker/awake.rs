@@ -77,7 +77,8 @@ impl Waker {
     /// ```
     #[inline]
     pub fn awake(&self) -> Awake<'_> {
-        Awake { waker: self, is_woken: self.state.stay_awake() }
+        self.state.enter();
+        Awake { waker: self, is_woken: false }
     }
 }
 
@@ -146,18 +147,20 @@ impl Awake<'_> {
         })
     }
 
-    /// Whether the last wait ended after a wake-up that no wait before it has reported. Before the
-    /// first wait: whether one has come before [`Waker::awake`].
+    /// Whether the last wait ended after a wake-up that no wait before it has reported. False before
+    /// the first wait, which reports what came before [`Waker::awake`].
     ///
     /// If so, the loop sees all that was written before the wake-up.
     ///
     /// ```
-    /// use barepoll::{Epoll, EventData, Waker};
+    /// use barepoll::{Epoll, Event, EventData, Waker};
     ///
     /// let epoll = Epoll::new()?;
     /// let waker = Waker::new(&epoll, EventData::new_u64(1))?;
     /// waker.wake()?;
-    /// assert!(waker.awake().is_woken());
+    /// let mut awake = waker.awake();
+    /// awake.wait(&epoll, &mut Event::buffer::<8>(), None)?;
+    /// assert!(awake.is_woken());
     /// # Ok::<(), barepoll::Errno>(())
     /// ```
     #[inline]

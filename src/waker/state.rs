@@ -50,6 +50,14 @@ impl State {
         self.0.swap(AWAKE, AcqRel) == WOKEN
     }
 
+    /// Begins a time of being awake. A wake-up of before is left to the first sleep.
+    #[inline]
+    pub(crate) fn enter(&self) {
+        if self.stay_awake() {
+            self.0.swap(WOKEN, AcqRel);
+        }
+    }
+
     /// Sleeps during `wait`, unless a wake-up has come: then `wait` gets true and must not block.
     /// Returns whether one has come, also during `wait`. If `wait` fails, the next sleep finds it.
     #[inline(always)]

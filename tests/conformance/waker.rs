@@ -213,9 +213,20 @@ checks! {
         let (epoll, waker) = epoll_and_waker()?;
         waker.wake()?;
         let (mut awake, mut buffer) = (waker.awake(), Event::buffer::<8>());
-        ensure!(awake.is_woken());
-        ensure_eq!(awake.wait(&epoll, &mut buffer, None)?.len(), 1);
         ensure!(!awake.is_woken());
+        ensure_eq!(awake.wait(&epoll, &mut buffer, None)?.len(), 1);
+        ensure!(awake.is_woken());
+        awake.wait(&epoll, &mut buffer, Some(Duration::ZERO))?;
+        ensure!(!awake.is_woken());
+    }
+
+    fn a_wake_up_from_before_a_loop_is_awake_is_written_if_it_does_not_wait(host) {
+        let (epoll, waker) = epoll_and_waker()?;
+        waker.wake()?;
+        ensure_eq!(ready(&epoll)?, [woken(7)]);
+        drop(waker.awake());
+        ensure_eq!(ready(&epoll)?, [woken(7)]);
+        ensure_eq!(writes(&waker)?, 2);
     }
 
     fn an_awake_loop_polls_for_other_events_when_it_is_woken(host) {
