@@ -7,9 +7,10 @@
 //! server does not read from a client that does not read its echo.
 
 use barepoll::{Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags, SigSet, SignalFd, SignalFdFlags};
+use socket2::{Domain, Socket, Type};
 use std::collections::HashMap;
 use std::io::{self, BufRead, ErrorKind, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -25,8 +26,12 @@ const SIGTERM: i32 = 15;
 /// The most bytes read from a connection at once, and the most kept for one.
 const CHUNK: usize = 64 * 1024;
 
-/// The most connections accepted per event, before others get their turn.
-const ACCEPTS: usize = 128;
+/// The most events per turn of the loop.
+const EVENTS: usize = 256;
+
+/// The most connections accepted per turn: as many as there are events for the others. If more
+/// wait, the next turn goes on, so a crowd of busy clients does not keep new ones out.
+const ACCEPTS: usize = EVENTS;
 
 /// How long to leave new connections in the kernel's queue when descriptors run out.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -50,7 +55,7 @@ fn main() -> ExitCode {
         (Some(address), None) => address,
         (Some(_), Some(second)) => return refuse(format_args!("unexpected second address {second:?}")),
     };
-    let listener = match TcpListener::bind(&address) {
+    let listener = match listen(&address) {
         Ok(listener) => listener,
         Err(error) => return refuse(format_args!("cannot listen on {address:?}: {error}")),
     };
@@ -68,6 +73,29 @@ fn refuse(why: std::fmt::Arguments) -> ExitCode {
     ExitCode::from(2)
 }
 
+/// Listens on the first address that it can use, like `TcpListener::bind`.
+fn listen(address: &str) -> io::Result<TcpListener> {
+    let mut refused = ErrorKind::AddrNotAvailable.into();
+    for address in address.to_socket_addrs()? {
+        match listen_at(address) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => refused = error,
+        }
+    }
+    Err(refused)
+}
+
+/// std's listeners have room for 128 connections that wait. If more clients connect at once, the
+/// kernel drops their packets, and they try again after a second.
+fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?; // as std does: a new server may follow at once
+    socket.bind(&address.into())?;
+    socket.listen(i32::MAX)?; // the kernel reduces it to `net.core.somaxconn`
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
 struct Server {
     epoll: Epoll,
     listener: TcpListener,
@@ -77,8 +105,18 @@ struct Server {
     line: Vec<u8>,
     connections: HashMap<u64, Connection>,
     next_token: u64,
-    paused_until: Option<Instant>,
+    accepting: Accepting,
     bytes: u64,
+}
+
+#[derive(Clone, Copy)]
+enum Accepting {
+    /// None waits. epoll reports the next one.
+    Idle,
+    /// More may wait.
+    Busy,
+    /// Descriptors or memory ran out, and the listener is not watched.
+    PausedUntil(Instant),
 }
 
 impl Server {
@@ -87,7 +125,6 @@ impl Server {
         let _ = rlimit::increase_nofile_limit(u64::MAX);
 
         let epoll = Epoll::new()?;
-        listener.set_nonblocking(true)?;
         epoll.add(&listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
         let stop = EventFd::new(0, EventFdFlags::CLOEXEC | EventFdFlags::NONBLOCK)?;
         epoll.add(&stop, EventData::new_u64(STOP), EventFlags::IN)?;
@@ -111,7 +148,7 @@ impl Server {
             line,
             connections,
             next_token,
-            paused_until: None,
+            accepting: Accepting::Idle,
             bytes: 0,
         })
     }
@@ -128,27 +165,36 @@ impl Server {
 
     fn serve_until_stopped(&mut self) -> io::Result<()> {
         let mut chunk = [0; CHUNK];
-        let mut buffer = Event::buffer::<256>();
+        let mut buffer = Event::buffer::<EVENTS>();
         loop {
             for event in self.epoll.wait_uninterrupted(&mut buffer, self.timeout())? {
                 match event.data().u64() {
                     STOP => return Ok(()),
                     STDIN => self.read_stdin()?,
-                    LISTENER => self.accept()?,
+                    LISTENER => self.accepting = Accepting::Busy,
                     token => self.serve(token, &mut chunk)?,
                 }
             }
-            if self.paused_until.map_or(false, |end| end <= Instant::now()) {
-                self.resume()?;
+            match self.accepting {
+                Accepting::Idle => {}
+                Accepting::Busy => self.accept()?,
+                Accepting::PausedUntil(end) if end <= Instant::now() => self.resume()?,
+                Accepting::PausedUntil(_) => {}
             }
         }
     }
 
-    /// Waits without a limit unless accepting is paused. Whole milliseconds, rounded up, use the
-    /// cheapest call and never end early.
+    /// How long to wait for events. Whole milliseconds, rounded up, use the cheapest call and never
+    /// end early.
     fn timeout(&self) -> Option<Duration> {
-        let left = self.paused_until?.saturating_duration_since(Instant::now());
-        Some(Duration::from_millis(left.as_millis() as u64 + 1))
+        match self.accepting {
+            Accepting::Idle => None,
+            Accepting::Busy => Some(Duration::ZERO),
+            Accepting::PausedUntil(end) => {
+                let left = end.saturating_duration_since(Instant::now());
+                Some(Duration::from_millis(left.as_millis() as u64 + 1))
+            }
+        }
     }
 
     fn accept(&mut self) -> io::Result<()> {
@@ -156,12 +202,15 @@ impl Server {
             match self.listener.accept() {
                 // If epoll has no room for the connection, only this connection closes.
                 Ok((stream, _)) => drop(self.admit(stream)),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.accepting = Accepting::Idle;
+                    break;
+                }
                 Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
                 // Out of descriptors or memory, or not permitted to accept. Waiting connections
                 // keep the listener ready, so watching it on would spin.
                 Err(_) => {
-                    self.paused_until = Some(Instant::now() + PAUSE);
+                    self.accepting = Accepting::PausedUntil(Instant::now() + PAUSE);
                     self.epoll.modify(&self.listener, EventData::new_u64(LISTENER), EventFlags::empty())?;
                     break;
                 }
@@ -181,7 +230,8 @@ impl Server {
     }
 
     fn resume(&mut self) -> io::Result<()> {
-        if self.paused_until.take().is_some() {
+        if let Accepting::PausedUntil(_) = self.accepting {
+            self.accepting = Accepting::Idle;
             self.epoll.modify(&self.listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
         }
         Ok(())
