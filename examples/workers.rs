@@ -1,6 +1,7 @@
-//! A TCP echo server with one loop per core. The loops share only a stop flag.
+//! A TCP echo server with one loop per core. The loops share only a stop flag. It can greet HTTP
+//! clients too.
 //!
-//! `cargo run --release --features std --example workers -- [--exclusive] [ADDR]`
+//! `cargo run --release --features std --example workers -- [--exclusive] [--http ADDR] [ADDR]`
 //!
 //! Each worker has its own listener on the same address (`SO_REUSEPORT`). The kernel spreads
 //! connections evenly by hash, and a busy worker's connections wait for that worker. With
@@ -11,28 +12,37 @@
 //! `InterestSet` passes only changes to the kernel. There are none while clients read their echo.
 #![allow(clippy::incompatible_msrv)] // the minimum Rust version is the library's
 
-use barepoll::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+#[path = "http/hello.rs"]
+mod hello;
+
+use barepoll::fd::{AsRawFd, RawFd};
 use barepoll::{Epoll, Errno, Event, EventData, EventFlags, InterestSet, Slot, Waker};
+use socket2::{Domain, Socket, Type};
 use std::collections::HashMap;
 use std::io::{self, BufRead, ErrorKind, Read, Write};
-use std::mem::size_of;
-use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-const USAGE: &str = "usage: workers [--exclusive] [ADDR]";
+const USAGE: &str = "usage: workers [--exclusive] [--http ADDR] [ADDR]";
 const HELP: &str = "
 Sends each TCP client's bytes back, with one thread per core. ADDR defaults to 127.0.0.1:0; port 0
-picks a free port. With --exclusive the threads share one listener. A line `quit`, or the end of a
-pipe or terminal, stops the server. It then prints what each worker served.";
+picks a free port. With --http the threads also greet HTTP/1.1 clients on that address. With
+--exclusive the threads share one listener per address. A line `quit`, or the end of a pipe or
+terminal, stops the server. It then prints what each worker served.";
 
 /// The most bytes read from a connection at once, and the most kept for one.
 const CHUNK: usize = 64 * 1024;
 /// The most descriptors watched, at about 40 bytes per worker and descriptor. A connection with a
 /// higher number is closed.
 const DESCRIPTORS: usize = 32 * 1024;
+/// The most events per turn of a loop.
+const EVENTS: usize = 256;
+/// The most connections accepted per turn: as many as there are events for the others. If more
+/// wait, the next turn goes on, so a crowd of busy clients does not keep new ones out.
+const ACCEPTS: usize = EVENTS;
 /// How long to leave new connections in the kernel's queue when descriptors run out.
 const PAUSE: Duration = Duration::from_millis(100);
 /// The data of a waker's events. Other events carry their descriptor's number. An event that
@@ -40,26 +50,35 @@ const PAUSE: Duration = Duration::from_millis(100);
 const WAKER: RawFd = -1;
 
 fn main() -> ExitCode {
-    let (mut address, mut is_exclusive) = (None, false);
-    for argument in std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()) {
+    let (mut address, mut http, mut is_exclusive) = (None, None, false);
+    let mut arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
+    while let Some(argument) = arguments.next() {
         match &*argument {
             "--help" | "-h" => {
                 println!("{USAGE}\n{HELP}");
                 return ExitCode::SUCCESS;
             }
             "--exclusive" => is_exclusive = true,
+            "--http" => match arguments.next() {
+                Some(_) if http.is_some() => return refuse(format_args!("unexpected second --http")),
+                None => return refuse(format_args!("--http needs an address")),
+                given => http = given,
+            },
             option if option.starts_with('-') => return refuse(format_args!("unknown option {option:?}")),
             second if address.is_some() => return refuse(format_args!("unexpected second address {second:?}")),
             _ => address = Some(argument),
         }
     }
-    let address = address.unwrap_or_else(|| "127.0.0.1:0".into());
     let count = thread::available_parallelism().map_or(1, usize::from);
-    let listeners = match listen(&address, if is_exclusive { 1 } else { count }) {
-        Ok(listeners) => listeners,
-        Err(error) => return refuse(format_args!("cannot listen on {address:?}: {error}")),
-    };
-    match run(&listeners, count) {
+    let echo = (Protocol::Echo, address.unwrap_or_else(|| "127.0.0.1:0".into()));
+    let mut services = Vec::new();
+    for (protocol, address) in [echo].into_iter().chain(http.map(|address| (Protocol::Http, address))) {
+        match listen(&address, if is_exclusive { 1 } else { count }) {
+            Ok(listeners) => services.push((protocol, listeners)),
+            Err(error) => return refuse(format_args!("cannot listen on {address:?}: {error}")),
+        }
+    }
+    match run(&services, count) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("workers: {error}.");
@@ -73,21 +92,30 @@ fn refuse(why: std::fmt::Arguments) -> ExitCode {
     ExitCode::from(2)
 }
 
-fn run(listeners: &[TcpListener], count: usize) -> io::Result<()> {
+/// `services` has the listeners of each protocol, one for each of `count` workers or one for all.
+fn run(services: &[(Protocol, Vec<TcpListener>)], count: usize) -> io::Result<()> {
     let (is_watched, stop) = (is_input_watched()?, AtomicBool::new(false));
     let epolls = (0..count).map(|_| Epoll::new()).collect::<Result<Vec<_>, _>>()?;
     let wakers =
         epolls.iter().map(|epoll| Waker::new(epoll, EventData::new_fd(WAKER))).collect::<Result<Vec<_>, _>>()?;
     let mut stdout = io::stdout();
-    writeln!(stdout, "listening on {}", listeners[0].local_addr()?)?;
+    for (protocol, listeners) in services {
+        let words = match protocol {
+            Protocol::Echo => "listening on",
+            Protocol::Http => "http listens on",
+        };
+        writeln!(stdout, "{words} {}", listeners[0].local_addr()?)?;
+    }
     stdout.flush()?;
     thread::scope(|scope| {
         let workers: Vec<_> = (0..count)
             .map(|i| {
                 let (epoll, waker, stop) = (&epolls[i], &wakers[i], &stop);
-                let listener = &listeners[i % listeners.len()];
-                let exclusive = if listeners.len() < count { EventFlags::EXCLUSIVE } else { EventFlags::empty() };
-                scope.spawn(move || work(epoll, waker, listener, EventFlags::IN | exclusive, stop))
+                let doors = services.iter().map(|(protocol, listeners)| {
+                    Door::new(*protocol, &listeners[i % listeners.len()], listeners.len() < count)
+                });
+                let doors = doors.collect();
+                scope.spawn(move || work(epoll, waker, doors, stop))
             })
             .collect();
         wait_for_quit(is_watched);
@@ -116,32 +144,107 @@ fn wait_for_quit(is_watched: bool) {
     let _ = io::stdin().lock().lines().find(|line| !matches!(line, Ok(line) if line != "quit"));
 }
 
+#[derive(Clone, Copy)]
+enum Protocol {
+    Echo,
+    Http,
+}
+
+/// A listener as one worker sees it.
+struct Door<'a> {
+    protocol: Protocol,
+    listener: &'a TcpListener,
+    is_shared: bool,
+    accepting: Accepting,
+}
+
+#[derive(Clone, Copy)]
+enum Accepting {
+    /// None waits. epoll reports the next one.
+    Idle,
+    /// More may wait.
+    Busy,
+    /// Descriptors or memory ran out, or the loop begins. The listener is not watched.
+    PausedUntil(Instant),
+}
+
+impl<'a> Door<'a> {
+    fn new(protocol: Protocol, listener: &'a TcpListener, is_shared: bool) -> Self {
+        Self { protocol, listener, is_shared, accepting: Accepting::PausedUntil(Instant::now()) }
+    }
+
+    /// Watches the listener if its pause is over.
+    fn open(&mut self, interests: &mut InterestSet) -> barepoll::Result<()> {
+        match self.accepting {
+            Accepting::PausedUntil(end) if end <= Instant::now() => {
+                self.accepting = Accepting::Idle;
+                let exclusive = if self.is_shared { EventFlags::EXCLUSIVE } else { EventFlags::empty() };
+                let data = EventData::new_fd(self.listener.as_raw_fd());
+                interests.set(self.listener, data, EventFlags::IN | exclusive)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// How long the loop may wait. Whole milliseconds, rounded up, use the cheapest call and never
+    /// end early.
+    fn timeout(&self) -> Option<Duration> {
+        match self.accepting {
+            Accepting::Idle => None,
+            Accepting::Busy => Some(Duration::ZERO),
+            Accepting::PausedUntil(end) => {
+                let left = end.saturating_duration_since(Instant::now());
+                Some(Duration::from_millis(left.as_millis() as u64 + 1))
+            }
+        }
+    }
+
+    /// Accepts this turn's share of the connections that wait.
+    fn accept(&mut self, interests: &mut InterestSet, connections: &mut HashMap<RawFd, Connection>) -> io::Result<u64> {
+        let mut served = 0;
+        for _ in 0..ACCEPTS {
+            match self.listener.accept() {
+                Ok((stream, _)) => {
+                    let connection = Connection::new(stream, self.protocol);
+                    if connection.prepare(interests).is_ok() {
+                        connections.insert(connection.stream.as_raw_fd(), connection);
+                        served += 1;
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.accepting = Accepting::Idle;
+                    break;
+                }
+                Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
+                // Out of descriptors or memory. Waiting connections keep the listener ready, so
+                // watching it on would spin.
+                Err(_) => {
+                    interests.remove(self.listener)?;
+                    self.accepting = Accepting::PausedUntil(Instant::now() + PAUSE);
+                    break;
+                }
+            }
+        }
+        Ok(served)
+    }
+}
+
 /// Runs one worker's loop. Returns the numbers of connections and bytes that it served.
-fn work(
-    epoll: &Epoll,
-    waker: &Waker,
-    listener: &TcpListener,
-    accepting: EventFlags,
-    stop: &AtomicBool,
-) -> io::Result<(u64, u64)> {
+fn work(epoll: &Epoll, waker: &Waker, mut doors: Vec<Door>, stop: &AtomicBool) -> io::Result<(u64, u64)> {
     let mut slots = vec![Slot::EMPTY; DESCRIPTORS];
     let mut interests = InterestSet::new(&mut slots);
-    let mut connections = HashMap::new();
-    let (mut buffer, mut chunk) = (Event::buffer::<256>(), vec![0; CHUNK]);
-    let (mut served, mut bytes, mut paused_until) = (0, 0, Some(Instant::now()));
+    let mut connections = HashMap::<RawFd, Connection>::new();
+    let (mut buffer, mut chunk, mut answers) = (Event::buffer::<EVENTS>(), vec![0; CHUNK], Vec::new());
+    let (mut served, mut bytes) = (0, 0);
     loop {
-        if paused_until.is_some_and(|end| end <= Instant::now()) {
-            paused_until = None;
-            interests.set(listener, EventData::new_fd(listener.as_raw_fd()), accepting)?;
-        }
+        doors.iter_mut().try_for_each(|door| door.open(&mut interests))?;
         while let Err(refused) = interests.flush(epoll) {
             // Without room, only this connection closes, unless it is the listener.
             connections.remove(&refused.fd).ok_or(refused.errno)?;
             interests.forget(refused.fd);
         }
-        // Whole milliseconds, rounded up, use the cheapest call and never end early.
-        let timeout = paused_until.map(|end| end.saturating_duration_since(Instant::now()).as_millis() as u64 + 1);
-        for event in epoll.wait_uninterrupted(&mut buffer, timeout.map(Duration::from_millis))? {
+        let timeout = doors.iter().filter_map(Door::timeout).min();
+        for event in epoll.wait_uninterrupted(&mut buffer, timeout)? {
             match event.data().fd() {
                 WAKER => {
                     waker.acknowledge(); // before reading the flag
@@ -149,28 +252,15 @@ fn work(
                         return Ok((served, bytes));
                     }
                 }
-                // Accepts one connection per event, and leaves the others to free workers.
-                fd if fd == listener.as_raw_fd() => match listener.accept() {
-                    Ok((stream, _)) => {
-                        let connection = Connection { stream, backlog: Vec::new() };
-                        if connection.prepare(&mut interests).is_ok() {
-                            connections.insert(connection.stream.as_raw_fd(), connection);
-                            served += 1;
-                        }
-                    }
-                    Err(error) if is_for_later(&error) || error.kind() == ErrorKind::ConnectionAborted => {}
-                    // Out of descriptors or memory. Waiting connections keep the listener ready, so
-                    // watching it on would spin.
-                    Err(_) => {
-                        interests.remove(listener)?;
-                        paused_until = Some(Instant::now() + PAUSE);
-                    }
-                },
                 fd => {
+                    if let Some(door) = doors.iter_mut().find(|door| door.listener.as_raw_fd() == fd) {
+                        door.accepting = Accepting::Busy;
+                        continue;
+                    }
                     // The connection may have closed meanwhile.
                     let Some(connection) = connections.get_mut(&fd) else { continue };
                     // An error means a reset or similar, and ends only this connection.
-                    if connection.turn(&mut chunk, &mut bytes).unwrap_or(false) {
+                    if connection.turn(&mut chunk, &mut answers, &mut bytes).unwrap_or(false) {
                         connection.tell(&mut interests)?;
                     } else {
                         connections.remove(&fd);
@@ -179,16 +269,37 @@ fn work(
                 }
             }
         }
+        for door in doors.iter_mut().filter(|door| matches!(door.accepting, Accepting::Busy)) {
+            served += door.accept(&mut interests, &mut connections)?;
+        }
     }
 }
 
 struct Connection {
     stream: TcpStream,
+    talk: Talk,
     /// Bytes that the peer has not read yet. The worker reads no more until they are sent.
     backlog: Vec<u8>,
 }
 
+enum Talk {
+    Echo,
+    /// The start of the next request.
+    Http(Vec<u8>),
+    /// The last response is said. What the client still sends is read, because closing with unread
+    /// bytes resets the connection, and the client may lose the response.
+    Over,
+}
+
 impl Connection {
+    fn new(stream: TcpStream, protocol: Protocol) -> Self {
+        let talk = match protocol {
+            Protocol::Echo => Talk::Echo,
+            Protocol::Http => Talk::Http(Vec::new()),
+        };
+        Self { stream, talk, backlog: Vec::new() }
+    }
+
     fn prepare(&self, interests: &mut InterestSet) -> io::Result<()> {
         self.stream.set_nonblocking(true)?;
         self.stream.set_nodelay(true)?;
@@ -201,23 +312,41 @@ impl Connection {
     }
 
     /// Does one piece of work. Returns `false` at the end of input, with everything sent back.
-    fn turn(&mut self, chunk: &mut [u8], bytes: &mut u64) -> io::Result<bool> {
+    /// `chunk` and `answers` are room that all connections use.
+    fn turn(&mut self, chunk: &mut [u8], answers: &mut Vec<u8>, bytes: &mut u64) -> io::Result<bool> {
+        answers.clear();
         let waiting = if self.backlog.is_empty() {
-            match self.stream.read(chunk) {
+            let received = match self.stream.read(chunk) {
                 Ok(0) => return Ok(false),
                 Ok(received) => &chunk[..received],
                 Err(error) if is_for_later(&error) => return Ok(true),
                 Err(error) => return Err(error),
+            };
+            match &mut self.talk {
+                Talk::Echo => received,
+                Talk::Http(head) => {
+                    if !hello::answer(head, received, answers) {
+                        self.talk = Talk::Over;
+                    }
+                    &answers[..]
+                }
+                Talk::Over => &[],
             }
         } else {
             &self.backlog[..]
         };
+        if waiting.is_empty() {
+            return Ok(true);
+        }
         let sent = match (&self.stream).write(waiting) {
             Err(error) if is_for_later(&error) => 0,
             answer => answer?,
         };
         *bytes += sent as u64;
         self.backlog = waiting[sent..].to_vec(); // an empty one allocates nothing
+        if self.backlog.is_empty() && matches!(self.talk, Talk::Over) {
+            self.stream.shutdown(Shutdown::Write)?;
+        }
         Ok(true)
     }
 }
@@ -231,64 +360,22 @@ fn listen(address: &str, count: usize) -> io::Result<Vec<TcpListener>> {
     let mut listeners = Vec::new();
     let mut address = address.to_socket_addrs()?.next().ok_or(ErrorKind::AddrNotAvailable)?;
     for _ in 0..count {
-        let listener = if count == 1 { TcpListener::bind(address)? } else { listen_beside(address)? };
-        listener.set_nonblocking(true)?;
+        let listener = listen_at(address, count > 1)?;
         address = listener.local_addr()?; // the port that 0 picked
         listeners.push(listener);
     }
     Ok(listeners)
 }
 
-/// A listener on an address that others of this user share. The option must precede `bind`, which
-/// std does not allow.
-fn listen_beside(address: SocketAddr) -> io::Result<TcpListener> {
-    let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
-    // SAFETY: the call takes no pointer.
-    let socket = check(unsafe { libc::socket(family, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) })?;
-    // SAFETY: the kernel has just made this descriptor, and it has no other owner.
-    let socket = unsafe { OwnedFd::from_raw_fd(socket) };
-    let fd = socket.as_raw_fd();
-    for option in [libc::SO_REUSEADDR, libc::SO_REUSEPORT] {
-        let on = 1;
-        let (pointer, size): (*const i32, _) = (&on, size_of::<i32>() as libc::socklen_t);
-        // SAFETY: the pointer and size are those of `on`.
-        check(unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, option, pointer.cast(), size) })?;
-    }
-    match address {
-        SocketAddr::V4(address) => {
-            let name = libc::sockaddr_in {
-                sin_family: libc::AF_INET as libc::sa_family_t,
-                sin_port: address.port().to_be(),
-                sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(address.ip().octets()) },
-                sin_zero: [0; 8],
-            };
-            bind(fd, &name)?;
-        }
-        SocketAddr::V6(address) => {
-            let name = libc::sockaddr_in6 {
-                sin6_family: libc::AF_INET6 as libc::sa_family_t,
-                sin6_port: address.port().to_be(),
-                sin6_flowinfo: address.flowinfo(),
-                sin6_addr: libc::in6_addr { s6_addr: address.ip().octets() },
-                sin6_scope_id: address.scope_id(),
-            };
-            bind(fd, &name)?;
-        }
-    }
-    // SAFETY: the call takes no pointer.
-    check(unsafe { libc::listen(fd, 1024) })?;
+/// A listener, alone on its address or beside others of this user. std cannot set that option
+/// before `bind`. Its listeners have room for 128 connections that wait. If more clients connect at
+/// once, the kernel drops their packets, and they try again after a second.
+fn listen_at(address: SocketAddr, is_beside: bool) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?; // as std does: a new server may follow at once
+    socket.set_reuse_port(is_beside)?;
+    socket.bind(&address.into())?;
+    socket.listen(i32::MAX)?; // the kernel reduces it to `net.core.somaxconn`
+    socket.set_nonblocking(true)?;
     Ok(socket.into())
-}
-
-fn bind<T>(fd: RawFd, name: &T) -> io::Result<()> {
-    let pointer: *const T = name;
-    // SAFETY: the pointer and size are those of `name`. The kernel rejects an invalid address.
-    check(unsafe { libc::bind(fd, pointer.cast(), size_of::<T>() as libc::socklen_t) }).map(drop)
-}
-
-fn check(answer: i32) -> io::Result<i32> {
-    match answer {
-        -1 => Err(io::Error::last_os_error()),
-        answer => Ok(answer),
-    }
 }

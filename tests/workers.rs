@@ -6,7 +6,7 @@ mod support;
 
 use program::*;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{iter, thread};
@@ -17,6 +17,13 @@ const WAYS: [&[&str]; 2] = [&[], &["--exclusive"]];
 fn start(arguments: &[&str]) -> (Program, SocketAddr) {
     let mut program = Program::start("workers", arguments);
     let address = program.address("listening on ");
+    (program, address)
+}
+
+/// Starts the example with HTTP on this address. Returns that address.
+fn start_http(way: &[&str], address: &str) -> (Program, SocketAddr) {
+    let (mut program, _) = start(&[way, &["--http", address]].concat());
+    let address = program.address("http listens on ");
     (program, address)
 }
 
@@ -115,6 +122,110 @@ fn without_descriptors_it_neither_spins_nor_ends_and_recovers_when_clients_leave
     }
 }
 
+const GET: &str = "GET / HTTP/1.1\r\nHost: here\r\n\r\n";
+const LAST: &str = "GET / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n";
+const HELLO: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 14\r\n\r\nHello, world!\n";
+const GOODBYE: &str =
+    "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 14\r\nConnection: close\r\n\r\nHello, world!\n";
+
+/// Sends these pieces with pauses, then the end. Returns everything until the server's end.
+fn http(address: SocketAddr, pieces: &[&[u8]]) -> String {
+    let mut stream = connect(address);
+    for piece in pieces {
+        stream.write_all(piece).expect("the example reads");
+        thread::sleep(Duration::from_millis(if pieces.len() > 1 { 3 } else { 0 }));
+    }
+    let mut answers = String::new();
+    stream.read_to_string(&mut answers).expect("an end, not a reset");
+    answers
+}
+
+#[test]
+fn http_requests_are_answered_in_one_piece_or_many_and_the_connection_stays() {
+    for way in WAYS {
+        let (program, address) = start_http(way, "127.0.0.1:0");
+        let once = format!("{GET}{LAST}");
+        let twice = format!("{HELLO}{GOODBYE}");
+        for size in [once.len(), 1, 31] {
+            assert_eq!(http(address, &once.as_bytes().chunks(size).collect::<Vec<_>>()), twice, "{way:?}");
+        }
+        assert_eq!(http(address, &[b"GET / HTTP/1.0\r\n\r\n"]), GOODBYE);
+        let all = (4, 3 * twice.len() as u64 + GOODBYE.len() as u64);
+        assert_eq!(total(&counts(&program.last_words())), all, "{way:?}");
+    }
+}
+
+#[test]
+fn http_requests_can_be_pipelined_by_clients_that_read_late() {
+    const COUNT: usize = 100_000;
+    for way in WAYS {
+        let (program, address) = start_http(way, "127.0.0.1:0");
+        let mut stream = connect(address);
+        let (requests, mut answers) = (format!("{}{LAST}", GET.repeat(COUNT)), String::new());
+        let mut writer = stream.try_clone().expect("a socket");
+        thread::scope(|scope| {
+            scope.spawn(move || writer.write_all(requests.as_bytes()).expect("the example reads"));
+            // The answers now fill every buffer, and the example reads no more.
+            program.becomes_idle(Duration::from_millis(200));
+            stream.read_to_string(&mut answers).expect("an end, not a reset");
+        });
+        assert!(answers == format!("{}{GOODBYE}", HELLO.repeat(COUNT)), "{way:?}: {} bytes", answers.len());
+    }
+}
+
+#[test]
+fn http_that_is_wrong_too_long_or_not_served_gets_its_status_and_the_end() {
+    let (program, address) = start_http(&[], "127.0.0.1:0");
+    let before = program.descriptors();
+    let (long, endless) = (format!("GET / HTTP/1.1\r\nA: {}\r\n\r\n", "a".repeat(9000)), "a".repeat(10_000_000));
+    for (request, status) in [
+        ("garbage\r\n\r\n", "400 Bad Request"),
+        ("\r\n\r\n", "400 Bad Request"),
+        ("GET / HTTP/2.0\r\n\r\n", "400 Bad Request"),
+        ("GET / HTTP/1.1\r\nno colon\r\n\r\n", "400 Bad Request"),
+        ("POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello", "501 Not Implemented"),
+        // Without its length, the body would be a second request.
+        ("GET / HTTP/1.1\r\ncontent-length: 18\r\n\r\nGET / HTTP/1.1\r\n\r\n", "413 Content Too Large"),
+        ("GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "413 Content Too Large"),
+        (&long, "431 Request Header Fields Too Large"),
+        (&endless, "431 Request Header Fields Too Large"),
+    ] {
+        let expected =
+            format!("HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        let mut stream = connect(address);
+        // The example reads to the end even a request that is too long.
+        stream.write_all(request.as_bytes()).expect("the example reads");
+        stream.shutdown(Shutdown::Write).expect("it is open");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an end, not a reset");
+        assert_eq!(answer, expected, "{:?}", request.get(..80).unwrap_or(request));
+    }
+    eventually("all are closed", || program.descriptors() == before);
+}
+
+#[test]
+fn http_and_echo_are_served_beside_each_other_without_descriptors_too() {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    for way in WAYS {
+        let script = format!(r#"ulimit -n {}; exec "$@""#, 28 + 4 * cores);
+        let arguments = [way, &["--http", "127.0.0.1:0"]].concat();
+        let mut program = Program::start_by(&script, "workers", &arguments);
+        let (echo, address) = (program.address("listening on "), program.address("http listens on "));
+        assert_eq!(http(address, &[LAST.as_bytes()]), GOODBYE);
+        exchange(&[connect(echo)]);
+        // Clients of the one take every descriptor, and those of the other get theirs afterwards.
+        let clients: Vec<_> = (0..64).map(|_| connect(echo)).collect();
+        program.becomes_idle(Duration::from_millis(500));
+        let mut waits = connect(address);
+        waits.write_all(LAST.as_bytes()).expect("the kernel takes it");
+        program.becomes_idle(Duration::from_millis(500));
+        drop(clients);
+        let mut answer = String::new();
+        waits.read_to_string(&mut answer).expect("an end, not a reset");
+        assert_eq!(answer, GOODBYE);
+    }
+}
+
 #[test]
 fn a_line_quit_stops_it_and_an_input_that_cannot_be_watched_does_not() {
     for way in WAYS {
@@ -141,6 +252,8 @@ fn it_listens_on_ipv6_too() {
         }
         let (_program, address) = start(&[way, &["[::1]:0"]].concat());
         exchange(&(0..20).map(|_| connect(address)).collect::<Vec<_>>());
+        let (_program, address) = start_http(way, "[::1]:0");
+        assert_eq!(http(address, &[LAST.as_bytes()]), GOODBYE);
     }
 }
 
@@ -148,11 +261,27 @@ fn it_listens_on_ipv6_too() {
 fn what_it_cannot_use_is_one_line_that_names_the_usage_and_exit_code_2() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let taken = taken.local_addr().expect("it is bound").to_string();
-    for arguments in
-        [&["nowhere"][..], &[""], &["--shared"], &["127.0.0.1:0", "127.0.0.1:0"], &[&taken], &["192.0.2.1:1"]]
-    {
+    for arguments in [
+        &["nowhere"][..],
+        &[""],
+        &["--shared"],
+        &["127.0.0.1:0", "127.0.0.1:0"],
+        &[&taken],
+        &["192.0.2.1:1"],
+        &["--http"],
+        &["--http", "nowhere"],
+        &["--http", &taken],
+        &["--http", "127.0.0.1:0", "--http", "127.0.0.1:0"],
+    ] {
         for way in WAYS {
             refuses("workers", &[way, arguments].concat());
         }
     }
+}
+
+#[test]
+fn help_is_help() {
+    let output = Command::new(example("workers")).arg("--help").output().expect("the example runs");
+    assert_eq!((output.status.code(), &output.stderr[..]), (Some(0), &b""[..]));
+    assert!(output.stdout.starts_with(b"usage: workers [--exclusive] [--http ADDR] [ADDR]\n"));
 }

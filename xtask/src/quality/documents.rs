@@ -73,8 +73,8 @@ const COMMANDS: &[(&str, Check)] = &[
         Check::Prints(&["--echo", "127.0.0.1:0"], "quit\n", "http listens on "),
     ),
     (
-        "cargo run --release --features std --example workers -- [--exclusive] [ADDR]",
-        Check::Prints(&["--exclusive"], "quit\n", "worker 0 served 0 connections"),
+        "cargo run --release --features std --example workers -- [--exclusive] [--http ADDR] [ADDR]",
+        Check::Prints(&["--exclusive", "--http", "127.0.0.1:0"], "quit\n", "worker 0 served 0 connections"),
     ),
     ("cargo run --example stdin -- edge", Check::Prints(&[], "one\ntwo\n", "one\ntwo\n")),
     ("cargo run --example wakeup", Check::Prints(&[], "", "the queue is shut down after 3 jobs")),

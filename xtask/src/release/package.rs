@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// All files of the package, except Rust files in `src` and charts in `docs/bench`.
-const FILES: [&str; 43] = [
+const FILES: [&str; 44] = [
     ".cargo_vcs_info.json",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
@@ -51,6 +51,7 @@ const FILES: [&str; 43] = [
     "examples/echo.rs",
     "examples/executor.rs",
     "examples/executor/program.rs",
+    "examples/http/hello.rs",
     "examples/stdin.rs",
     "examples/wakeup.rs",
     "examples/workers.rs",
