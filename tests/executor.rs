@@ -2,7 +2,7 @@
 //! them.
 
 #[allow(dead_code, unused_imports)]
-#[path = "../examples/executor.rs"]
+#[path = "../examples/executor/main.rs"]
 mod executor;
 #[path = "support/figures.rs"]
 mod figures;
@@ -13,7 +13,7 @@ mod program;
 mod seccomp;
 mod support;
 
-use barepoll::{raw, Epoll, Errno};
+use barepoll::{raw, Deadline, Epoll, Errno};
 use executor::{Async, Executor, READ, WRITE};
 use program::*;
 use seccomp::{intercepted, Call, Number};
@@ -26,6 +26,7 @@ use std::os::unix::net::UnixStream;
 use std::pin::pin;
 use std::process::{Command, Stdio};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{channel, Sender};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -174,9 +175,9 @@ fn a_cancelled_timer_leaves_nothing() {
     for _ in 0..1000 {
         let sleep = pin!(executor.sleep(HOUR));
         assert_eq!(sleep.poll(&mut Context::from_waker(&waker)), Poll::Pending);
-        assert_eq!(Arc::strong_count(&counter), 3, "the heap has a waker");
+        assert_eq!(Arc::strong_count(&counter), 4, "the timer has a waker");
     }
-    assert_eq!(Arc::strong_count(&counter), 2, "the heap has none any more");
+    assert_eq!(Arc::strong_count(&counter), 2, "it has none any more");
 }
 
 #[test]
@@ -267,6 +268,191 @@ fn a_waker_works_from_another_thread_and_after_its_task() {
         }));
     });
     assert_eq!(wakes, 10);
+}
+
+#[test]
+fn wake_ups_from_many_threads_are_not_lost() {
+    const THREADS: usize = 4;
+    const ROUNDS: usize = 2000;
+    let seen = outcome(|executor, sender| {
+        let (count, mut started) = (Arc::new(AtomicUsize::new(0)), false);
+        executor.spawn(poll_fn(move |context| {
+            for _ in 0..if std::mem::replace(&mut started, true) { 0 } else { THREADS } {
+                let (count, waker) = (count.clone(), context.waker().clone());
+                thread::spawn(move || {
+                    for _ in 0..ROUNDS {
+                        count.fetch_add(1, Ordering::Relaxed);
+                        waker.wake_by_ref();
+                    }
+                });
+            }
+            // The last wake-up must lead to a poll that sees all.
+            if count.load(Ordering::Relaxed) < THREADS * ROUNDS {
+                return Poll::Pending;
+            }
+            sender.send(count.load(Ordering::Relaxed)).expect("the test waits");
+            Poll::Ready(())
+        }));
+    });
+    assert_eq!(seen, THREADS * ROUNDS);
+}
+
+#[test]
+fn a_waker_of_a_task_that_is_gone_does_not_wake_the_next_in_its_place() {
+    let polls = outcome(|executor, sender| {
+        let spawner = executor.clone();
+        executor.spawn(async move {
+            let old = Rc::new(RefCell::new(None));
+            let keeper = old.clone();
+            spawner.spawn(poll_fn(move |context| {
+                *keeper.borrow_mut() = Some(context.waker().clone());
+                Poll::Ready(())
+            }));
+            spawner.sleep(Duration::from_millis(1)).await;
+            let (old, polls) = (old.take().expect("it has run"), Rc::new(Cell::new(0)));
+            let counter = polls.clone();
+            spawner.spawn(poll_fn(move |_| {
+                counter.set(counter.get() + 1);
+                Poll::Pending
+            }));
+            spawner.sleep(Duration::from_millis(1)).await;
+            old.wake_by_ref(); // on this thread
+            spawner.sleep(Duration::from_millis(1)).await;
+            thread::spawn(move || old.wake()).join().expect("it wakes");
+            spawner.sleep(Duration::from_millis(1)).await;
+            sender.send(polls.get()).expect("the test waits");
+        });
+    });
+    assert_eq!(polls, 1);
+}
+
+#[test]
+fn a_wake_up_of_an_executor_that_is_awake_makes_no_call() {
+    let mut calls = 0;
+    let count = |_: &Call| {
+        calls += 1;
+        None
+    };
+    intercepted(&[libc::SYS_write], count, || {
+        let executor = Executor::new().expect("an executor");
+        let (remote, mut turns) = (executor.remote.clone(), 0);
+        executor.spawn(poll_fn(move |context| {
+            turns += 1;
+            for _ in 0..8 {
+                context.waker().wake_by_ref();
+                remote.spawn(|_| async {}); // as another thread would
+            }
+            if turns < 10 {
+                return Poll::Pending;
+            }
+            remote.spawn(|executor| async move { executor.stop() });
+            Poll::Ready(())
+        }));
+        executor.run().expect("it runs");
+    });
+    assert_eq!(calls, 0);
+}
+
+#[test]
+fn ready_tasks_take_turns_in_the_order_of_their_wake_ups() {
+    const TASKS: usize = 5;
+    let order = outcome(|executor, sender| {
+        let order = Rc::new(RefCell::new(Vec::new()));
+        for task in 0..TASKS {
+            let (order, sender) = (order.clone(), sender.clone());
+            executor.spawn(poll_fn(move |context| {
+                order.borrow_mut().push(task);
+                if order.borrow().len() == 100 {
+                    sender.send(order.borrow().clone()).expect("the test waits");
+                }
+                if order.borrow().len() > 100 {
+                    return Poll::Ready(());
+                }
+                (0..3).for_each(|_| context.waker().wake_by_ref()); // the same as one
+                Poll::Pending
+            }));
+        }
+    });
+    assert_eq!(order, (0..100).map(|place| place % TASKS).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_request_costs_one_read_and_one_write() {
+    const REQUESTS: usize = 50;
+    let mut calls = Vec::new();
+    let note = |call: &Call| {
+        calls.push(call.number);
+        None
+    };
+    intercepted(&[libc::SYS_recvfrom, libc::SYS_sendto], note, || {
+        let executor = Executor::new().expect("an executor");
+        let listener = executor::listen("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        // It makes other calls than those.
+        let client = thread::spawn(move || {
+            let mut there = std::fs::File::from(std::os::fd::OwnedFd::from(connect(address)));
+            for _ in 0..REQUESTS {
+                there.write_all(b"ping").expect("it reads");
+                there.read_exact(&mut [0; 4]).expect("it answers");
+            }
+        });
+        let (listener, server) = (Async::new(executor.clone(), listener).expect("room in epoll"), executor.clone());
+        executor.spawn(async move {
+            let stream = Async::accepted(&server, listener.accept().await.expect("it comes")).expect("room in epoll");
+            let (mut unsent, mut is_open) = (Vec::new(), true);
+            while is_open {
+                let sent = stream.receive(|bytes| {
+                    is_open = !bytes.is_empty();
+                    stream.send(bytes, &mut unsent)
+                });
+                sent.await.expect("it is open").expect("it is open");
+                assert!(unsent.is_empty());
+            }
+            server.stop();
+        });
+        executor.run().expect("it runs");
+        client.join().expect("it is answered");
+    });
+    let reads = calls.iter().filter(|number| **number == libc::SYS_recvfrom).count();
+    // The last read finds the end.
+    assert_eq!((reads, calls.len() - reads), (REQUESTS + 1, REQUESTS));
+}
+
+#[test]
+fn a_limit_that_is_extended_ends_at_the_later_time_and_keeps_its_timer() {
+    let (took, waker_count) = outcome(|executor, sender| {
+        let sleeper = executor.clone();
+        executor.spawn(async move {
+            let counter = Arc::new(Counter);
+            let waker = Waker::from(counter.clone());
+            let (start, mut sleep) = (Instant::now(), sleeper.sleep(Duration::from_millis(2)));
+            for milliseconds in 3..20 {
+                assert!(pin!(&mut sleep).poll(&mut Context::from_waker(&waker)).is_pending());
+                sleep.extend(Deadline::from(start + Duration::from_millis(milliseconds)));
+            }
+            let waker_count = Arc::strong_count(&counter);
+            sleep.await;
+            sender.send((start.elapsed(), waker_count)).expect("the test waits");
+        });
+    });
+    assert!(took >= Duration::from_millis(19), "{took:?}");
+    assert_eq!(waker_count, 4, "one timer has the waker");
+}
+
+#[test]
+fn the_queue_of_new_connections_is_as_long_as_the_system_permits() {
+    let listener = executor::listen("127.0.0.1:0").expect("a free port");
+    let mut info = std::mem::MaybeUninit::<libc::tcp_info>::zeroed();
+    let mut size = std::mem::size_of_val(&info) as libc::socklen_t;
+    // SAFETY: the pointers are the option's value and its size, and the descriptor is open.
+    let answer = unsafe {
+        libc::getsockopt(listener.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, info.as_mut_ptr().cast(), &mut size)
+    };
+    assert_eq!(answer, 0);
+    // SAFETY: all bytes are zero or written by the kernel, and the struct has only integers.
+    let longest = unsafe { info.assume_init() }.tcpi_sacked; // of a listener, it is this
+    let permitted = std::fs::read_to_string("/proc/sys/net/core/somaxconn").expect("a procfs");
+    assert_eq!(longest.to_string(), permitted.trim());
 }
 
 #[test]
@@ -443,6 +629,37 @@ fn a_thousand_connections_are_served_at_once() {
     drop(clients);
     eventually("all are closed", || server.program.descriptors() == before);
     assert_eq!(server.program.last_words(), "served 1000 connections\n");
+}
+
+/// Clients that have been served and say no more cost the server little memory: no buffers.
+#[test]
+fn ten_thousand_silent_connections_take_less_than_a_kilobyte_each() {
+    const CLIENTS: usize = 10_000;
+    const NEEDED: u64 = CLIENTS as u64 + 200;
+    let limit = rlimit::increase_nofile_limit(NEEDED).expect("a limit below the hard one can be set");
+    assert!(
+        limit >= NEEDED,
+        "this test needs {NEEDED} descriptors but the hard limit is {limit}; raise it (ulimit -Hn)"
+    );
+    let server = Server::start();
+    let serve = |clients: &[TcpStream]| {
+        clients.iter().for_each(|mut client| client.write_all(GET.as_bytes()).expect("the example reads"));
+        for mut client in clients {
+            let mut answer = [0; HELLO.len()];
+            client.read_exact(&mut answer).expect("the example answers");
+            assert_eq!(answer, HELLO.as_bytes());
+        }
+    };
+    serve(&[connect(server.http)]); // what the first one needs is not counted
+    let before = server.program.memory();
+    let mut clients = Vec::new();
+    while clients.len() < CLIENTS {
+        let more: Vec<_> = (0..500).map(|_| connect(server.http)).collect();
+        serve(&more);
+        clients.extend(more);
+    }
+    let each = (server.program.memory() - before) / CLIENTS;
+    assert!(each < 1024, "{each} bytes a connection");
 }
 
 #[test]

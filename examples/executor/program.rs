@@ -1,15 +1,17 @@
 //! The executor's servers: echo, and HTTP/1.1 with a greeting.
 
-use super::{Async, Executor, READ};
-use barepoll::{Epoll, Errno, EventData, EventFlags, SigSet, SignalFd, SignalFdFlags, SignalInfo};
-use std::cell::Cell;
+use super::{listen, Async, Executor, READ};
+use barepoll::fd::AsFd;
+use barepoll::{Epoll, Errno, Event, EventData, EventFlags, SigSet, SignalFd, SignalFdFlags, SignalInfo, Timeout};
+use std::cell::{Cell, RefCell};
 use std::fmt::Arguments;
+use std::fs::File;
 use std::future::Future;
-use std::io::{self, BufRead, ErrorKind, Write};
+use std::io::{self, BufRead, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::pin::pin;
 use std::process::ExitCode;
 use std::rc::Rc;
-use std::thread;
 use std::time::Duration;
 
 const USAGE: &str = "usage: executor [--echo ADDR] [--http ADDR]";
@@ -44,9 +46,8 @@ pub fn main() -> ExitCode {
             (None, _) => return refuse(format_args!("unknown option {argument:?}")),
         }
     }
-    let [echo_at, http_at] = addresses.map(|(_, address)| {
-        TcpListener::bind(&address).map_err(|error| format!("cannot listen on {address:?}: {error}"))
-    });
+    let [echo_at, http_at] = addresses
+        .map(|(_, address)| listen(&address).map_err(|error| format!("cannot listen on {address:?}: {error}")));
     let outcome = match (echo_at, http_at) {
         (Ok(echo_at), Ok(http_at)) => run(echo_at, http_at),
         (Err(why), _) | (_, Err(why)) => return refuse(format_args!("{why}")),
@@ -69,10 +70,11 @@ fn run(echo_at: TcpListener, http_at: TcpListener) -> io::Result<()> {
     let listening = format!("echo listens on {}\nhttp listens on {}", echo_at.local_addr()?, http_at.local_addr()?);
     let executor = Executor::new()?;
     let served = Rc::new(Cell::new(0));
-    let http_executor = executor.clone();
-    serve(&executor, echo_at, served.clone(), echo)?;
-    serve(&executor, http_at, served.clone(), move |stream| http(http_executor.clone(), stream))?;
-    // Before the first thread starts, which inherits the mask.
+    // An error means a reset or similar, and ends only this connection.
+    serve(&executor, echo_at, served.clone(), |stream| async move { drop(echo(stream).await) })?;
+    serve(&executor, http_at, served.clone(), |stream| async move { drop(http(stream).await) })?;
+    // Blocked signals wait for the descriptor. Threads inherit the mask, so a program with threads
+    // blocks them before the first starts.
     let end = SigSet::from_signals(&[SIGINT, SIGTERM])?;
     end.block()?;
     let signals = SignalFd::new(&end, SignalFdFlags::CLOEXEC | SignalFdFlags::NONBLOCK)?;
@@ -82,12 +84,15 @@ fn run(echo_at: TcpListener, http_at: TcpListener) -> io::Result<()> {
         let _ = signals.when(READ, |signals| Ok(signals.read(&mut SignalInfo::buffer::<1>())?.len())).await;
         stopped.stop();
     });
-    // A file or /dev/null ends at once, so it cannot ask to stop.
-    if Epoll::new()?.add(io::stdin(), EventData::new_u64(0), EventFlags::IN) != Err(Errno::EPERM) {
-        let remote = executor.remote.clone();
-        thread::spawn(move || {
-            let _ = io::stdin().lock().lines().find(|line| !matches!(line, Ok(line) if line != "quit"));
-            remote.spawn(|executor| async move { executor.stop() });
+    // An epoll of its own tells when a read does not block. A file or /dev/null has no events. It
+    // ends at once, so it cannot ask to stop.
+    let input = Epoll::new()?;
+    if input.add(io::stdin(), EventData::new_u64(0), EventFlags::IN) != Err(Errno::EPERM) {
+        let stdin = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+        let (input, stopper) = (Async::new(executor.clone(), input)?, executor.clone());
+        executor.spawn(async move {
+            let _ = quit(input, stdin).await;
+            stopper.stop();
         });
     }
     let mut stdout = io::stdout();
@@ -95,6 +100,29 @@ fn run(echo_at: TcpListener, http_at: TcpListener) -> io::Result<()> {
     stdout.flush()?;
     executor.run()?;
     writeln!(stdout, "served {} connections", served.get())
+}
+
+/// Returns at a line `quit`, at the end or after an error.
+async fn quit(input: Async<Epoll>, mut stdin: File) -> io::Result<()> {
+    let (mut line, mut chunk) = (Vec::new(), [0; 512]);
+    loop {
+        let received = input.when(READ, |input| match input.wait(&mut Event::buffer::<1>(), Timeout::ZERO)? {
+            [] => Err(ErrorKind::WouldBlock.into()),
+            _ => stdin.read(&mut chunk),
+        });
+        let received = received.await?;
+        for byte in &chunk[..received] {
+            match byte {
+                b'\n' if line == b"quit" => return Ok(()),
+                b'\n' => line.clear(),
+                _ if line.len() > 4 => {} // it is another line, however long
+                _ => line.push(*byte),
+            }
+        }
+        if received == 0 {
+            return Ok(());
+        }
+    }
 }
 
 /// Spawns a task that accepts, and one for each connection.
@@ -105,20 +133,17 @@ fn serve<F>(
     service: impl Fn(Async<TcpStream>) -> F + 'static,
 ) -> io::Result<()>
 where
-    F: Future<Output = io::Result<()>> + 'static,
+    F: Future<Output = ()> + 'static,
 {
-    listener.set_nonblocking(true)?;
     let (listener, spawner) = (Async::new(executor.clone(), listener)?, executor.clone());
     executor.spawn(async move {
         loop {
-            match listener.when(READ, |listener| listener.accept()).await {
-                Ok((stream, _)) => {
+            match listener.accept().await {
+                Ok(stream) => {
                     // If epoll has no room for the connection, only this connection closes.
-                    let Ok(stream) = prepare(&spawner, stream) else { continue };
+                    let Ok(stream) = Async::accepted(&spawner, stream) else { continue };
                     served.set(served.get() + 1);
-                    let service = service(stream);
-                    // An error means a reset or similar, and ends only this connection.
-                    spawner.spawn(async move { drop(service.await) });
+                    spawner.spawn(service(stream));
                 }
                 Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
                 // Out of descriptors or memory. New connections wait in the kernel's queue.
@@ -129,84 +154,137 @@ where
     Ok(())
 }
 
-fn prepare(executor: &Rc<Executor>, stream: TcpStream) -> io::Result<Async<TcpStream>> {
-    stream.set_nonblocking(true)?;
-    stream.set_nodelay(true)?;
-    Async::new(executor.clone(), stream)
-}
-
 async fn echo(stream: Async<TcpStream>) -> io::Result<()> {
-    let mut chunk = vec![0; 16 * 1024];
-    loop {
-        match stream.read(&mut chunk).await? {
-            0 => return Ok(()),
-            received => stream.write_all(&chunk[..received]).await?,
-        }
-    }
-}
-
-async fn http(executor: Rc<Executor>, stream: Async<TcpStream>) -> io::Result<()> {
-    let (mut input, mut output, mut chunk) = (Vec::new(), Vec::new(), vec![0; HEAD]);
-    let mut is_open = true;
+    let (mut unsent, mut is_open) = (Vec::new(), true);
     while is_open {
-        match executor.within(IDLE, stream.read(&mut chunk)).await {
-            None | Some(Ok(0)) => return Ok(()),
-            Some(received) => input.extend_from_slice(&chunk[..received?]),
+        let sent = stream.receive(|bytes| {
+            is_open = !bytes.is_empty();
+            stream.send(bytes, &mut unsent)
+        });
+        sent.await??;
+        if !unsent.is_empty() {
+            stream.flush(&mut unsent).await?;
         }
-        // One write answers all complete requests.
-        let mut rest = &input[..];
-        while is_open {
-            match rest.windows(4).position(|end| end == b"\r\n\r\n").unwrap_or(rest.len()) {
-                length if length > HEAD => is_open = answer("431 Request Header Fields Too Large", false, &mut output),
-                length if length == rest.len() => break,
-                length => {
-                    let (status, stays_open) = judge(&String::from_utf8_lossy(&rest[..length]));
-                    is_open = answer(status, stays_open, &mut output);
-                    rest = &rest[length + 4..];
-                }
-            }
-        }
-        let done = input.len() - rest.len();
-        input.drain(..done);
-        stream.write_all(&output).await?;
-        output.clear();
     }
-    // Closing with unread input resets the connection, and the client may lose the response.
-    stream.socket.shutdown(Shutdown::Write)?;
-    executor.within(LINGER, async { while matches!(stream.read(&mut chunk).await, Ok(1..)) {} }).await;
     Ok(())
 }
 
-/// The status for a request's head, and whether the connection stays open. A body is refused,
-/// because it would have to be skipped.
-fn judge(head: &str) -> (&'static str, bool) {
-    const BAD: (&str, bool) = ("400 Bad Request", false);
-    let mut lines = head.split("\r\n");
-    let mut words = lines.next().unwrap_or_default().split(' ');
-    let mut is_open = match (words.next(), words.next(), words.next(), words.next()) {
-        (Some("GET"), Some(_), Some("HTTP/1.1"), None) => true,
-        (Some("GET"), Some(_), Some("HTTP/1.0"), None) => false,
-        (Some(_), Some(_), Some("HTTP/1.0" | "HTTP/1.1"), None) => return ("501 Not Implemented", false),
-        _ => return BAD,
-    };
-    for line in lines {
-        let Some((name, value)) = line.split_once(':') else { return BAD };
-        let is = |other| name.eq_ignore_ascii_case(other);
-        if is("Connection") {
-            is_open &= !value.split(',').any(|option| option.trim().eq_ignore_ascii_case("close"));
-        } else if is("Transfer-Encoding") || is("Content-Length") && value.trim() != "0" {
-            return ("413 Content Too Large", false);
-        }
-    }
-    ("200 OK", is_open)
+thread_local! {
+    /// The answers to the requests of one read.
+    static ANSWERS: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-fn answer(status: &str, stays_open: bool, output: &mut Vec<u8>) -> bool {
-    let body = if status == "200 OK" { "Hello, world!\n" } else { "" };
-    let close = if stays_open { "" } else { "Connection: close\r\n" };
-    let head =
-        format!("HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n{close}\r\n", body.len());
-    output.extend_from_slice(head.as_bytes());
-    output.extend_from_slice(body.as_bytes());
-    stays_open
+async fn http(stream: Async<TcpStream>) -> io::Result<()> {
+    let executor = &stream.executor;
+    // The part of a request whose end has not come, and the answers for which the kernel has no
+    // room. Mostly both are empty.
+    let (mut input, mut unsent) = (Vec::new(), Vec::new());
+    let mut idle = executor.sleep(IDLE);
+    let mut is_open = true;
+    while is_open {
+        idle.extend(executor.now() + IDLE);
+        let received = stream.receive(|bytes| {
+            ANSWERS.with_borrow_mut(|answers| {
+                answers.clear();
+                is_open = reply(&mut input, bytes, answers);
+                stream.send(answers, &mut unsent).map(|()| bytes.is_empty())
+            })
+        });
+        match idle.limit(pin!(received)).await {
+            None | Some(Ok(Ok(true))) => return Ok(()),
+            Some(outcome) => outcome??,
+        };
+        if !unsent.is_empty() {
+            stream.flush(&mut unsent).await?;
+        }
+    }
+    // Closing with unread input resets the connection, and the client may lose the response.
+    stream.socket.shutdown(Shutdown::Write)?;
+    let drain = async { while let Ok(true) = stream.receive(|bytes| !bytes.is_empty()).await {} };
+    executor.within(LINGER, drain).await;
+    Ok(())
+}
+
+/// Answers all requests that are complete with these bytes, and keeps the rest in `input`. Returns
+/// whether the connection stays open.
+fn reply(input: &mut Vec<u8>, bytes: &[u8], answers: &mut Vec<u8>) -> bool {
+    let is_first = input.is_empty();
+    if !is_first {
+        input.extend_from_slice(bytes);
+    }
+    let (mut rest, mut is_open) = (if is_first { bytes } else { &input[..] }, true);
+    while is_open && !rest.is_empty() {
+        let (length, verdict) = match judge(rest) {
+            Some((length, verdict)) if length <= HEAD + 4 => (length, verdict),
+            None if rest.len() <= HEAD => break,
+            _ => (0, Err("431 Request Header Fields Too Large")),
+        };
+        is_open = verdict == Ok(true);
+        answer(verdict, answers);
+        rest = &rest[length..];
+    }
+    *input = rest.to_vec(); // without memory if it is empty
+    is_open
+}
+
+/// Whether the connection stays open, or the status of a refusal.
+type Verdict = Result<bool, &'static str>;
+
+const BAD: Verdict = Err("400 Bad Request");
+
+/// The length of a request's head and the verdict, or `None` if its end has not come.
+fn judge(bytes: &[u8]) -> Option<(usize, Verdict)> {
+    let (mut rest, mut verdict) = (bytes, None);
+    loop {
+        let line = rest;
+        let length = rest.skip_until(b'\n').ok()?; // it looks at many bytes at once
+        let line = line[..length].strip_suffix(b"\n")?;
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        verdict = match verdict {
+            None => Some(request_line(line)),
+            Some(verdict) if line.is_empty() => return Some((bytes.len() - rest.len(), verdict)),
+            Some(Ok(is_open)) => Some(header(line).map(|may_stay| is_open && may_stay)),
+            refusal => refusal,
+        }
+    }
+}
+
+fn request_line(line: &[u8]) -> Verdict {
+    let (words, stays_open) = match (line.strip_suffix(b" HTTP/1.1"), line.strip_suffix(b" HTTP/1.0")) {
+        (Some(words), _) => (words, true),
+        (_, Some(words)) => (words, false),
+        _ => return BAD,
+    };
+    match words.iter().position(|byte| *byte == b' ') {
+        Some(end) if words[end + 1..].contains(&b' ') => BAD,
+        Some(end) if words[..end] == *b"GET" => Ok(stays_open),
+        Some(_) => Err("501 Not Implemented"),
+        None => BAD,
+    }
+}
+
+/// A body is refused, because it would have to be skipped.
+fn header(line: &[u8]) -> Verdict {
+    let Some(colon) = line.iter().position(|byte| *byte == b':') else { return BAD };
+    let (name, value) = (&line[..colon], &line[colon + 1..]);
+    let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
+    if is("Connection") {
+        let is_close = |option: &[u8]| option.trim_ascii().eq_ignore_ascii_case(b"close");
+        return Ok(!value.split(|byte| *byte == b',').any(is_close));
+    }
+    match is("Transfer-Encoding") || is("Content-Length") && value.trim_ascii() != b"0" {
+        true => Err("413 Content Too Large"),
+        false => Ok(true),
+    }
+}
+
+fn answer(verdict: Verdict, answers: &mut Vec<u8>) {
+    const HELLO: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 14\r\n\r\nHello, world!\n";
+    const CLOSE: &str = "\r\nConnection: close\r\n\r\n";
+    let rare = match verdict {
+        Ok(true) => return answers.extend_from_slice(HELLO.as_bytes()),
+        Ok(false) => HELLO.replacen("\r\n\r\n", CLOSE, 1),
+        Err(status) => format!("HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: 0{CLOSE}"),
+    };
+    answers.extend_from_slice(rare.as_bytes());
 }

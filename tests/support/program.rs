@@ -93,6 +93,14 @@ impl Program {
         fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("the example runs").count()
     }
 
+    /// The bytes of memory that it uses.
+    #[allow(dead_code)] // not every test uses it
+    pub fn memory(&self) -> usize {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("the example runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it has memory");
+        line.trim().trim_end_matches(" kB").parse::<usize>().expect("a number") * 1024
+    }
+
     /// Waits until the example has been idle for this long.
     pub fn becomes_idle(&self, pause: Duration) {
         eventually("it is idle", || is_idle(self.child.id(), pause));

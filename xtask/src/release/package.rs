@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// All files of the package, except Rust files in `src` and charts in `docs/bench`.
-const FILES: [&str; 44] = [
+const FILES: [&str; 49] = [
     ".cargo_vcs_info.json",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
@@ -49,8 +49,13 @@ const FILES: [&str; 44] = [
     "docs/runtime.md",
     "docs/testing.md",
     "examples/echo.rs",
-    "examples/executor.rs",
+    "examples/executor/main.rs",
+    "examples/executor/net.rs",
     "examples/executor/program.rs",
+    "examples/executor/reactor.rs",
+    "examples/executor/slab.rs",
+    "examples/executor/tasks.rs",
+    "examples/executor/timers.rs",
     "examples/http/hello.rs",
     "examples/stdin.rs",
     "examples/wakeup.rs",
