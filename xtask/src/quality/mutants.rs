@@ -42,8 +42,13 @@ impl Run for Options {
 /// Tests the mutants of one file, for a full test. Returns how many the tests caught.
 pub fn run_checks(progress: &Progress, cache: &Cache) -> Result<usize, String> {
     // Many of its mutants never end, so this runs only the tests of wakers, with a short limit.
-    let [threads, checks, name] = ["--test=waker", "--test=native", "wak"].map(|word| format!("--cargo-test-arg={word}"));
-    let more = &["--no-config", "--timeout-multiplier=2", &threads, &checks, &name];
+    let more = &[
+        "--no-config",
+        "--timeout-multiplier=2",
+        "--cargo-test-arg=--test=waker",
+        "--cargo-test-arg=--test=native",
+        "--cargo-test-arg=wak",
+    ];
     let part = Part { name: "mutants-of-one-file", files: vec!["src/waker/state.rs"], more };
     let job = progress.job(part.name);
     let outcomes = part.run(&job, cache, NonZeroUsize::MIN);
