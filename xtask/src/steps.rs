@@ -1,7 +1,7 @@
 //! The table of steps: every command of `cargo xtask`, and every step of a test. A new command
 //! needs a row here and a file.
 
-use crate::bench::{self, size, wall};
+use crate::bench::{self, size};
 use crate::kit::tool::Tool;
 use crate::kit::tool::{APT, CC, CXX, DPKG, NIGHTLY, OLDEST_RUSTC, READELF, RUSTUP, SCRIPT, STRACE, TAR, VALGRIND};
 use crate::ports::{asm, broken, clobbers, conformance, headers, linux, new_port, peers, symbols};
@@ -66,7 +66,7 @@ pub static STEPS: &[Step] = &[
         ..command("model", "Check the waker's protocol in every order of events, using loom", NoCommand)
     },
     Step {
-        test: test("benchmarks, short run", Here, "figures", &[], |world| wall::run_checks(&world.progress)),
+        test: test("benchmarks, short run", Here, "figures", &[], |world| bench::run_checks(&world.progress)),
         needs: &[&CC],
         ..command("scenarios", "Run every benchmark for a moment", NoCommand)
     },

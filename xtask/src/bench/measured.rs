@@ -38,6 +38,12 @@ impl Goal {
         Self { name, goal, measured: shown, null_pair: None, reached: measured <= most }
     }
 
+    /// The same for a figure that must be at least `least`.
+    pub fn at_least(name: String, least: f64, measured: f64, decimals: usize) -> Self {
+        let (goal, shown) = (format!("≥ {least}"), format!("{measured:.decimals$}"));
+        Self { name, goal, measured: shown, null_pair: None, reached: measured >= least }
+    }
+
     fn cells(&self) -> Vec<String> {
         let outcome = if self.reached { "reached" } else { "missed" };
         let null_pair = self.null_pair.map_or("–".into(), |ratio| format!("{ratio:.3}"));

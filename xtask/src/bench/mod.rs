@@ -3,6 +3,7 @@
 mod build;
 mod instructions;
 mod measured;
+pub mod servers;
 pub mod size;
 pub mod wall;
 
@@ -30,6 +31,8 @@ pub enum Benchmark {
     Size(Output),
     #[command(flatten)]
     Wall(wall::Benchmark),
+    /// Load HTTP servers: the examples and their peers, on one processor and from the others
+    Servers(servers::Options),
     /// Run all benchmarks, and list the machine and the goals
     Everything(Output),
     /// Run every scenario for a moment, only to check that it works
@@ -44,7 +47,7 @@ pub struct Options {
 
 impl Run for Options {
     fn run(&self, world: &World) -> Result<(), String> {
-        run_benchmark(&world.progress, &self.benchmark)
+        run_benchmark(world, &self.benchmark)
     }
 }
 
@@ -59,15 +62,17 @@ pub struct Output {
     json: Option<PathBuf>,
 }
 
-fn run_benchmark(progress: &Progress, benchmark: &Benchmark) -> Result<(), String> {
+fn run_benchmark(world: &World, benchmark: &Benchmark) -> Result<(), String> {
+    let progress = &world.progress;
     let mut measured = Measured::default();
     let (outcome, output) = match benchmark {
         Benchmark::Instructions(output) => (instructions::measure(progress, &mut measured), output),
         Benchmark::Build(output) => (build::measure(progress, &mut measured), output),
         Benchmark::Size(output) => (size::measure(progress, &mut measured), output),
         Benchmark::Wall(benchmark) => wall::measure(progress, &mut measured, benchmark),
-        Benchmark::Everything(output) => (everything(progress, &mut measured), output),
-        Benchmark::Try => return wall::run_checks(progress).map(|figures| println!("{figures} figures")),
+        Benchmark::Servers(options) => (servers::measure(world, &mut measured, options), &options.output),
+        Benchmark::Everything(output) => (everything(world, &mut measured), output),
+        Benchmark::Try => return run_checks(progress).map(|figures| println!("{figures} figures")),
     };
     if !matches!(benchmark, Benchmark::Everything(_)) && !measured.goals.is_empty() {
         measured.add_goals(&[]); // printed only: documents show one run of all
@@ -79,7 +84,13 @@ fn run_benchmark(progress: &Progress, benchmark: &Benchmark) -> Result<(), Strin
     outcome.and(measured.write(output)).and(wrong)
 }
 
-fn everything(progress: &Progress, measured: &mut Measured) -> Result<(), String> {
+/// Runs every scenario, and some servers, for a moment.
+pub fn run_checks(progress: &Progress) -> Result<usize, String> {
+    Ok(wall::run_checks(progress)? + servers::run_checks(progress)?)
+}
+
+fn everything(world: &World, measured: &mut Measured) -> Result<(), String> {
+    let progress = &world.progress;
     measured.add(machine());
     measured.part("instructions", |measured| instructions::measure(progress, measured));
     measured.part("cold builds", |measured| build::measure(progress, measured));
@@ -87,6 +98,7 @@ fn everything(progress: &Progress, measured: &mut Measured) -> Result<(), String
     for scenario in wall::all() {
         measured.part(&scenario.name(), |measured| wall::measure_scenario(progress, measured, scenario));
     }
+    measured.part("servers", |measured| servers::measure_all(world, measured));
     measured.part("two numbers", two_numbers);
     measured.add_goals(&[PERFORMANCE]);
     match measured.failed.as_slice() {

@@ -26,7 +26,10 @@ fn main() -> io::Result<()> {
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     let (mut connections, mut chunk) = (Connections::default(), vec![0; BUFFER]);
     loop {
-        poll.poll(&mut events, None)?;
+        match poll.poll(&mut events, None) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            waited => waited?,
+        }
         for event in &events {
             match event.token() {
                 LISTENER => connections.accept(&listener, poll.registry())?,
