@@ -26,7 +26,7 @@ pub struct Settings {
     pub seconds: f64,
     /// Requests a second. If `None`, as many as the server can answer.
     pub rate: Option<f64>,
-    pub pipeline: usize,
+    pub pipeline: u8,
 }
 
 impl Settings {
@@ -79,7 +79,7 @@ impl Loader {
         let mut command = Command::new(programs.load_generator());
         let number = |number: usize| number.to_string();
         command.arg(&server.address).args(["--connections", &number(settings.connections)]);
-        command.args(["--threads", &number(cores.load.len()), "--pipeline", &number(settings.pipeline)]);
+        command.args(["--threads", &number(cores.load.len()), "--pipeline", &settings.pipeline.to_string()]);
         command.args(["--seconds", &settings.seconds.to_string()]);
         if let Some(rate) = settings.rate {
             command.args(["--rate", &rate.to_string()]);

@@ -24,6 +24,8 @@ const CONNECTIONS: [usize; 5] = [1, 64, 512, 4096, 10_000];
 const LEAST_FOR_MEMORY: usize = 64;
 /// The part of the slowest server's throughput that all get to measure latencies.
 const PART_OF_SLOWEST: f64 = 0.5;
+/// If servers use less of their processors, the load generator limits their throughput.
+const SATURATED: f64 = 0.9;
 /// The connections and seconds of a run under strace. A server under strace is slow, so more
 /// connections would wait.
 const TRACED: (usize, f64) = (64, 0.3);
@@ -44,17 +46,17 @@ pub struct Options {
     #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// Only this server, and the example `executor`; may be repeated
-    #[arg(long, value_name = "NAME", value_parser = program::names())]
+    #[arg(long, value_name = "NAME", value_parser = program::names(), conflicts_with = "write")]
     only: Vec<String>,
     /// The processors for the server; the load generator has the others
     #[arg(long, value_name = "N", default_value_t = 1)]
     cores: usize,
-    /// The requests that a client sends at once
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pipeline: usize,
+    /// The requests that a client sends at once under full load
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
+    pipeline: u8,
     /// Load with wrk. It sends no request while it waits for an answer, so its percentiles omit
     /// the requests that a slow server keeps others from sending
-    #[arg(long, conflicts_with = "pipeline")]
+    #[arg(long, conflicts_with_all = ["pipeline", "write"])]
     wrk: bool,
 }
 
@@ -97,7 +99,7 @@ struct Plan<'p> {
     cores: &'p Cores,
     seconds: f64,
     rounds: usize,
-    pipeline: usize,
+    pipeline: u8,
     wrk: bool,
     strace: bool,
 }
@@ -348,7 +350,11 @@ fn goals(connections: usize, rows: &[Row]) -> Vec<Goal> {
         .iter()
         .map(|(peer, least)| {
             let name = about(format!("requests a second, to {}", peer.name));
-            Goal { null_pair, ..Goal::at_least(name, *least, 1.0 / peer.ratio[1], 3) }
+            let mut goal = Goal { null_pair, ..Goal::at_least(name, *least, 1.0 / peer.ratio[1], 3) };
+            if ours.busy.min(peer.busy) < SATURATED {
+                goal.measured += &format!(", {:.0} % and {:.0} % busy", ours.busy * 100.0, peer.busy * 100.0);
+            }
+            goal
         })
         .collect();
     if let Some(best) = peers.iter().map(|(peer, _)| peer.p99_us).reduce(f64::min) {

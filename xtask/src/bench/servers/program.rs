@@ -6,7 +6,7 @@ use crate::kit::shell::{cargo, root, run, target_dir, Background};
 use crate::kit::tool::{APT, CC, DPKG, TAR};
 use rustix::param::clock_ticks_per_second;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -134,13 +134,13 @@ impl Programs {
         self.built.join("http-load")
     }
 
-    /// Starts a server on its processors, and waits until it listens.
+    /// Starts a server on its processors, and waits for an answer.
     pub fn start(&self, server: &Server, cores: &Cores) -> Result<Running, String> {
         let mut command = match &server.kind {
             Kind::Example(name, arguments) => with(self.built.join("examples").join(name), arguments),
             Kind::Program(name, arguments) => with(self.built.join(name), arguments),
             Kind::Libuv => with(self.libuv.clone().ok_or("libuv is not built")?, &[]),
-            Kind::Nginx => return self.start_nginx(cores),
+            Kind::Nginx => return self.start_nginx(cores)?.greeted(server),
         };
         // At the end of a pipe, the examples would stop.
         pin(command.stdin(Stdio::null()).stdout(Stdio::piped()), &cores.server);
@@ -148,7 +148,7 @@ impl Programs {
         let stdout = program.stdout.take().ok_or("the server has no output")?;
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
             if let Some(address) = line.strip_prefix("http listens on ") {
-                return Ok(Running::Yes(Started { program, address: address.into() }));
+                return Started { program, address: address.into() }.greeted(server);
             }
             if let Some(why) = line.strip_prefix("refused: ") {
                 return Ok(Running::Refused(why.into()));
@@ -157,7 +157,7 @@ impl Programs {
         Err(format!("{} ended before it printed an address", server.title))
     }
 
-    fn start_nginx(&self, cores: &Cores) -> Result<Running, String> {
+    fn start_nginx(&self, cores: &Cores) -> Result<Started, String> {
         let nginx = self.nginx.as_ref().ok_or("nginx is not fetched")?;
         let folder = self.folder.path().join("nginx");
         // The port of a listener that is gone. nginx cannot choose one.
@@ -179,7 +179,7 @@ impl Programs {
             }
             thread::sleep(Duration::from_millis(10));
         }
-        Ok(Running::Yes(Started { program, address: address.to_string() }))
+        Ok(Started { program, address: address.to_string() })
     }
 }
 
@@ -244,6 +244,20 @@ pub struct Usage {
 }
 
 impl Started {
+    /// Sends a request, so that the server has allocated what it needs for any.
+    fn greeted(self, server: &Server) -> Result<Running, String> {
+        let greet = || {
+            let mut stream = TcpStream::connect(&self.address)?;
+            stream.set_read_timeout(Some(LIMIT))?;
+            stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+            stream.read_exact(&mut [0])
+        };
+        match greet() {
+            Ok(()) => Ok(Running::Yes(self)),
+            Err(error) => Err(format!("{} does not answer: {error}", server.title)),
+        }
+    }
+
     /// The server's processes: its first and those that it started.
     pub fn processes(&self) -> Vec<String> {
         let group = self.program.id().to_string();

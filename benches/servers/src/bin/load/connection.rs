@@ -34,7 +34,7 @@ pub fn connect(address: SocketAddr, connections: usize) -> Result<Vec<Connection
             Ok(stream) => {
                 all.push(Connection { stream: TcpStream::from_std(stream), sent: VecDeque::new(), partial: 0, request })
             }
-            Err(error) if error.kind() == ErrorKind::AddrNotAvailable && client.octets()[3] < 254 => {
+            Err(error) if is_without_port(&error) && client.octets()[3] < 254 => {
                 let [a, b, c, last] = client.octets();
                 client = Ipv4Addr::new(a, b, c, last + 1);
             }
@@ -44,9 +44,17 @@ pub fn connect(address: SocketAddr, connections: usize) -> Result<Vec<Connection
     Ok(all)
 }
 
+/// Whether the client's address has no port left: the kernel's error when it connects, or binds.
+fn is_without_port(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::AddrNotAvailable | ErrorKind::AddrInUse)
+}
+
 fn advice(error: &Error) -> String {
     match error.raw_os_error() {
         Some(24) => "the limit of descriptors is too low; raise it with `ulimit -n`".into(),
+        _ if is_without_port(error) => {
+            "127.0.0.1 to 127.0.0.254 have no port left; raise net.ipv4.ip_local_port_range".into()
+        }
         _ => error.to_string(),
     }
 }
