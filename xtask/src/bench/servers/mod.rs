@@ -40,7 +40,7 @@ pub struct Options {
     #[arg(long, value_name = "N,N", value_delimiter = ',', default_values_t = CONNECTIONS)]
     connections: Vec<usize>,
     /// How long to load a server, twice in each round: as fast as it can, and at a fixed rate
-    #[arg(long, default_value_t = 3.0)]
+    #[arg(long, default_value_t = 2.0)]
     seconds: f64,
     /// How often to load each server
     #[arg(long, default_value_t = 5)]
@@ -184,7 +184,8 @@ impl Plan<'_> {
         if self.strace {
             for subject in subjects.iter_mut().filter(|subject| subject.refused.is_none()) {
                 self.job.at(&format!("counting calls of {}", subject.name));
-                subject.calls = Some(self.count_calls(subject.server, connections)?);
+                let calls = self.count_calls(subject.server, connections);
+                subject.calls = Some(calls.map_err(|why| format!("{}, under strace: {why}", subject.name))?);
             }
         }
         let base: Vec<f64> = subjects.first().map(Subject::throughputs).unwrap_or_default();
@@ -203,7 +204,7 @@ impl Plan<'_> {
             Ok::<_, String>(Ok(loader.answer.clone()))
         };
         let first = SERVERS.iter().find(|server| server.name == FIRST).ok_or("there is no first server")?;
-        let expected = answer_of(first)??;
+        let expected = answer_of(first).and_then(|answer| answer).map_err(|why| format!("{}: {why}", first.title))?;
         for subject in subjects {
             match answer_of(subject.server).map_err(|why| format!("{}: {why}", subject.name))? {
                 Ok(answer) => same_answer(&answer, &expected, subject.server)?,

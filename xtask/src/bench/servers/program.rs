@@ -140,7 +140,7 @@ impl Programs {
             Kind::Example(name, arguments) => with(self.built.join("examples").join(name), arguments),
             Kind::Program(name, arguments) => with(self.built.join(name), arguments),
             Kind::Libuv => with(self.libuv.clone().ok_or("libuv is not built")?, &[]),
-            Kind::Nginx => return self.start_nginx(cores)?.greeted(server),
+            Kind::Nginx => return self.start_nginx(cores)?.greeted(),
         };
         // At the end of a pipe, the examples would stop.
         pin(command.stdin(Stdio::null()).stdout(Stdio::piped()), &cores.server);
@@ -148,13 +148,13 @@ impl Programs {
         let stdout = program.stdout.take().ok_or("the server has no output")?;
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
             if let Some(address) = line.strip_prefix("http listens on ") {
-                return Started { program, address: address.into() }.greeted(server);
+                return Started { program, address: address.into() }.greeted();
             }
             if let Some(why) = line.strip_prefix("refused: ") {
                 return Ok(Running::Refused(why.into()));
             }
         }
-        Err(format!("{} ended before it printed an address", server.title))
+        Err("the server ended before it printed an address".into())
     }
 
     fn start_nginx(&self, cores: &Cores) -> Result<Started, String> {
@@ -245,7 +245,7 @@ pub struct Usage {
 
 impl Started {
     /// Sends a request, so that the server has allocated what it needs for any.
-    fn greeted(self, server: &Server) -> Result<Running, String> {
+    fn greeted(self) -> Result<Running, String> {
         let greet = || {
             let mut stream = TcpStream::connect(&self.address)?;
             stream.set_read_timeout(Some(LIMIT))?;
@@ -254,7 +254,7 @@ impl Started {
         };
         match greet() {
             Ok(()) => Ok(Running::Yes(self)),
-            Err(error) => Err(format!("{} does not answer: {error}", server.title)),
+            Err(error) => Err(format!("the server does not answer: {error}")),
         }
     }
 
