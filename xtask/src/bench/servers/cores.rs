@@ -1,7 +1,9 @@
 //! The processors and descriptors of a server and of the load generator.
 
+use rustix::param::clock_ticks_per_second;
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 use rustix::thread::{sched_getaffinity, sched_setaffinity, CpuSet};
+use std::fs;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -15,6 +17,14 @@ pub struct Cores {
 }
 
 impl Cores {
+    /// All that the server and the load generator have.
+    pub fn all(&self) -> Vec<usize> {
+        let mut all = [&*self.server, &*self.load].concat();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
     /// The last `count` processors for the server, and the others for the load generator. If there
     /// are no others, both use all.
     pub fn split(count: usize) -> Result<Self, String> {
@@ -27,6 +37,20 @@ impl Cores {
         let load = if load.is_empty() { server } else { load };
         Ok(Self { server: server.to_vec(), load: load.to_vec() })
     }
+}
+
+/// The CPU seconds of all programs on these processors, and those that a hypervisor took. Interrupts
+/// are not among them.
+pub fn used(cores: &[usize]) -> Result<f64, String> {
+    let text = fs::read_to_string("/proc/stat").map_err(|error| format!("cannot read /proc/stat: {error}"))?;
+    let used = |line: &str| {
+        let mut fields = line.strip_prefix("cpu")?.split(' ');
+        cores.contains(&fields.next()?.parse().ok()?).then_some(())?;
+        let ticks: Vec<f64> = fields.filter_map(|field| field.parse().ok()).collect();
+        // user, nice, system, idle, iowait, irq, softirq, steal
+        Some(ticks.iter().take(3).sum::<f64>() + ticks.get(7).unwrap_or(&0.0))
+    };
+    Ok(text.lines().filter_map(used).sum::<f64>() / clock_ticks_per_second() as f64)
 }
 
 /// Starts the program on these processors only.

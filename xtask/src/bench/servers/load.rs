@@ -1,7 +1,7 @@
 //! The load generators: `http-load` of `benches/servers`, and wrk.
 
-use super::cores::{pin, Cores};
-use super::program::{Programs, Started};
+use super::cores::{self, pin, Cores};
+use super::program::{self, Programs, Started};
 use crate::kit::shell::{run, Background};
 use rustix::process::{kill_process, Pid, Signal};
 use serde::de::DeserializeOwned;
@@ -53,6 +53,9 @@ pub struct Load {
     /// The bytes that all connections added to the server's memory.
     #[serde(skip)]
     pub resident: Option<f64>,
+    /// The part of all processors that other programs used.
+    #[serde(skip)]
+    pub others: Option<f64>,
 }
 
 impl Load {
@@ -93,12 +96,16 @@ impl Loader {
     }
 
     /// Loads the server, whose memory was `before` without connections.
-    pub fn measure(&mut self, server: &Started, before: f64) -> Result<Load, String> {
-        let start = server.usage()?.cpu_seconds;
+    pub fn measure(&mut self, cores: &Cores, server: &Started, before: f64) -> Result<Load, String> {
+        let (all, load_generator) = (cores.all(), self.program.id().to_string());
+        let generator = || program::used(&load_generator).map(|(cpu, _)| cpu).ok_or("the load generator ended");
+        let (start, generator_start, all_start) = (server.usage()?.cpu_seconds, generator()?, cores::used(&all)?);
         let mut load: Load = self.go()?;
-        let end = server.usage()?;
+        let (end, generator_end, all_end) = (server.usage()?, generator()?, cores::used(&all)?);
         load.cpu_seconds = end.cpu_seconds - start;
         load.resident = Some(end.resident - before);
+        let others = (all_end - all_start) - load.cpu_seconds - (generator_end - generator_start);
+        load.others = Some(others.max(0.0) / load.seconds / all.len() as f64);
         Ok(load)
     }
 

@@ -78,6 +78,8 @@ struct Row {
     cpu_us: f64,
     /// The part of its cores that the server used under full load.
     busy: f64,
+    /// The part of all processors that other programs used. Not known of wrk's runs.
+    others: Option<f64>,
     calls: Option<f64>,
     bytes_a_connection: Option<f64>,
 }
@@ -241,7 +243,7 @@ impl Plan<'_> {
         }
         let before = started.usage()?.resident;
         let mut loader = Loader::start(self.programs, self.cores, &started, settings)?;
-        loader.measure(&started, before)
+        loader.measure(self.cores, &started, before)
     }
 
     fn count_calls(&self, server: &'static Server, connections: usize) -> Result<f64, String> {
@@ -265,6 +267,7 @@ impl Subject {
         let latencies = if rate.is_some() { &self.fixed } else { &self.full };
         let memory = |load: &Load| load.resident.unwrap_or_default() / connections as f64;
         let has_memory = connections >= LEAST_FOR_MEMORY && self.full.iter().all(|load| load.resident.is_some());
+        let others = self.full.iter().chain(&self.fixed).filter_map(|load| load.others);
         Row {
             name: self.name,
             refused: self.refused.clone(),
@@ -276,6 +279,7 @@ impl Subject {
             p999_us: median(latencies, |load| load.p999_us),
             cpu_us: median(&self.full, |load| load.cpu_seconds * 1e6 / load.requests),
             busy: median(&self.full, |load| load.cpu_seconds / load.seconds / cores.server.len() as f64),
+            others: others.clone().next().is_some().then(|| quartiles(others.collect())[1]),
             calls: self.calls,
             bytes_a_connection: (has_memory && self.refused.is_none()).then(|| median(&self.full, memory)),
         }
@@ -311,12 +315,17 @@ fn table(name: &str, rows: &[Row]) -> String {
         "p99.9",
         "CPU, µs a request",
         "busy",
+        "others",
         "calls",
         "bytes a connection",
     ];
     let cells = rows.iter().map(|row| {
         if let Some(why) = &row.refused {
-            return [row.name, why].into_iter().chain(std::iter::repeat_n("–", 9)).map(String::from).collect();
+            return [row.name, why]
+                .into_iter()
+                .chain(std::iter::repeat_n("–", header.len() - 2))
+                .map(String::from)
+                .collect();
         }
         let [low, ratio, high] = row.ratio;
         let or_none =
@@ -331,6 +340,7 @@ fn table(name: &str, rows: &[Row]) -> String {
             format!("{:.0}", row.p999_us),
             format!("{:.2}", row.cpu_us),
             format!("{:.0} %", row.busy * 100.0),
+            row.others.map_or("–".into(), |others| format!("{:.0} %", others * 100.0)),
             or_none(row.calls, 2),
             or_none(row.bytes_a_connection, 0),
         ]

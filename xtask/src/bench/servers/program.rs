@@ -284,7 +284,8 @@ fn stat(process: &str) -> Option<Vec<String>> {
     Some(text.rsplit_once(") ")?.1.split(' ').map(String::from).collect())
 }
 
-fn used(process: &str) -> Option<(f64, f64)> {
+/// A process's CPU seconds and resident bytes.
+pub fn used(process: &str) -> Option<(f64, f64)> {
     let fields = stat(process)?;
     let ticks = |index: usize| fields.get(index)?.parse::<f64>().ok();
     let cpu = (ticks(11)? + ticks(12)?) / clock_ticks_per_second() as f64;
