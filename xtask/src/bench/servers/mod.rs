@@ -290,13 +290,17 @@ fn table_name(connections: usize) -> String {
     format!("servers-{connections}")
 }
 
+fn subject(connections: usize) -> String {
+    format!("HTTP, {connections} connection{}", if connections == 1 { "" } else { "s" })
+}
+
 fn add(measured: &mut Measured, connections: usize, rows: Vec<Row>) {
     let name = table_name(connections);
     let text = table(&name, &rows);
     let ran = rows.iter().filter(|row| row.refused.is_none());
     let bars = ran.map(|row| Bar { name: row.name.into(), ratio: row.ratio }).collect();
     let first = rows.first().map_or("", |row| row.name);
-    let title = format!("HTTP, {connections} connections: requests a second, as a ratio to {first}");
+    let title = format!("{}: requests a second, as a ratio to {first}", subject(connections));
     measured.goals.extend(goals(connections, &rows));
     let chart = Some((title, bars));
     measured.add(Table { name, rows: json!(rows), text, chart, documents: &[PERFORMANCE] });
@@ -353,9 +357,10 @@ fn goals(connections: usize, rows: &[Row]) -> Vec<Goal> {
     const RATIOS: [(&str, f64); 3] = [("tokio", 1.25), ("smol", 1.2), ("mio", 1.0)];
     let title = |name| SERVERS.iter().find(|server| server.name == name).map(|server| server.title);
     let row = |name| rows.iter().find(|row| Some(row.name) == title(name) && row.refused.is_none());
-    let null_pair = rows.iter().find(|row| row.name == AGAIN).map(|row| row.ratio[1]);
     let Some(ours) = row(FIRST) else { return Vec::new() };
-    let about = |what: String| format!("HTTP, {connections} connections: {what}");
+    let again = rows.iter().find(|row| row.name == AGAIN);
+    let null_pair = again.map(|row| row.ratio[1]);
+    let about = |what: String| format!("{}: {what}", subject(connections));
     let peers: Vec<(&Row, f64)> = RATIOS.iter().filter_map(|(name, least)| Some((row(name)?, *least))).collect();
     let mut goals: Vec<Goal> = peers
         .iter()
@@ -370,7 +375,8 @@ fn goals(connections: usize, rows: &[Row]) -> Vec<Goal> {
         .collect();
     if let Some(best) = peers.iter().map(|(peer, _)| peer.p99_us).reduce(f64::min) {
         let name = about("p99, to the best of these".into());
-        goals.push(Goal::at_most(name, 1.0, ours.p99_us / best, 2));
+        let null_pair = again.map(|row| row.p99_us / ours.p99_us);
+        goals.push(Goal { null_pair, ..Goal::at_most(name, 1.0, ours.p99_us / best, 2) });
     }
     if let (Some(bytes), Some(tokio)) = (ours.bytes_a_connection, row("tokio").and_then(|row| row.bytes_a_connection)) {
         let name = about("memory a connection, to tokio".into());
