@@ -104,12 +104,13 @@ pub(crate) fn result(returned: isize) -> Result<usize> {
 /// The error of a read that returned an error, or fewer bytes than a value has. The latter is
 /// `EINVAL`.
 #[inline(always)]
-pub(crate) fn error_of_read(returned: isize) -> Errno {
-    // An emulator or a seccomp notifier can return less than −4095. That is `EINVAL` too.
+pub(crate) fn error_of_read<T>(returned: isize) -> Result<T> {
+    // An emulator or a seccomp notifier can return less than −4095. That is `EINVAL` too. Each branch
+    // makes its own `Result`, so that LLVM joins the comparison with that of the caller.
     if is_errno(returned) {
-        Errno::from_returned(returned)
+        Err(Errno::from_returned(returned))
     } else {
-        Errno::EINVAL
+        Err(Errno::EINVAL)
     }
 }
 

@@ -141,5 +141,5 @@ pub(crate) fn read_value(fd: RawFd) -> Result<u64> {
         return Ok(unsafe { value.assume_init() });
     }
     arch::unlikely();
-    Err(error_of_read(returned))
+    error_of_read(returned)
 }

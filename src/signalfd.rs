@@ -172,7 +172,7 @@ impl SignalFd {
             return Ok(unsafe { slice::from_raw_parts_mut(start.cast(), count) });
         }
         arch::unlikely();
-        Err(error_of_read(returned))
+        error_of_read(returned)
     }
 }
 
