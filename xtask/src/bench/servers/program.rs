@@ -46,7 +46,6 @@ pub const FIRST: &str = "executor";
 
 pub static SERVERS: &[Server] = &[
     server(FIRST, "barepoll's executor", Kind::Example("executor", &[])),
-    // Once the example has the option:
     server("workers", "barepoll's workers", Kind::Example("workers", &["--http", "127.0.0.1:0"])),
     server("tokio", "tokio, one thread", Kind::Program("hello-tokio", &[])),
     server("tokio-many", "tokio, many threads", Kind::Program("hello-tokio", &["many"])),
