@@ -12,7 +12,8 @@ use core::mem::MaybeUninit;
 /// A loop that is awake: [`Waker::wake`] makes no call.
 ///
 /// [`Waker::awake`] makes it. The loop then waits by [`wait`](Self::wait) or
-/// [`wait_until`](Self::wait_until), and sleeps only inside of them. After each wait it looks for
+/// [`wait_until`](Self::wait_until), and sleeps only inside of them. With a timeout of zero it does
+/// not sleep there either. After each wait it looks for
 /// work if [`is_woken`](Self::is_woken), and takes all of it. Events with the waker's data need no
 /// [acknowledgement](Waker::acknowledge).
 ///
@@ -111,7 +112,8 @@ impl Awake<'_> {
         timeout: impl Into<Timeout>,
     ) -> Result<&'b mut [Event]> {
         let timeout = timeout.into();
-        self.sleep(|is_woken| epoll.wait(events, if is_woken { Timeout::ZERO } else { timeout }))
+        let polls = timeout == Timeout::ZERO;
+        self.sleep(polls, |polls| epoll.wait(events, if polls { Timeout::ZERO } else { timeout }))
     }
 
     /// Waits as [`Epoll::wait_until`], for the waker's epoll. If a wake-up has come since the last
@@ -141,7 +143,7 @@ impl Awake<'_> {
         events: &'b mut [MaybeUninit<Event>],
         deadline: Option<Deadline>,
     ) -> Result<&'b mut [Event]> {
-        self.sleep(|is_woken| match is_woken {
+        self.sleep(false, |polls| match polls {
             true => epoll.wait(events, Timeout::ZERO),
             false => epoll.wait_until(events, deadline),
         })
@@ -170,8 +172,8 @@ impl Awake<'_> {
     }
 
     #[inline(always)]
-    fn sleep<T>(&mut self, wait: impl FnOnce(bool) -> Result<T>) -> Result<T> {
-        let (answer, is_woken) = self.waker.state.sleep(wait);
+    fn sleep<T>(&mut self, polls: bool, wait: impl FnOnce(bool) -> Result<T>) -> Result<T> {
+        let (answer, is_woken) = self.waker.state.sleep(polls, wait);
         self.is_woken = is_woken;
         answer
     }

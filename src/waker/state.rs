@@ -58,15 +58,16 @@ impl State {
         }
     }
 
-    /// Sleeps during `wait`, unless a wake-up has come: then `wait` gets true and must not block.
-    /// Returns whether one has come, also during `wait`. If `wait` fails, the next sleep finds it.
+    /// Sleeps during `wait`, unless it `polls` or a wake-up has come: then `wait` gets true and must
+    /// not block. Returns whether one has come, also during `wait`. If `wait` fails, the next sleep
+    /// finds it.
     #[inline(always)]
-    pub(crate) fn sleep<T, E>(&self, wait: impl FnOnce(bool) -> Result<T, E>) -> (Result<T, E>, bool) {
-        let was_woken = self.fall_asleep();
+    pub(crate) fn sleep<T, E>(&self, polls: bool, wait: impl FnOnce(bool) -> Result<T, E>) -> (Result<T, E>, bool) {
+        let was_woken = !polls && self.fall_asleep();
         if was_woken {
             self.stay_awake(); // others need not write
         }
-        let answer = wait(was_woken);
+        let answer = wait(polls || was_woken);
         let is_woken = self.stay_awake() || was_woken;
         if is_woken && answer.is_err() {
             self.0.swap(WOKEN, AcqRel);

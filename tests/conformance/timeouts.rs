@@ -18,6 +18,14 @@ const UNTIL: Wait = |epoll, events, timeout| {
 };
 const WAITS: [Wait; 3] = [PLAIN, MASKED, UNINTERRUPTED];
 
+/// The waits with a time that is converted before.
+const CONVERTED: [Wait; 4] = [
+    |epoll, events, timeout| count(epoll.wait(events, Timeout::new(timeout))),
+    |epoll, events, timeout| count(epoll.wait_masked(events, Timeout::new(timeout), &SigSet::empty())),
+    |epoll, events, timeout| count(epoll.wait_uninterrupted(events, Timeout::new(timeout))),
+    |epoll, events, timeout| count(epoll.wait_spinning(events, Timeout::new(timeout), 1)),
+];
+
 const WHOLE: [Duration; 4] =
     [Duration::from_millis(1), Duration::from_millis(2), Duration::from_millis(7), Duration::from_millis(30)];
 
@@ -98,24 +106,25 @@ checks! {
     }
 
     fn a_time_that_is_converted_once_is_the_same_in_every_wait(host) {
-        const CONVERTED: [Wait; 4] = [
-            |epoll, events, timeout| count(epoll.wait(events, Timeout::new(timeout))),
-            |epoll, events, timeout| count(epoll.wait_masked(events, Timeout::new(timeout), &SigSet::empty())),
-            |epoll, events, timeout| count(epoll.wait_uninterrupted(events, Timeout::new(timeout))),
-            |epoll, events, timeout| count(epoll.wait_spinning(events, Timeout::new(timeout), 1)),
-        ];
         let eventfd = counter(1)?;
         let epoll = watching(&eventfd, EventFlags::IN)?;
         for wait in CONVERTED {
             ends_in_time(host, wait, &WHOLE[..2])?;
+            ensure_eq!(wait(&epoll, &mut Event::buffer::<2>(), None), Ok(1));
+        }
+        for timeout in [Timeout::ZERO, Timeout::FOREVER] {
+            ensure_eq!(count(epoll.wait(&mut Event::buffer::<2>(), timeout)), Ok(1));
+        }
+    }
+
+    fn a_fine_or_long_time_that_is_converted_once_is_the_same_in_every_wait(host) {
+        let eventfd = counter(1)?;
+        let epoll = watching(&eventfd, EventFlags::IN)?;
+        for wait in CONVERTED {
             ends_in_time(host, wait, &FINE[3..])?;
-            for timeout in [Timeout::ZERO, Timeout::FOREVER] {
-                ensure_eq!(count(epoll.wait(&mut Event::buffer::<2>(), timeout)), Ok(1));
-            }
             for timeout in LONGER {
                 ensure_eq!(wait(&epoll, &mut Event::buffer::<2>(), Some(timeout)), Ok(1));
             }
-            ensure_eq!(wait(&epoll, &mut Event::buffer::<2>(), None), Ok(1));
         }
     }
 

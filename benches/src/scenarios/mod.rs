@@ -5,6 +5,7 @@ mod apart;
 mod deadlines;
 mod echo;
 mod interest;
+mod threads;
 mod waits;
 mod wakeup;
 
@@ -30,12 +31,16 @@ const SCENARIOS: [(&str, Scenario); 8] = [
 /// Runs a scenario of [`SCENARIOS`], one with arguments, or `timers`, which only measures time.
 pub fn run(purpose: &Purpose, name: &str, of: &[&str]) -> std::result::Result<(), String> {
     let names = SCENARIOS.map(|(name, _)| name).join(", ");
-    let of_what = "call OPERATION THREADS, deadlines TIMERS, echo CONNECTIONS BYTES, spin-across MICROSECONDS";
+    let of_what = "accept THREADS, call OPERATION THREADS, deadlines TIMERS, echo CONNECTIONS BYTES, \
+                   producers THREADS, share THREADS, spin-across MICROSECONDS";
     let unknown = || format!("no such scenario: there are {of_what}, timers, {names}");
     let number = |text: &str| text.parse().map_err(|_| unknown());
     let said = |errno: Errno| format!("{name}: {errno}");
     let compared = match (name, of) {
         ("call", [operation, threads]) => calls::time(operation, threads, purpose),
+        ("share", [threads]) => threads::share(number(threads)?, purpose).map_err(said),
+        ("producers", [threads]) => threads::producers(number(threads)?, purpose).map_err(said),
+        ("accept", [threads]) => threads::accept(number(threads)?, purpose).map_err(|error| format!("{name}: {error}")),
         ("deadlines", [timers]) => deadlines::deadlines(number(timers)?, purpose).map_err(said),
         ("echo", [connections, bytes]) => echo::echo(number(connections)?, number(bytes)?, purpose).map_err(said),
         ("spin-across", [pause]) => across::spin_across(number(pause)?, purpose),

@@ -21,7 +21,7 @@ trait Loop: Send + Sync + 'static {
     fn wake(&self, write: impl FnOnce() -> Result<(), ()>) -> Result<(), ()>;
     fn fall_asleep(&self) -> bool;
     fn enter(&self);
-    fn sleep(&self, wait: impl FnOnce(bool) -> Result<(), ()>) -> (Result<(), ()>, bool);
+    fn sleep(&self, polls: bool, wait: impl FnOnce(bool) -> Result<(), ()>) -> (Result<(), ()>, bool);
     fn leave(&self, write: impl FnOnce() -> Result<(), ()>) -> Result<(), ()>;
 }
 
@@ -38,8 +38,8 @@ impl Loop for State {
     fn enter(&self) {
         State::enter(self);
     }
-    fn sleep(&self, wait: impl FnOnce(bool) -> Result<(), ()>) -> (Result<(), ()>, bool) {
-        State::sleep(self, wait)
+    fn sleep(&self, polls: bool, wait: impl FnOnce(bool) -> Result<(), ()>) -> (Result<(), ()>, bool) {
+        State::sleep(self, polls, wait)
     }
     fn leave(&self, write: impl FnOnce() -> Result<(), ()>) -> Result<(), ()> {
         State::leave(self, write)
@@ -93,8 +93,10 @@ enum Habit {
     AwakeAtFirst,
     /// It says so, and its first wait fails.
     Interrupted,
+    /// It says so, and its first wait is a poll.
+    Polling,
 }
-use Habit::{Awake, AwakeAtFirst, Interrupted, Silent};
+use Habit::{Awake, AwakeAtFirst, Interrupted, Polling, Silent};
 
 /// Threads send work to one loop, which must do all of it or wait forever. Only the state orders the
 /// work's memory. A thread's first write may fail.
@@ -145,13 +147,13 @@ fn check<L: Loop>(model: loom::model::Builder, habit: Habit, (threads, work_each
 fn run_awake<L: Loop>(habit: Habit, state: &L, kernel: &Kernel, is_done: impl Fn() -> bool) {
     state.enter();
     let mut is_woken = false;
-    let mut is_interrupted = habit == Interrupted;
+    let (mut is_interrupted, mut polls) = (habit == Interrupted, habit == Polling);
     while !(is_woken && is_done()) {
-        let (answer, is_woken_now) = state.sleep(|is_woken| {
+        let (answer, is_woken_now) = state.sleep(polls, |polls| {
             if is_interrupted {
                 return Err(());
             }
-            match is_woken {
+            match polls {
                 true => kernel.poll(),
                 false => kernel.wait(),
             }
@@ -159,7 +161,7 @@ fn run_awake<L: Loop>(habit: Habit, state: &L, kernel: &Kernel, is_done: impl Fn
         });
         // After an error it does not look.
         is_woken = is_woken_now && answer.is_ok();
-        is_interrupted = false;
+        (is_interrupted, polls) = (false, false);
         if habit == AwakeAtFirst && !(is_woken && is_done()) {
             state.leave(|| kernel.write()).expect("it is not refused");
             kernel.wait();
@@ -209,6 +211,12 @@ fn no_wake_up_of_an_awake_loop_is_lost_where_a_write_was_refused() {
 #[test]
 fn no_wake_up_is_lost_where_a_loop_is_no_longer_awake() {
     all_work_is_done::<State>(AwakeAtFirst, (1, 2), false);
+}
+
+#[test]
+fn no_wake_up_is_lost_where_a_loop_polls() {
+    all_work_is_done::<State>(Polling, (1, 2), false);
+    much_work_is_done::<State>(Polling, (2, 2));
 }
 
 #[test]
@@ -266,12 +274,12 @@ impl<O: Otherwise> Loop for Wrong<O> {
             self.0.swap(WOKEN, Ordering::AcqRel);
         }
     }
-    fn sleep(&self, wait: impl FnOnce(bool) -> Result<(), ()>) -> (Result<(), ()>, bool) {
-        let was_woken = self.fall_asleep();
+    fn sleep(&self, polls: bool, wait: impl FnOnce(bool) -> Result<(), ()>) -> (Result<(), ()>, bool) {
+        let was_woken = !polls && self.fall_asleep();
         if was_woken {
             self.stay_awake();
         }
-        let answer = wait(was_woken && O::ASKS);
+        let answer = wait(polls || was_woken && O::ASKS);
         let is_woken = self.stay_awake() || was_woken;
         if is_woken && answer.is_err() && O::REMEMBERS {
             self.0.swap(WOKEN, Ordering::AcqRel);
@@ -293,7 +301,7 @@ impl Otherwise for Right {}
 
 #[test]
 fn the_right_operations_lose_nothing() {
-    for habit in [Silent, Awake, AwakeAtFirst, Interrupted] {
+    for habit in [Silent, Awake, AwakeAtFirst, Interrupted, Polling] {
         much_work_is_done::<Wrong<Right>>(habit, TWO_THREADS);
     }
 }

@@ -7,7 +7,7 @@ use crate::kit::document::PERFORMANCE;
 use crate::kit::progress::{Job, Progress};
 use crate::kit::report;
 use crate::kit::shell::{both, capture, run};
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -35,6 +35,17 @@ pub enum Benchmark {
     Timers(Output),
     /// Time a wait with 1 to 100,000 registered descriptors, and with 1 to 1,024 ready ones
     Scale(Output),
+    /// Time threads that share an epoll, wake one loop, or share a port
+    Threads(Threads),
+}
+
+#[derive(Args)]
+pub struct Threads {
+    #[command(flatten)]
+    output: Output,
+    /// The most threads, up to 16 [default: the number of processors]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=16))]
+    cores: Option<u32>,
 }
 
 /// One run of `benches time`.
@@ -206,9 +217,44 @@ const SCALE: &[Scenario] = &[
     scenario(&["ready"], "A wait with many ready", "time an event, as a ratio to one"),
 ];
 
-/// All scenarios.
+/// Scenarios by their numbers of threads.
+const THREADS: [(u32, [Scenario; 3]); 5] =
+    [(1, threads!("1")), (2, threads!("2")), (4, threads!("4")), (8, threads!("8")), (16, threads!("16"))];
+/// docs/performance.md has the tables for up to this many threads, because the machine that wrote it
+/// has as many processors.
+const DOCUMENTED_THREADS: u32 = 2;
+
+macro_rules! threads {
+    ($threads:literal) => {
+        [
+            scenario(
+                &["share", $threads],
+                concat!("An event taken and made again, threads: ", $threads),
+                "time, as a ratio to an epoll for each thread",
+            ),
+            scenario(
+                &["producers", $threads],
+                concat!("Work for one loop and a wake-up, threads: ", $threads),
+                "time, as a ratio to an eventfd that is read",
+            ),
+            scenario(
+                &["accept", $threads],
+                concat!("A connection accepted and closed, threads: ", $threads),
+                "time, as a ratio to a listener for each thread",
+            ),
+        ]
+    };
+}
+use threads;
+
+fn with_threads(most: u32) -> impl Iterator<Item = &'static Scenario> {
+    THREADS.iter().filter(move |(threads, _)| *threads <= most).flat_map(|(_, scenarios)| scenarios)
+}
+
+/// All scenarios with a table in docs/performance.md.
 pub fn all() -> impl Iterator<Item = &'static Scenario> {
-    [CALLS, WAKEUP, BURST, SPIN, INTEREST, DEADLINES, ECHO, TIMER, SCALE].into_iter().flatten()
+    let others = [CALLS, WAKEUP, BURST, SPIN, INTEREST, DEADLINES, ECHO, TIMER, SCALE];
+    others.into_iter().flatten().chain(with_threads(DOCUMENTED_THREADS))
 }
 
 /// The figures of `benches time` for a way.
@@ -243,6 +289,12 @@ pub fn measure<'o>(
     benchmark: &'o Benchmark,
 ) -> (Result<(), String>, &'o Output) {
     let (scenarios, output) = match benchmark {
+        Benchmark::Threads(Threads { output, cores }) => {
+            let processors = || std::thread::available_parallelism().map_or(1, |number| number.get() as u32);
+            let most = cores.unwrap_or_else(processors);
+            let measure = |scenario| measure_scenario(progress, measured, scenario);
+            return (with_threads(most).try_for_each(measure), output);
+        }
         Benchmark::Calls(output) => (CALLS, output),
         Benchmark::Wakeup(output) => (WAKEUP, output),
         Benchmark::Burst(output) => (BURST, output),
