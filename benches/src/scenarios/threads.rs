@@ -1,6 +1,6 @@
 //! Several threads at once: that share an epoll, that wake one loop, or that share a port.
 
-use super::{counter, ONE};
+use super::{counter, cpus, stay_on, ONE};
 use crate::wall::{Purpose, Way};
 use barepoll::fd::BorrowedFd;
 use barepoll::{Awake, Epoll, Event, EventData, EventFd, EventFlags, Result, Waker};
@@ -29,16 +29,21 @@ impl Leader {
     /// Starts threads that each do this work, a number of times, whenever the leader says so.
     fn of<'s>(scope: &'s Scope<'s, '_>, threads: usize, work: impl Fn(usize, u32) + Send + Sync + 's) -> Self {
         let (start, end) = (Barrier::new(threads + 1), Barrier::new(threads + 1));
+        let cpus = cpus();
         let (beat, work) = (Arc::new(Beat { times: AtomicU32::new(0), start, end }), Arc::new(work));
         for number in 0..threads {
             let (beat, work) = (beat.clone(), work.clone());
-            scope.spawn(move || loop {
-                beat.start.wait();
-                match beat.times.load(Ordering::Relaxed) {
-                    0 => return,
-                    times => work(number, times),
+            let cpu = cpus[(number + 1) % cpus.len()];
+            scope.spawn(move || {
+                stay_on(cpu);
+                loop {
+                    beat.start.wait();
+                    match beat.times.load(Ordering::Relaxed) {
+                        0 => return,
+                        times => work(number, times),
+                    }
+                    beat.end.wait();
                 }
-                beat.end.wait();
             });
         }
         Self(beat)
@@ -47,8 +52,9 @@ impl Leader {
     /// Lets each thread do its work this often, while this thread does its own.
     fn run(&self, times: u32, own: impl FnOnce()) -> Duration {
         self.0.times.store(times, Ordering::Relaxed);
-        self.0.start.wait();
+        // Before the threads start: they may run instead of this one.
         let start = Instant::now();
+        self.0.start.wait();
         own();
         self.0.end.wait();
         start.elapsed()
@@ -63,7 +69,7 @@ impl Drop for Leader {
 }
 
 /// The fewest turns of a chunk. The barriers around a chunk take as long as some turns.
-const TURNS: u32 = 200;
+const TURNS: u32 = 5000;
 
 /// Eventfds that are ready, as many as threads, and the epolls that watch them.
 struct Ready {
@@ -308,7 +314,7 @@ impl Port {
                 left -= count;
             }
         };
-        Way::new(name, run).at_least(AT_ONCE as u32)
+        Way::new(name, run).at_least(4 * AT_ONCE as u32)
     }
 }
 
@@ -320,10 +326,15 @@ pub fn accept(threads: usize, purpose: &Purpose) -> std::io::Result<Value> {
         ("one listener, EXCLUSIVE", Port::new(threads, Sharing::One(EventFlags::EXCLUSIVE))?),
         ("one listener, all wake", Port::new(threads, Sharing::One(EventFlags::empty()))?),
     ];
+    let cpus = cpus();
     Ok(thread::scope(|scope| {
         for (_, port) in &ports {
             for thread in 0..threads {
-                scope.spawn(move || port.serve(thread).expect("a server"));
+                let cpu = cpus[(thread + 1) % cpus.len()];
+                scope.spawn(move || {
+                    stay_on(cpu);
+                    port.serve(thread).expect("a server");
+                });
             }
         }
         let measured = purpose.of(ports.iter().map(|(name, port)| port.way(name)).collect());
