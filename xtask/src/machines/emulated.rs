@@ -68,6 +68,9 @@ impl Emulator {
 /// A target's runs, one for each emulator.
 pub type TargetResult = Result<Vec<Run>, String>;
 
+/// The start of the names of all versions of qemu-user.
+const QEMU: &str = "qemu-user ";
+
 /// Faults of these versions of qemu-user. They do not apply to kernels.
 const KNOWN_FAULTS: &[KnownFault] = &[
     eventfd2_flags("qemu-user 7.2"),
@@ -101,12 +104,18 @@ const KNOWN_FAULTS: &[KnownFault] = &[
     missing_sigemt("signals::a_full_set_blocks_all_but_kill_and_stop"),
 ];
 
+/// The checks that fail for every target under every version of qemu-user.
+pub fn failing_everywhere() -> impl Iterator<Item = &'static str> {
+    let everywhere = |fault: &&KnownFault| fault.on == QEMU && fault.targets.is_empty() && fault.machine.is_empty();
+    KNOWN_FAULTS.iter().filter(everywhere).map(|fault| fault.check)
+}
+
 /// `signal_table_init` of qemu's linux-user/signal.c gives each signal of the machine one of the
 /// host. libc and qemu keep some of the host's real-time signals, so the machine's highest ones get
 /// none.
 const fn missing_signals(check: &'static str) -> KnownFault {
     let reason = "qemu has no host signal for the highest ones";
-    KnownFault { on: "qemu-user ", targets: &[], machine: "", check, reason }
+    KnownFault { on: QEMU, targets: &[], machine: "", check, reason }
 }
 
 /// Since a version between 7.2 and 11.1, qemu has no host signal for SPARC's `SIGEMT`, 7.

@@ -56,14 +56,14 @@ const CALLS: &[&str] = &[
 ];
 
 const CONSTANTS: &[&str] = &[
+    "CLD_DUMPED",
+    "CLD_EXITED",
+    "CLD_KILLED",
     "CLOCK_BOOTTIME",
     "CLOCK_BOOTTIME_ALARM",
     "CLOCK_MONOTONIC",
     "CLOCK_REALTIME",
     "CLOCK_REALTIME_ALARM",
-    "CLD_DUMPED",
-    "CLD_EXITED",
-    "CLD_KILLED",
     "EFD_CLOEXEC",
     "EFD_NONBLOCK",
     "EFD_SEMAPHORE",

@@ -26,12 +26,13 @@ pub struct Options {
 
 /// The folders and file extensions of documents with commands: Markdown, and examples with
 /// comments.
-const DOCUMENTS: [(&str, &str); 7] = [
+const DOCUMENTS: [(&str, &str); 8] = [
     (".", "md"),
     ("docs", "md"),
     ("barepoll-c", "md"),
     (".github/ISSUE_TEMPLATE", "md"),
     ("examples", "rs"),
+    ("examples/executor", "rs"),
     ("examples/bare-cat/src", "rs"),
     ("examples/bare-echo/src", "rs"),
 ];
