@@ -123,7 +123,7 @@ pub fn run_checks(progress: &Progress, cache: &Cache) -> Result<usize, String> {
 fn dependencies() -> Result<(), String> {
     let tree = ["tree", "--locked", "-p", "barepoll", "--edges", "normal,build", "--target", "all", "--prefix", "none"];
     let tree = run(cargo().args(tree).args(["--all-features", "--format", "{p}"]))?;
-    let crates: BTreeSet<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
+    let crates: BTreeSet<&str> = tree.lines().filter_map(|line| line.split_whitespace().next()).collect();
     if crates == BTreeSet::from(CRATES) {
         return Ok(());
     }
