@@ -69,9 +69,10 @@
 //! |---|---|
 //! | [`Epoll`], [`EventFd`] | the safe interface |
 //! | [`TimerFd`] | a timer to wait for like any descriptor |
-//! | [`Event`], [`EventData`], [`EventFlags`], [`SigSet`], [`BusyPoll`], [`Timeout`] | arguments and results, in the form that the kernel takes |
+//! | [`Event`], [`EventData`], [`EventFlags`] | events, in the kernel's layout |
+//! | [`SigSet`], [`BusyPoll`], [`Timeout`] | other arguments, in the form that the kernel takes |
 //! | [`SignalFd`], [`SignalInfo`] | reads signals, as any other descriptor's input |
-//! | [`Waker`], [`Awake`] | wakes a loop from another thread with the fewest system calls: none while the loop is awake |
+//! | [`Waker`], [`Awake`] | wakes a loop from another thread; no call while the loop is awake |
 //! | [`PidFd`] | a process: readable when it ends, with [`ChildStatus`] for how |
 //! | [`InterestSet`] | collects changes of interest and applies them before the wait |
 //! | [`Timers`], [`Deadline`] | the deadlines of a loop, and the moment until which it waits |

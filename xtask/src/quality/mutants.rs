@@ -50,14 +50,9 @@ pub fn run_checks(progress: &Progress, cache: &Cache) -> Result<usize, String> {
         "--cargo-test-arg=wak",
     ];
     let part = Part { name: "mutants-of-one-file", files: vec!["src/waker/state.rs"], more };
-    let job = progress.job(part.name);
-    let outcomes = part.run(&job, cache, NonZeroUsize::MIN);
-    job.done(if outcomes.as_ref().is_ok_and(|outcomes| outcomes.missed == 0) { "all caught" } else { "FAILED" });
-    let outcomes = outcomes?;
-    match (outcomes.caught + outcomes.timeout, outcomes.names("MissedMutant").collect::<Vec<_>>()) {
-        (0, _) => Err("none of the changes compiled, so no test ran".into()),
-        (caught, missed) if missed.is_empty() => Ok(caught),
-        (_, missed) => Err(format!("no test fails with these changes:\n{}", missed.join("\n"))),
+    match caught(&[part.run(progress, cache, NonZeroUsize::MIN)?])? {
+        0 => Err("none of the changes compiled, so no test ran".into()),
+        caught => Ok(caught),
     }
 }
 
@@ -99,6 +94,19 @@ impl Outcomes {
     }
 }
 
+/// The names of the changes with this outcome, a line each.
+fn names(outcomes: &[Outcomes], summary: &str) -> String {
+    outcomes.iter().flat_map(|outcomes| outcomes.names(summary)).collect::<Vec<_>>().join("\n")
+}
+
+/// How many changes the tests caught. The error names those that no test saw.
+fn caught(outcomes: &[Outcomes]) -> Result<usize, String> {
+    if outcomes.iter().any(|outcomes| outcomes.missed > 0) {
+        return Err(format!("no test fails with these changes:\n{}", names(outcomes, "MissedMutant")));
+    }
+    Ok(outcomes.iter().map(|outcomes| outcomes.caught + outcomes.timeout).sum())
+}
+
 fn check(progress: &Progress, cache: &Cache, options: &Options) -> Result<usize, String> {
     if let Some(missing) = options.file.iter().find(|file| !root().join(file).is_file()) {
         return Err(format!(
@@ -117,19 +125,10 @@ fn check(progress: &Progress, cache: &Cache, options: &Options) -> Result<usize,
         let more = &["--no-config", "--features", "std", "--cargo-test-arg=--test=with_std"];
         parts.push(Part { name: "mutants-with-std", files: vec![WITH_STD], more });
     }
-    let run = |part: &Part| {
-        let job = progress.job(part.name);
-        let outcomes = part.run(&job, cache, options.jobs);
-        job.done(match &outcomes {
-            Ok(outcomes) if outcomes.missed == 0 => "all caught",
-            _ => "FAILED",
-        });
-        outcomes
-    };
+    let run = |part: &Part| part.run(progress, cache, options.jobs);
     let outcomes = parts.iter().map(run).collect::<Result<Vec<_>, _>>()?;
     let sum = |count: fn(&Outcomes) -> usize| outcomes.iter().map(count).sum::<usize>();
     let files = if is_all { "all".into() } else { options.file.join(", ") };
-    let caught = sum(|outcomes| outcomes.caught + outcomes.timeout);
     let rows = [
         ["files", &files],
         ["on", &report::machine()],
@@ -141,14 +140,10 @@ fn check(progress: &Progress, cache: &Cache, options: &Options) -> Result<usize,
     ];
     let table = report::figures("mutants", rows);
     println!("\n{table}\n");
-    let names =
-        |summary| outcomes.iter().flat_map(move |outcomes| outcomes.names(summary)).collect::<Vec<_>>().join("\n");
     if sum(|outcomes| outcomes.timeout) > 0 {
-        println!("With these changes, the tests timed out:\n{}\n", names("Timeout"));
+        println!("With these changes, the tests timed out:\n{}\n", names(&outcomes, "Timeout"));
     }
-    if sum(|outcomes| outcomes.missed) > 0 {
-        return Err(format!("no test fails with these changes:\n{}", names("MissedMutant")));
-    }
+    let caught = caught(&outcomes)?;
     if options.write {
         PROOF.write("mutants", &table)?;
     }
@@ -165,7 +160,17 @@ struct Part<'f> {
 }
 
 impl Part<'_> {
-    fn run(&self, job: &Job, cache: &Cache, jobs: NonZeroUsize) -> Result<Outcomes, String> {
+    fn run(&self, progress: &Progress, cache: &Cache, jobs: NonZeroUsize) -> Result<Outcomes, String> {
+        let job = progress.job(self.name);
+        let outcomes = self.test(&job, cache, jobs);
+        job.done(match &outcomes {
+            Ok(outcomes) if outcomes.missed == 0 => "all caught",
+            _ => "FAILED",
+        });
+        outcomes
+    }
+
+    fn test(&self, job: &Job, cache: &Cache, jobs: NonZeroUsize) -> Result<Outcomes, String> {
         job.at("installing cargo-mutants");
         let output = target_dir().join(self.name);
         let folder = output.join("mutants.out");
