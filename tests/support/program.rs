@@ -89,6 +89,11 @@ impl Program {
         self.signal(libc::SIGCONT);
     }
 
+    #[allow(dead_code)] // not every test uses it
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn descriptors(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("the example runs").count()
     }
