@@ -6,14 +6,16 @@
 
 #![allow(clippy::incompatible_msrv)] // the minimum Rust version is the library's; tests use the current one
 
+#[path = "support/descriptors.rs"]
+mod descriptors;
 #[path = "support/program.rs"]
 #[allow(dead_code)] // other tests use the rest
 mod program;
 mod support;
 
 use barepoll::{Epoll, Event, EventData, EventFlags, PidFd};
+use descriptors::need_descriptors;
 use program::*;
-use rlimit::Resource;
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::fs;
 use std::io::{self, Read, Write};
@@ -30,21 +32,10 @@ const SERVERS: [(&str, &[&str]); 3] = [("echo", &["127.0.0.1:0"]), ("workers", &
 const QUEUE: usize = 4096;
 
 fn start(name: &str, arguments: &[&str]) -> (Program, SocketAddr) {
-    // The server inherits the limit.
     need_descriptors(10_100);
     let mut program = Program::start(name, arguments);
     let address = program.address("listening on ");
     (program, address)
-}
-
-/// Raises the limit of descriptors, and also the hard one where the user may.
-fn need_descriptors(needed: u64) {
-    let (soft, hard) = Resource::NOFILE.get().expect("there is a limit");
-    if soft < needed {
-        Resource::NOFILE.set(needed, hard.max(needed)).unwrap_or_else(|error| {
-            panic!("this test needs {needed} descriptors but the hard limit is {hard}; raise it (ulimit -Hn): {error}")
-        });
-    }
 }
 
 /// One test at a time, because each needs the machine and half of its descriptors.

@@ -1,10 +1,13 @@
 //! The echo example, with clients that are many, fast, slow, rude or gone.
 
+#[path = "support/descriptors.rs"]
+mod descriptors;
 #[path = "support/idle.rs"]
 mod idle;
 mod support;
 
 use barepoll::{Epoll, Event, EventData, EventFlags};
+use descriptors::need_descriptors;
 use idle::is_idle;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -189,15 +192,6 @@ fn uninterrupted(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usiz
             answer => return answer,
         }
     }
-}
-
-/// Raises the descriptor limit for the clients.
-fn need_descriptors(needed: u64) {
-    let limit = rlimit::increase_nofile_limit(needed).expect("a limit below the hard one can be set");
-    assert!(
-        limit >= needed,
-        "this test needs {needed} descriptors but the hard limit is {limit}; raise it (ulimit -Hn)"
-    );
 }
 
 /// Makes the close reset the connection, even with data in transit.

@@ -1,6 +1,8 @@
 //! The example runtime: its parts in this process, and the program that serves echo and HTTP with
 //! them.
 
+#[path = "support/descriptors.rs"]
+mod descriptors;
 #[allow(dead_code, unused_imports)]
 #[path = "../examples/executor/main.rs"]
 mod executor;
@@ -14,6 +16,7 @@ mod seccomp;
 mod support;
 
 use barepoll::{raw, Deadline, Epoll, Errno};
+use descriptors::need_descriptors;
 use executor::{Async, Executor, READ, WRITE};
 use program::*;
 use seccomp::{intercepted, Call, Number};
@@ -613,9 +616,7 @@ impl Server {
 
 #[test]
 fn a_thousand_connections_are_served_at_once() {
-    // The clients need these, and the example inherits the limit.
-    let limit = rlimit::increase_nofile_limit(2500).expect("a limit below the hard one can be set");
-    assert!(limit >= 2500, "this test needs 2500 descriptors but the hard limit is {limit}; raise it (ulimit -Hn)");
+    need_descriptors(2500);
     let server = Server::start();
     let before = server.program.descriptors();
     let mut clients = Vec::new();
@@ -635,12 +636,7 @@ fn a_thousand_connections_are_served_at_once() {
 #[test]
 fn ten_thousand_silent_connections_take_less_than_a_kilobyte_each() {
     const CLIENTS: usize = 10_000;
-    const NEEDED: u64 = CLIENTS as u64 + 200;
-    let limit = rlimit::increase_nofile_limit(NEEDED).expect("a limit below the hard one can be set");
-    assert!(
-        limit >= NEEDED,
-        "this test needs {NEEDED} descriptors but the hard limit is {limit}; raise it (ulimit -Hn)"
-    );
+    need_descriptors(CLIENTS as u64 + 200);
     let server = Server::start();
     let serve = |clients: &[TcpStream]| {
         clients.iter().for_each(|mut client| client.write_all(GET.as_bytes()).expect("the example reads"));
