@@ -325,7 +325,7 @@ impl Connection {
             match &mut self.talk {
                 Talk::Echo => received,
                 Talk::Http(head) => {
-                    if !hello::answer(head, received, answers) {
+                    if !hello::reply(head, received, answers) {
                         self.talk = Talk::Over;
                     }
                     &answers[..]

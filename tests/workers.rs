@@ -2,9 +2,12 @@
 
 #[path = "support/program.rs"]
 mod program;
+#[path = "support/refused.rs"]
+mod refused;
 mod support;
 
 use program::*;
+use refused::refused_requests;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
@@ -177,28 +180,14 @@ fn http_requests_can_be_pipelined_by_clients_that_read_late() {
 fn http_that_is_wrong_too_long_or_not_served_gets_its_status_and_the_end() {
     let (program, address) = start_http(&[], "127.0.0.1:0");
     let before = program.descriptors();
-    let (long, endless) = (format!("GET / HTTP/1.1\r\nA: {}\r\n\r\n", "a".repeat(9000)), "a".repeat(10_000_000));
-    for (request, status) in [
-        ("garbage\r\n\r\n", "400 Bad Request"),
-        ("\r\n\r\n", "400 Bad Request"),
-        ("GET / HTTP/2.0\r\n\r\n", "400 Bad Request"),
-        ("GET / HTTP/1.1\r\nno colon\r\n\r\n", "400 Bad Request"),
-        ("POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello", "501 Not Implemented"),
-        // Without its length, the body would be a second request.
-        ("GET / HTTP/1.1\r\ncontent-length: 18\r\n\r\nGET / HTTP/1.1\r\n\r\n", "413 Content Too Large"),
-        ("GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "413 Content Too Large"),
-        (&long, "431 Request Header Fields Too Large"),
-        (&endless, "431 Request Header Fields Too Large"),
-    ] {
-        let expected =
-            format!("HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    for (request, expected) in refused_requests() {
         let mut stream = connect(address);
         // The example reads to the end even a request that is too long.
         stream.write_all(request.as_bytes()).expect("the example reads");
         stream.shutdown(Shutdown::Write).expect("it is open");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("an end, not a reset");
-        assert_eq!(answer, expected, "{:?}", request.get(..80).unwrap_or(request));
+        assert_eq!(answer, expected, "{:?}", request.get(..80).unwrap_or(&request));
     }
     eventually("all are closed", || program.descriptors() == before);
 }
