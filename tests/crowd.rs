@@ -8,15 +8,22 @@
 
 #[path = "support/descriptors.rs"]
 mod descriptors;
+#[path = "support/figures.rs"]
+mod figures;
 #[path = "support/program.rs"]
 #[allow(dead_code)] // other tests use the rest
 mod program;
+#[path = "faults/seccomp.rs"]
+#[allow(dead_code)]
+mod seccomp;
 mod support;
 
 use barepoll::{Epoll, Event, EventData, EventFlags, PidFd};
 use descriptors::need_descriptors;
 use program::*;
+use seccomp::{intercepted, Call, Number};
 use socket2::{Domain, SockAddr, Socket, Type};
+use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::mem::size_of_val;
@@ -25,16 +32,22 @@ use std::os::unix::io::{AsRawFd, FromRawFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-const SERVERS: [(&str, &[&str]); 3] = [("echo", &["127.0.0.1:0"]), ("workers", &[]), ("workers", &["--exclusive"])];
+/// Each server's name, its arguments, and its words before the address.
+const SERVERS: [(&str, &[&str], &str); 4] = [
+    ("echo", &["127.0.0.1:0"], "listening on "),
+    ("workers", &[], "listening on "),
+    ("workers", &["--exclusive"], "listening on "),
+    ("executor", &["--echo", "127.0.0.1:0"], "echo listens on "),
+];
 
 /// The queue of new connections that this test needs, and Linux's default since 5.4. At most so many
 /// clients have no answer at a time.
 const QUEUE: usize = 4096;
 
-fn start(name: &str, arguments: &[&str]) -> (Program, SocketAddr) {
+fn start(name: &str, arguments: &[&str], words: &str) -> (Program, SocketAddr) {
     need_descriptors(10_100);
     let mut program = Program::start(name, arguments);
-    let address = program.address("listening on ");
+    let address = program.address(words);
     (program, address)
 }
 
@@ -211,8 +224,8 @@ fn memory(socket: &Socket) -> [u32; 9] {
 #[test]
 fn clients_that_connect_while_the_server_cannot_run_lose_nothing() {
     let _alone = alone();
-    for (name, arguments) in SERVERS {
-        let (program, address) = start(name, arguments);
+    for (name, arguments, words) in SERVERS {
+        let (program, address) = start(name, arguments, words);
         let mut crowd = Crowd::new(address);
         program.frozen(|| crowd.connect(QUEUE));
         crowd.exchange(QUEUE);
@@ -223,9 +236,9 @@ fn clients_that_connect_while_the_server_cannot_run_lose_nothing() {
 #[test]
 fn thousands_that_connect_at_once_lose_nothing() {
     let _alone = alone();
-    for (name, arguments) in SERVERS {
+    for (name, arguments, words) in SERVERS {
         for count in [1_000, 5_000, 10_000] {
-            let (program, address) = start(name, arguments);
+            let (program, address) = start(name, arguments, words);
             let mut crowd = Crowd::new(address);
             crowd.exchange(count);
             crowd.print(&format!("{name} {arguments:?}, {count} clients"));
@@ -235,5 +248,36 @@ fn thousands_that_connect_at_once_lose_nothing() {
                 "{name} {arguments:?}, {count} clients: drops and resets"
             );
         }
+    }
+}
+
+/// A server between two waits accepts at most this many, as many as the events of a wait.
+const SHARE: usize = 256;
+
+#[test]
+fn a_crowd_keeps_the_other_connections_waiting_for_one_share_of_it() {
+    #[cfg(target_arch = "x86_64")]
+    const WAIT: Number = libc::SYS_epoll_wait;
+    #[cfg(not(target_arch = "x86_64"))]
+    const WAIT: Number = libc::SYS_epoll_pwait;
+    let _alone = alone();
+    for (name, arguments, words) in SERVERS {
+        // For each thread, how many calls accept since its last wait.
+        let (mut accepts, mut most, mut all) = (HashMap::new(), 0, 0);
+        let note = |call: &Call| {
+            let accepts = accepts.entry(call.thread).or_insert(0);
+            *accepts = if call.number == libc::SYS_accept4 { *accepts + 1 } else { 0 };
+            most = most.max(*accepts);
+            all += usize::from(*accepts > 0);
+            None
+        };
+        // The server inherits the filter.
+        intercepted(&[libc::SYS_accept4, WAIT, libc::SYS_epoll_pwait2], note, || {
+            let (program, address) = start(name, arguments, words);
+            let mut crowd = Crowd::new(address);
+            program.frozen(|| crowd.connect(QUEUE));
+            crowd.exchange(QUEUE);
+        });
+        assert!(all >= QUEUE && most <= SHARE, "{name} {arguments:?} accepts {most} of {all} between two waits");
     }
 }

@@ -19,6 +19,9 @@ pub fn kill_at(calls: &[Number]) {
 
 /// An intercepted call that waits for its answer.
 pub struct Call {
+    /// The number of the thread that calls.
+    #[allow(dead_code)] // not every test uses it
+    pub thread: u32,
     pub number: Number,
     arguments: [u64; 6],
 }
@@ -91,7 +94,7 @@ fn serve(listener: &OwnedFd, answer: &mut impl FnMut(&Call) -> Option<i64>) -> O
     let outcome = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, &mut asked) };
     assert_eq!(outcome, 0, "{}", io::Error::last_os_error());
     answered.id = asked.id;
-    let given = answer(&Call { number: asked.data.nr.into(), arguments: asked.data.args });
+    let given = answer(&Call { thread: asked.pid, number: asked.data.nr.into(), arguments: asked.data.args });
     match given {
         Some(errno @ -4095..=-1) => answered.error = errno as i32,
         Some(value) => answered.val = value,
