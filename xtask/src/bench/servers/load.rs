@@ -119,9 +119,10 @@ impl Loader {
             command.args(["--attach", &process]);
         }
         let mut strace = Background::start(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()))?;
-        let stderr = strace.stderr.take().ok_or("strace has no output")?;
+        // It stays open, because strace writes a line for each process.
+        let mut stderr = BufReader::new(strace.stderr.take().ok_or("strace has no output")?);
         let mut attached = String::new();
-        let read = BufReader::new(stderr).read_line(&mut attached);
+        let read = stderr.read_line(&mut attached);
         if read.is_err() || !attached.contains("attached") {
             return Err(format!("strace cannot attach to a server, which needs root or ptrace_scope 0: {attached}"));
         }

@@ -29,6 +29,10 @@ const SATURATED: f64 = 0.9;
 /// The connections and seconds of a run under strace. A server under strace is slow, so more
 /// connections would wait.
 const TRACED: (usize, f64) = (64, 0.3);
+/// The servers that use more than one processor, and the connections of their run on all of them.
+const ON_ALL: ([&str; 3], usize) = (["workers", "tokio-many", "nginx"], 512);
+/// The table of that run.
+const ALL_TABLE: &str = "servers-all-processors";
 /// The name of the second run of the first server.
 const AGAIN: &str = "the same again";
 
@@ -122,7 +126,17 @@ pub fn measure(world: &World, measured: &mut Measured, options: &Options) -> Res
     let plan = Plan { job: &job, programs: &programs, cores: &cores, seconds, rounds, pipeline, wrk, strace: true };
     for &connections in &options.connections {
         let rows = plan.measure(&chosen, connections)?;
-        add(measured, connections, rows);
+        measured.goals.extend(goals(connections, &rows));
+        add(measured, table_name(connections), subject(connections), rows);
+    }
+    // With the defaults, what docs/performance.md has of all processors.
+    if options.only.is_empty() && options.cores == 1 {
+        let (names, connections) = ON_ALL;
+        let cores = Cores::split(cores.all().len())?;
+        let many: Vec<&Server> = chosen.into_iter().filter(|server| names.contains(&server.name)).collect();
+        let rows = Plan { cores: &cores, ..plan }.measure(&many, connections)?;
+        let what = format!("{} on all {} processors", subject(connections), cores.server.len());
+        add(measured, ALL_TABLE.into(), what, rows);
     }
     job.done("measured");
     Ok(())
@@ -146,7 +160,8 @@ pub fn run_checks(progress: &Progress) -> Result<usize, String> {
     const NAMES: [&str; 3] = ["executor", "tokio", "mio"];
     const SECONDS: f64 = 0.25;
     progress.count("servers", "figures", |job| {
-        CONNECTIONS.iter().try_for_each(|number| PERFORMANCE.table(&table_name(*number)).map(drop))?;
+        let tables = CONNECTIONS.iter().map(|number| table_name(*number)).chain([ALL_TABLE.into()]);
+        tables.map(|name| PERFORMANCE.table(&name)).try_for_each(|table| table.map(drop))?;
         let chosen: Vec<&Server> = SERVERS.iter().filter(|server| NAMES.contains(&server.name)).collect();
         job.at("building");
         let programs = Programs::build(None, &chosen, "dev", false)?;
@@ -171,7 +186,7 @@ impl Plan<'_> {
     fn measure(&self, chosen: &[&'static Server], connections: usize) -> Result<Vec<Row>, String> {
         let subject = |name, server| Subject { name, server, refused: None, full: vec![], fixed: vec![], calls: None };
         let mut subjects: Vec<Subject> = chosen.iter().map(|server| subject(server.title, *server)).collect();
-        if let Some(first) = chosen.first().filter(|server| server.name == FIRST) {
+        if let Some(first) = chosen.first() {
             subjects.insert(1, subject(AGAIN, first));
         }
         self.check_answers(&mut subjects)?;
@@ -294,14 +309,12 @@ fn subject(connections: usize) -> String {
     format!("HTTP, {connections} connection{}", if connections == 1 { "" } else { "s" })
 }
 
-fn add(measured: &mut Measured, connections: usize, rows: Vec<Row>) {
-    let name = table_name(connections);
+fn add(measured: &mut Measured, name: String, subject: String, rows: Vec<Row>) {
     let text = table(&name, &rows);
     let ran = rows.iter().filter(|row| row.refused.is_none());
     let bars = ran.map(|row| Bar { name: row.name.into(), ratio: row.ratio }).collect();
     let first = rows.first().map_or("", |row| row.name);
-    let title = format!("{}: requests a second, as a ratio to {first}", subject(connections));
-    measured.goals.extend(goals(connections, &rows));
+    let title = format!("{subject}: requests a second, as a ratio to {first}");
     let chart = Some((title, bars));
     measured.add(Table { name, rows: json!(rows), text, chart, documents: &[PERFORMANCE] });
 }
