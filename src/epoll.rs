@@ -128,9 +128,9 @@ impl Epoll {
     /// - `EEXIST`: registered already.
     /// - `EINVAL`: `source` is this epoll. [`EventFlags::EXCLUSIVE`] is used with a flag that does
     ///   not go with it, or on an epoll. This was made `From` a descriptor that is no epoll's.
-    /// - `ELOOP`: epolls would watch each other in a cycle, or nest too deep. `EINVAL`: epolls that
-    ///   watch this one would form a cycle or nest too deep, or too many (over 500 pairs) would
-    ///   reach `source`.
+    /// - `ELOOP`: epolls would watch each other in a cycle, or nest more than five deep.
+    /// - `EINVAL`: too many epolls (over 500 pairs) would reach `source`. A kernel before 6.17 may
+    ///   also return it if those that watch this one nest too deep.
     /// - `EPERM`: a regular file, a directory or `/dev/null`, which is always ready and cannot be
     ///   watched.
     /// - `ENOSPC`: this user watches as many descriptors as `/proc/sys/fs/epoll/max_user_watches`

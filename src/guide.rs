@@ -19,6 +19,9 @@ pub mod porting {}
 #[doc = include_str!("../docs/testing.md")]
 pub mod testing {}
 
+#[doc = include_str!("../docs/kernels.md")]
+pub mod kernels {}
+
 /// The README's code is a test too.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -115,8 +115,10 @@ pub fn epoll_create1(flags: u32) -> Result<RawFd> {
 /// - `EBADF`: `epfd` or `fd` is not open.
 /// - `EEXIST`: add of a descriptor that is registered already.
 /// - `EINVAL`: `epfd` is no epoll, or is `fd`. `op` is unknown. The use of [`EPOLLEXCLUSIVE`] is
-///   not allowed.
-/// - `ELOOP`: epolls would watch each other in a cycle, or nest more than five deep.
+///   not allowed. Too many epolls (over 500 pairs) would reach `fd`, or, in kernels before 6.17,
+///   those that watch `epfd` nest too deep.
+/// - `ELOOP`: epolls would watch each other in a cycle, or nest more than five deep (a kernel before
+///   6.17 may allow six).
 /// - `ENOENT`: change or removal of a descriptor that is not registered.
 /// - `ENOMEM`: the kernel has no memory for it. `ENOSPC`: this user watches as many descriptors as
 ///   `/proc/sys/fs/epoll/max_user_watches` allows.

@@ -93,6 +93,28 @@ checks! {
         ensure!(links >= 4); // Linux before 6.17 allows one more
     }
 
+    /// Linux before 6.17 checks the depth above an epoll only when it is to watch something that is
+    /// no epoll, and returns `EINVAL`.
+    fn a_source_below_five_epolls_is_watched_and_below_six_refused(host) {
+        let chain = [
+            Epoll::new()?, Epoll::new()?, Epoll::new()?, Epoll::new()?, Epoll::new()?, Epoll::new()?,
+        ];
+        let eventfd = counter(1)?;
+        let [top, .., fifth, sixth] = &chain;
+        let mut answer = Ok(());
+        for pair in chain.windows(2) {
+            ensure_eq!(answer, Ok(()));
+            answer = pair[0].add(&pair[1], ONE, IN);
+        }
+        ensure_eq!(ready(top)?, NOTHING);
+        match answer {
+            Ok(()) => ensure_eq!(sixth.add(&eventfd, ONE, IN), Err(Errno::EINVAL)),
+            refused => ensure_eq!(refused, Err(Errno::ELOOP)),
+        }
+        fifth.add(&eventfd, ONE, IN)?;
+        ensure_eq!(ready(top)?, [(1, IN)]);
+    }
+
     fn closing_the_inner_epoll_silences_it(host) {
         let eventfd = counter(1)?;
         let inner = watching(&eventfd, IN)?;

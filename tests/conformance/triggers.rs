@@ -177,6 +177,17 @@ checks! {
         ensure_eq!(ready(&epoll)?, NOTHING);
     }
 
+    /// Linux 5.5 to 5.13 reports only a write to an empty pipe.
+    fn each_write_to_a_pipe_is_a_new_edge_though_the_first_is_unread(host) {
+        let (reader, writer) = host.pipe()?;
+        let epoll = watching(&reader, IN | ET)?;
+        for _ in 0..3 {
+            write_one(&writer)?;
+            ensure_eq!(ready(&epoll)?, [(1, IN)]);
+            ensure_eq!(ready(&epoll)?, NOTHING);
+        }
+    }
+
     fn a_full_counter_that_is_read_is_an_edge_of_out(host) {
         let eventfd = counter(0)?;
         let epoll = watching(&eventfd, OUT | ET)?;

@@ -38,6 +38,7 @@ const FILES: [&str; 49] = [
     "docs/bare-echo/src/start.rs",
     "docs/bare-echo/src/system.rs",
     "docs/epoll.md",
+    "docs/kernels.md",
     "docs/layers.svg",
     "docs/machine-code.md",
     "docs/migrating.md",
