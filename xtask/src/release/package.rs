@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// All files of the package, except Rust files in `src` and charts in `docs/bench`.
-const FILES: [&str; 49] = [
+const FILES: [&str; 50] = [
     ".cargo_vcs_info.json",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
