@@ -10,7 +10,8 @@ fn main() {
     if var("PROFILE").as_deref() == Ok("release") {
         println!("cargo:rustc-cfg=bare");
     }
-    if var("CARGO_CFG_TARGET_ARCH").unwrap_or_default().starts_with("sparc") {
+    let cpu = var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
+    if ["sparc", "mips", "m68k", "hexagon"].iter().any(|unstable| cpu.starts_with(unstable)) {
         println!("cargo:rustc-cfg=barepoll_unstable_asm"); // this program has its own assembly for it
     }
 }

@@ -80,6 +80,10 @@ pub mod general {
     pub const __NR_memfd_create: u32 = 279;
     pub const __NR_clock_gettime64: u32 = 403;
     pub const __NR_clock_settime64: u32 = 404;
+    pub const __NR_clock_nanosleep_time64: u32 = 407;
+    pub const __NR_setpgid: u32 = 154;
+    pub const SIGKILL: u32 = 9;
+    pub const WNOHANG: u32 = 1;
     pub const WEXITED: u32 = 4;
     pub const P_PID: u32 = 1;
     pub const MFD_CLOEXEC: u32 = 1;

@@ -11,67 +11,82 @@
 
 #[path = "../../../tests/conformance/mod.rs"]
 mod conformance;
+mod options;
+mod report;
 mod start;
 mod system;
 mod wide;
 
 use barepoll::Event;
 use conformance::{Outcome, MACHINE, SUBJECTS};
+use options::{Arguments, Options, HELP};
+use report::{Name, Report};
 use system::{print, System};
 
-#[derive(Default)]
-struct Tally {
-    passed: u32,
-    failed: u32,
-}
-
-impl Tally {
-    /// Counts a check and prints its line.
-    fn take(&mut self, subject: &str, name: &str, outcome: Outcome) {
-        match outcome {
-            Ok(()) => {
-                self.passed += 1;
-                print(format_args!("ok {subject}::{name}\n"));
-            }
-            Err(failure) => {
-                self.failed += 1;
-                print(format_args!("FAILED {subject}::{name}: {failure}\n"));
-            }
+/// The entry point that [`start`] calls, with the kernel's stack pointer or null.
+extern "C" fn run(stack: *const usize) -> ! {
+    // SAFETY: `start` passes this pointer.
+    let arguments = unsafe { Arguments::new(stack) };
+    let status = match Options::new(arguments) {
+        Ok(options) if options.is_help => {
+            HELP.split_inclusive('\n').for_each(|line| print(format_args!("{line}")));
+            0
         }
-    }
+        Ok(options) if options.is_list => {
+            let report = Report::new(options.format);
+            each_check(&options, |name, _| report.list(name));
+            0
+        }
+        Ok(options) => run_checks(&options),
+        Err(wrong) => {
+            print(format_args!("error: {wrong}\n"));
+            2
+        }
+    };
+    system::end(status)
 }
 
-/// The entry point that [`start`] calls.
-extern "C" fn run() -> ! {
-    let mut system = System;
-    let mut tally = Tally::default();
+/// Runs the checks of these options. Returns the exit status.
+fn run_checks(options: &Options) -> usize {
+    let mut report = Report::new(options.format);
+    report.begin(options.count(), system::is_first_process());
     let endian = if 1_u16.to_ne_bytes()[0] == 1 { "little" } else { "big" };
     let (bits, size) = (usize::BITS, size_of::<Event>());
     // The last field.
     let data = size - size_of::<u64>();
-    // Start on a new line, because the firmware may have left the cursor in the middle of one.
-    print(format_args!("\nmachine: {endian}, {bits} bits, event of {size}, data at {data}\n"));
-    print(format_args!("kernel: {}\n", system::release().as_str()));
-    print(format_args!("pages: {}\n", system::page_size()));
-    for (subject, checks) in SUBJECTS {
-        for check in *checks {
-            tally.take(subject, check.name, (check.run)(&mut system));
-        }
-    }
-    if system::is_first_process() {
-        match system::mount_proc_and_sys() {
-            Ok(()) => print(format_args!("processors: {}\n", system.processors())),
-            Err(errno) => print(format_args!("neither /proc nor /sys: {errno}\n")), // the checks will fail
-        }
-        for (subject, checks) in MACHINE {
-            for check in *checks {
-                tally.take(subject, check.name, (check.run)(&mut system));
+    report.fact("machine", format_args!("{endian}, {bits} bits, event of {size}, data at {data}"));
+    report.fact("kernel", format_args!("{}", system::release().as_str()));
+    report.fact("pages", format_args!("{}", system::page_size()));
+    let mut is_mounted = false;
+    each_check(options, |name, run| {
+        if name.0 == MACHINE[0].0 && !is_mounted {
+            is_mounted = true;
+            match system::mount_proc_and_sys() {
+                Ok(()) => report.fact("processors", format_args!("{}", System.processors())),
+                Err(errno) => report.fact("neither /proc nor /sys", format_args!("{errno}")), // the checks will fail
             }
         }
+        report.start(name);
+        match options.limit {
+            None => report.end(name, run(&mut System)),
+            Some(limit) => report.end(name, system::run_within(limit, run)),
+        }
+    });
+    report.close()
+}
+
+/// Calls `take` for each check of these options, with its name and the function that runs it.
+fn each_check(options: &Options, mut take: impl FnMut(Name, &dyn Fn(&mut System) -> Outcome)) {
+    for (subject, checks) in SUBJECTS {
+        for check in checks.iter().filter(|check| options.select(subject, check.name)) {
+            take(Name(subject, check.name), &|system| (check.run)(system));
+        }
     }
-    let Tally { passed, failed } = tally;
-    print(format_args!("conformance: {passed} passed, {failed} failed\n"));
-    system::end(if failed == 0 { 0 } else { 1 })
+    for (subject, checks) in MACHINE.iter().filter(|_| system::is_first_process()) {
+        for check in checks.iter().filter(|check| options.select(subject, check.name)) {
+            take(Name(subject, check.name), &|system| (check.run)(system));
+        }
+    }
 }
 
 #[panic_handler]

@@ -1,37 +1,101 @@
-//! The entry point. The stack pointer points to the argument count, and there is no return address.
-//! On most machines the code only calls Rust. This and [`restorer`] are the program's only
+//! The entry point. The stack pointer points to the argument count, which the arguments' addresses
+//! follow. There is no return address. This and [`restorer`] are the program's only
 //! machine-specific code.
 
-// Aligns the stack as the ABI requires before a call.
-#[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
+/// Defines the entry point: instructions that pass the stack pointer to [`crate::run`] by the ABI.
+#[allow(unused_macros)]
+macro_rules! enter {
+    ($($line:literal),*) => {
+        core::arch::global_asm!(
+            ".globl _start", ".type _start, @function", "_start:",
+            $($line,)*
+            run = sym crate::run,
+        );
+    };
+}
+
+// x32's registers have 64 bits, of which the upper 32 are zero in an address.
+#[cfg(target_arch = "x86_64")]
+enter!("mov rdi, rsp", "and rsp, -16", "call {run}");
+// The argument is on the stack, which is aligned to 16 bytes at the call.
+#[cfg(target_arch = "x86")]
+enter!("mov eax, esp", "and esp, -16", "sub esp, 12", "push eax", "call {run}");
+#[cfg(target_arch = "aarch64")]
+enter!("mov x0, sp", "bl {run}");
+#[cfg(target_arch = "arm")]
 core::arch::global_asm!(
+    ".arm",
     ".globl _start",
+    ".type _start, %function",
     "_start:",
-    #[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
-    "and rsp, -16",
-    #[cfg(not(all(target_arch = "x86_64", target_pointer_width = "64")))]
-    "and esp, -16",
-    "call {run}",
+    "mov r0, sp",
+    "bl {run}",
     run = sym crate::run,
 );
-
-// s390x: the caller reserves 160 bytes where the function saves the caller's registers.
+#[cfg(any(target_arch = "riscv64", target_arch = "riscv32"))]
+enter!("mv a0, sp", "call {run}");
+#[cfg(target_arch = "loongarch64")]
+enter!("move $a0, $sp", "bl {run}");
+// The caller reserves 160 bytes where the function saves the caller's registers.
 #[cfg(target_arch = "s390x")]
-core::arch::global_asm!(".globl _start", "_start:", "aghi %r15, -160", "brasl %r14, {run}", run = sym crate::run);
+enter!("lgr %r2, %r15", "aghi %r15, -160", "brasl %r14, {run}");
+// A function saves its return address in its caller's frame, where the arguments would be.
+#[cfg(target_arch = "powerpc")]
+enter!("mr 3, 1", "li 0, 0", "stwu 0, -16(1)", "bl {run}");
+// ELFv2: r12 has the entry's address, from which the table of contents has a fixed distance.
+#[cfg(all(target_arch = "powerpc64", not(all(target_endian = "big", target_env = "gnu"))))]
+enter!(
+    "addis 2, 12, .TOC.-_start@ha",
+    "addi 2, 2, .TOC.-_start@l",
+    "mr 3, 1",
+    "li 0, 0",
+    "stdu 0, -32(1)",
+    "bl {run}",
+    "nop"
+);
+// ELFv1: the entry is a function descriptor, by which the kernel sets the table of contents.
+#[cfg(all(target_arch = "powerpc64", target_endian = "big", target_env = "gnu"))]
+core::arch::global_asm!(
+    ".section .opd, \"aw\"",
+    ".globl _start",
+    "_start: .quad 1f, .TOC.@tocbase, 0",
+    ".text",
+    "1:",
+    "mr 3, 1",
+    "li 0, 0",
+    "stdu 0, -112(1)",
+    "bl {run}",
+    "nop",
+    run = sym crate::run,
+);
+// lld looks for `__start`. o32's caller reserves four words for the arguments in registers.
+#[cfg(any(target_arch = "mips", target_arch = "mips32r6", target_arch = "mips64", target_arch = "mips64r6"))]
+core::arch::global_asm!(
+    ".globl __start",
+    ".type __start, @function",
+    "__start:",
+    "move $4, $29",
+    #[cfg(any(target_arch = "mips", target_arch = "mips32r6"))]
+    "addiu $29, $29, -16",
+    "jal {run}",
+    "nop",
+    run = sym crate::run,
+);
+// The arguments follow the window's sixteen registers. A 64-bit stack pointer is 2047 too low.
+#[cfg(target_arch = "sparc64")]
+enter!("add %sp, 2047 + 16 * 8, %o0", "sub %sp, 48, %sp", "call {run}", "nop");
+#[cfg(target_arch = "sparc")]
+enter!("add %sp, 16 * 4, %o0", "sub %sp, 32, %sp", "call {run}", "nop");
+#[cfg(target_arch = "m68k")]
+enter!("move.l %sp, %d0", "move.l %d0, -(%sp)", "bsr {run}");
+#[cfg(target_arch = "hexagon")]
+enter!("r0 = r29", "call {run}");
 
-/// Elsewhere the kernel's stack is already aligned, and the compiler emits what the ABI requires,
-/// such as a function descriptor on powerpc64 ELFv1. lld looks for `__start` on MIPS.
-#[cfg(not(any(target_arch = "x86_64", target_arch = "x86", target_arch = "s390x")))]
-#[cfg_attr(
-    any(target_arch = "mips", target_arch = "mips32r6", target_arch = "mips64", target_arch = "mips64r6"),
-    export_name = "__start"
-)]
-#[cfg_attr(
-    not(any(target_arch = "mips", target_arch = "mips32r6", target_arch = "mips64", target_arch = "mips64r6")),
-    no_mangle
-)]
+/// Elsewhere the compiler's own function, which has no arguments to pass on.
+#[cfg(target_arch = "csky")]
+#[no_mangle]
 unsafe extern "C" fn _start() -> ! {
-    crate::run()
+    crate::run(core::ptr::null())
 }
 
 /// The function that returns from a signal handler, and its flag, where the kernel requires one: on

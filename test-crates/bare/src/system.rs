@@ -31,11 +31,13 @@ macro_rules! syscall {
 mod nr {
     #[cfg(any(target_pointer_width = "64", target_arch = "x86_64"))]
     pub use linux_raw_sys::general::{
-        __NR_clock_gettime as CLOCK_GETTIME, __NR_clock_settime as CLOCK_SETTIME, __NR_fcntl as FCNTL,
+        __NR_clock_gettime as CLOCK_GETTIME, __NR_clock_nanosleep as CLOCK_NANOSLEEP,
+        __NR_clock_settime as CLOCK_SETTIME, __NR_fcntl as FCNTL,
     };
     #[cfg(not(any(target_pointer_width = "64", target_arch = "x86_64")))]
     pub use linux_raw_sys::general::{
-        __NR_clock_gettime64 as CLOCK_GETTIME, __NR_clock_settime64 as CLOCK_SETTIME, __NR_fcntl64 as FCNTL,
+        __NR_clock_gettime64 as CLOCK_GETTIME, __NR_clock_nanosleep_time64 as CLOCK_NANOSLEEP,
+        __NR_clock_settime64 as CLOCK_SETTIME, __NR_fcntl64 as FCNTL,
     };
 }
 
@@ -48,9 +50,26 @@ const SIGSET_BYTES: usize = size_of::<SigSet>();
 const NO_BYTES: *mut u8 = ptr::null_mut();
 
 /// A text buffer on the stack.
-struct Line<const ROOM: usize> {
+pub struct Line<const ROOM: usize> {
     text: [u8; ROOM],
     used: usize,
+}
+
+impl<const ROOM: usize> Line<ROOM> {
+    pub fn new() -> Self {
+        Self { text: [0; ROOM], used: 0 }
+    }
+
+    /// The text, if it is whole characters.
+    pub fn as_str(&self) -> &str {
+        self.text.get(..self.used).and_then(|text| core::str::from_utf8(text).ok()).unwrap_or("(cut)")
+    }
+}
+
+impl<const ROOM: usize> fmt::Display for Line<ROOM> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 impl<const ROOM: usize> Write for Line<ROOM> {
@@ -65,7 +84,7 @@ impl<const ROOM: usize> Write for Line<ROOM> {
 
 /// Prints a line, usually in one write.
 pub fn print(line: fmt::Arguments<'_>) {
-    let mut whole = Line { text: [b'\n'; 400], used: 0 };
+    let mut whole = Line::<1024>::new();
     let _ = whole.write_fmt(line);
     let mut done = 0;
     while done < whole.used {
@@ -138,13 +157,93 @@ pub fn mount_proc_and_sys() -> Result<(), Errno> {
 
 /// Opens a file with `flags` and `O_CLOEXEC`.
 fn open(path: fmt::Arguments<'_>, flags: u32) -> Result<OwnedFd, Errno> {
-    let mut whole = Line { text: [0; 128], used: 0 };
+    let mut whole = Line::<128>::new();
     whole.write_fmt(path).map_err(|_| Errno::EINVAL)?;
     if whole.used == whole.text.len() {
         return Err(Errno::EINVAL);
     }
     // SAFETY: the path does not fill the array, so a zero byte ends it.
     unsafe { syscall!(__NR_openat, AT_FDCWD, whole.text.as_ptr(), flags | O_CLOEXEC, 0) }.map(owned)
+}
+
+/// Runs a check in a process of its own. The check fails if that takes longer than `limit`. Returns
+/// the reason for its failure.
+pub fn run_within(limit: Duration, check: &dyn Fn(&mut System) -> Outcome) -> Result<(), Line<256>> {
+    let mut result = Line::new();
+    let ended = watch(limit, check, &mut result);
+    let _ = match ended {
+        Ok(_) if result.as_str() == PASSED => return Ok(()),
+        Ok(_) if result.used > 0 => Ok(()),
+        Ok(true) => write!(result, "no end within {} s", limit.as_secs()),
+        Ok(false) => write!(result, "the check's process died"),
+        Err(errno) => write!(result, "running the check in a process of its own: {errno}"),
+    };
+    Err(result)
+}
+
+/// The result of a check that passed.
+const PASSED: &str = "ok";
+
+/// Runs a check in another process, which writes its result. Returns whether it was late and killed.
+fn watch(limit: Duration, check: &dyn Fn(&mut System) -> Outcome, result: &mut Line<256>) -> Result<bool, Errno> {
+    const PAUSE: Duration = Duration::from_millis(2);
+    // The processes share no memory, so the child writes its result to a pipe.
+    let (reading, writing) = System.pipe()?;
+    let (is_copy, child) = fork()?;
+    if is_copy {
+        // A group of its own, for the check's other processes too.
+        // SAFETY: no pointer.
+        let _ = unsafe { syscall!(__NR_setpgid, 0, 0) };
+        let _ = match check(&mut System) {
+            Ok(()) => result.write_str(PASSED),
+            Err(failure) => write!(result, "{failure}"),
+        };
+        // SAFETY: the bytes are in a local array. Nothing runs after `exit_group`.
+        unsafe {
+            let _ = raw::write(writing.as_raw_fd(), result.text.as_ptr(), result.used);
+            let _ = syscall!(__NR_exit_group, 0);
+        }
+    }
+    drop(writing);
+    let start = System.now();
+    let mut is_late = false;
+    while !is_over(child)? {
+        if !is_late && System.now().saturating_sub(start) >= limit {
+            is_late = true;
+            kill(child.wrapping_neg());
+            kill(child); // it may not have made its group yet
+        }
+        sleep(PAUSE);
+    }
+    kill(child.wrapping_neg()); // its other processes, which may have the pipe open
+                                // SAFETY: the bytes are in a local array.
+    result.used = unsafe { raw::read(reading.as_raw_fd(), result.text.as_mut_ptr(), result.text.len()) }?;
+    Ok(is_late)
+}
+
+/// Whether the child has ended.
+fn is_over(child: usize) -> Result<bool, Errno> {
+    let mut info = [0_u32; 32]; // `siginfo_t`, which starts with the signal or 0
+                                // SAFETY: room for `siginfo_t`, which has 128 bytes. The last pointer is null.
+    match unsafe { syscall!(__NR_waitid, P_PID, child, info.as_mut_ptr(), WEXITED | WNOHANG, NO_BYTES) } {
+        Ok(_) => Ok(info[0] != 0),
+        Err(Errno::EINTR) => Ok(false),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Kills a process, or a negative process's group, if there is one.
+fn kill(process: usize) {
+    // SAFETY: no pointer.
+    let _ = unsafe { syscall!(__NR_kill, process, SIGKILL) };
+}
+
+/// Sleeps without epoll, which may be at fault.
+fn sleep(time: Duration) {
+    let time = raw::Timespec { tv_sec: time.as_secs() as i64, tv_nsec: time.subsec_nanos().into() };
+    let time = &time as *const raw::Timespec;
+    // SAFETY: the call reads `time`. The last pointer is null.
+    let _ = unsafe { syscall!(nr::CLOCK_NANOSLEEP, CLOCK_MONOTONIC, 0, time, NO_BYTES) };
 }
 
 pub struct System;
