@@ -5,7 +5,7 @@ mod conformance;
 
 use barepoll::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use barepoll::Errno;
-use conformance::{ChildEnd, Failure, Host, Other, Outcome, LONG, SUBJECTS};
+use conformance::{ChildEnd, Failure, Host, Other, Outcome, LONG, MACHINE, SUBJECTS};
 use libtest_mimic::{Arguments, Trial};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
@@ -20,7 +20,35 @@ fn main() {
     let trials = checks.map(|(subject, check)| {
         Trial::test(format!("{subject}::{}", check.name), || (check.run)(&mut Libc).map_err(|f| f.to_string().into()))
     });
-    libtest_mimic::run(&arguments, trials.collect()).exit();
+    let sources = Trial::test("every_check_names_its_source", || Ok(every_check_names_its_source()?));
+    libtest_mimic::run(&arguments, trials.chain([sources]).collect()).exit();
+}
+
+/// A source is `FILE: NAME, NAME`. The file is one of Linux, or one of this crate with these names.
+fn every_check_names_its_source() -> Result<(), String> {
+    let here = SUBJECTS.iter().flat_map(|(_, checks)| checks.iter().map(|check| (check.name, check.source)));
+    let machine = MACHINE.iter().flat_map(|(_, checks)| checks.iter().map(|check| (check.name, check.source)));
+    for (check, source) in here.chain(machine) {
+        let wrong = |what: &str| format!("the source of {check}, {source:?}, {what}");
+        let (file, names) = source.split_once(": ").ok_or_else(|| wrong("has no `: ` between file and name"))?;
+        let is_kernels = ["arch/", "fs/", "include/", "kernel/", "net/"].iter().any(|top| file.starts_with(top));
+        let is_source = [".c", ".h", ".S"].iter().any(|end| file.ends_with(end));
+        for name in names.split(", ") {
+            if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+                return Err(wrong("names no identifier"));
+            }
+            if file.starts_with("src/") {
+                let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+                let text = std::fs::read_to_string(path).map_err(|error| wrong(&error.to_string()))?;
+                if !["struct", "union", "fn"].iter().any(|kind| text.contains(&format!("pub {kind} {name}"))) {
+                    return Err(wrong("is no public name of that file"));
+                }
+            } else if !is_kernels || !is_source {
+                return Err(wrong("is in no file of Linux or of `src/`"));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The host of these checks: this process, through libc.

@@ -28,8 +28,8 @@ fn tally(epoll: &Epoll, buffer: &mut [MaybeUninit<Event>], seen: &mut [u32]) -> 
     Ok(events.len())
 }
 
-checks! {
-    fn an_empty_buffer_is_einval_and_does_not_wait(host) {
+checks! { by "fs/eventpoll.c: ep_send_events";
+    fn an_empty_buffer_is_einval_and_does_not_wait(host) by "fs/eventpoll.c: do_epoll_wait" {
         let epoll = Epoll::new()?;
         for timeout in [NOW, Some(Duration::from_micros(1)), Some(LONG), None] {
             ensure_eq!(count(epoll.wait(&mut [], timeout)), Err(Errno::EINVAL));

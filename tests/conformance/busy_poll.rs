@@ -23,7 +23,7 @@ fn capable() -> Result<Option<Epoll>, Errno> {
     }
 }
 
-checks! {
+checks! { by "fs/eventpoll.c: ep_eventpoll_bp_ioctl";
     fn busy_polling_is_off_by_default_or_not_there(host) {
         match Epoll::new()?.busy_poll() {
             Ok(found) => ensure_eq!(found, BusyPoll::default()),
@@ -88,7 +88,7 @@ checks! {
         }
     }
 
-    fn what_is_no_epoll_has_no_busy_polling(host) {
+    fn what_is_no_epoll_has_no_busy_polling(host) by "fs/ioctl.c: vfs_ioctl" {
         let not_an_epoll = Epoll::from(OwnedFd::from(counter(0)?));
         let (got, set) = (not_an_epoll.busy_poll(), not_an_epoll.set_busy_poll(BusyPoll::default()));
         ensure!(matches!(got, Err(Errno::ENOTTY | Errno::ENOSYS)));

@@ -74,8 +74,8 @@ fn ready_one() -> Result<(Epoll, barepoll::EventFd), Errno> {
     Ok((watching(&eventfd, EventFlags::IN)?, eventfd))
 }
 
-checks! {
-    fn epoll_create_takes_a_positive_size_and_lives_on_across_exec(host) {
+checks! { by "fs/eventpoll.c: do_epoll_ctl";
+    fn epoll_create_takes_a_positive_size_and_lives_on_across_exec(host) by "fs/eventpoll.c: epoll_create" {
         for size in [1, 1000, i32::MAX] {
             ensure_eq!(wait(owned(raw::epoll_create(size)?).as_raw_fd(), 0), Ok(0));
         }
@@ -85,12 +85,12 @@ checks! {
         ensure!(!host.is_close_on_exec(owned(raw::epoll_create(1)?).as_fd())?);
     }
 
-    fn epoll_create1_is_closed_on_exec_only_if_asked(host) {
+    fn epoll_create1_is_closed_on_exec_only_if_asked(host) by "fs/eventpoll.c: do_epoll_create" {
         ensure!(host.is_close_on_exec(owned(raw::epoll_create1(raw::EPOLL_CLOEXEC)?).as_fd())?);
         ensure!(!host.is_close_on_exec(owned(raw::epoll_create1(0)?).as_fd())?);
     }
 
-    fn epoll_create1_refuses_a_flag_of_another_call(host) {
+    fn epoll_create1_refuses_a_flag_of_another_call(host) by "fs/eventpoll.c: do_epoll_create" {
         // Only one bit: qemu-user drops bits that no call defines.
         ensure_eq!(raw::epoll_create1(raw::EFD_NONBLOCK), Err(Errno::EINVAL));
         ensure_eq!(raw::epoll_create1(raw::EPOLL_CLOEXEC | raw::EFD_NONBLOCK), Err(Errno::EINVAL));
@@ -110,7 +110,7 @@ checks! {
         ensure_eq!(control(epfd, raw::EPOLL_CTL_DEL, fd), Err(Errno::ENOENT));
     }
 
-    fn epoll_ctl_deletes_without_an_event(host) {
+    fn epoll_ctl_deletes_without_an_event(host) by "fs/eventpoll.c: epoll_ctl" {
         let (epoll, eventfd) = ready_one()?;
         // SAFETY: a delete reads no event.
         unsafe { raw::epoll_ctl(epoll.as_raw_fd(), raw::EPOLL_CTL_DEL, eventfd.as_raw_fd(), ptr::null_mut())? };
@@ -144,7 +144,7 @@ checks! {
         }
     }
 
-    fn epoll_ctl_with_a_bad_address_is_efault(host) {
+    fn epoll_ctl_with_a_bad_address_is_efault(host) by "fs/eventpoll.c: epoll_ctl" {
         let (epoll, eventfd) = (Epoll::new()?, counter(0)?);
         for op in [raw::EPOLL_CTL_ADD, raw::EPOLL_CTL_MOD] {
             // SAFETY: the address is unmapped, so the kernel reads nothing.
@@ -153,7 +153,7 @@ checks! {
         }
     }
 
-    fn epoll_wait_counts_the_events_it_wrote(host) {
+    fn epoll_wait_counts_the_events_it_wrote(host) by "fs/eventpoll.c: ep_send_events" {
         let (epoll, _eventfd) = ready_one()?;
         let mut buffer = Event::buffer::<4>();
         // SAFETY: the buffer has room for four events.
@@ -163,7 +163,7 @@ checks! {
         ensure_eq!((event.data().u64(), event.flags()), (1, EventFlags::IN));
     }
 
-    fn epoll_wait_for_less_than_one_event_or_more_bytes_than_i32_max_is_einval(host) {
+    fn epoll_wait_for_less_than_one_event_or_more_bytes_than_i32_max_is_einval(host) by "fs/eventpoll.c: do_epoll_wait" {
         let (epoll, _eventfd) = ready_one()?;
         let mut buffer = Event::buffer::<4>();
         for room in [0, -1, i32::MIN] {
@@ -184,7 +184,7 @@ checks! {
         }
     }
 
-    fn epoll_wait_on_a_closed_descriptor_is_ebadf_and_on_no_epoll_einval(host) {
+    fn epoll_wait_on_a_closed_descriptor_is_ebadf_and_on_no_epoll_einval(host) by "fs/eventpoll.c: do_epoll_wait" {
         ensure_eq!(wait(closed_number()?, 0), Err(Errno::EBADF));
         ensure_eq!(wait(-1, 0), Err(Errno::EBADF));
         ensure_eq!(pwait(closed_number()?, 0, ptr::null()), Err(Errno::EBADF));
@@ -194,7 +194,7 @@ checks! {
         ensure_eq!(pwait(eventfd.as_raw_fd(), 0, ptr::null()), Err(Errno::EINVAL));
     }
 
-    fn epoll_wait_into_a_bad_address_is_efault_and_loses_nothing(host) {
+    fn epoll_wait_into_a_bad_address_is_efault_and_loses_nothing(host) by "fs/eventpoll.c: ep_send_events" {
         let eventfd = counter(1)?;
         let epoll = watching(&eventfd, EventFlags::IN | EventFlags::ET)?;
         // SAFETY: the address is unmapped, so the kernel writes nothing.
@@ -203,19 +203,19 @@ checks! {
         ensure_eq!(wait(epoll.as_raw_fd(), 0), Ok(1));
     }
 
-    fn epoll_pwait_without_a_mask_is_epoll_wait(host) {
+    fn epoll_pwait_without_a_mask_is_epoll_wait(host) by "fs/eventpoll.c: do_epoll_pwait" {
         let (epoll, eventfd) = ready_one()?;
         ensure_eq!(pwait(epoll.as_raw_fd(), 0, ptr::null()), Ok(1));
         eventfd.read()?;
         lasts(host, Duration::from_millis(12), &mut || pwait(epoll.as_raw_fd(), 12, ptr::null()))?;
     }
 
-    fn epoll_pwait_with_a_mask_at_a_bad_address_is_efault(host) {
+    fn epoll_pwait_with_a_mask_at_a_bad_address_is_efault(host) by "kernel/signal.c: set_user_sigmask" {
         let (epoll, _eventfd) = ready_one()?;
         ensure_eq!(pwait(epoll.as_raw_fd(), 0, unmapped_address()), Err(Errno::EFAULT));
     }
 
-    fn epoll_pwait_takes_its_mask(host) {
+    fn epoll_pwait_takes_its_mask(host) by "kernel/signal.c: set_user_sigmask" {
         with_blocked(host, &[SIGALRM], |host| {
             let epoll = Epoll::new()?;
             host.raise(SIGALRM)?;
@@ -226,7 +226,7 @@ checks! {
         })?;
     }
 
-    fn a_negative_timeout_waits_until_something_happens(host) {
+    fn a_negative_timeout_waits_until_something_happens(host) by "fs/eventpoll.c: ep_timeout_to_timespec" {
         for timeout_ms in [-1, -1000, i32::MIN] {
             let eventfd = counter(0)?;
             let epoll = watching(&eventfd, EventFlags::IN)?;
@@ -243,7 +243,7 @@ checks! {
         }
     }
 
-    fn epoll_pwait2_waits_in_nanoseconds_where_it_exists(host) {
+    fn epoll_pwait2_waits_in_nanoseconds_where_it_exists(host) by "fs/eventpoll.c: epoll_pwait2" {
         let (epoll, eventfd) = ready_one()?;
         let time = Timespec { tv_sec: 0, tv_nsec: 2_700_000 };
         if let Some(answer) = pwait2(epoll.as_raw_fd(), &time, ptr::null()) {
@@ -254,7 +254,7 @@ checks! {
         }
     }
 
-    fn epoll_pwait2_without_a_timeout_waits_where_it_exists(host) {
+    fn epoll_pwait2_without_a_timeout_waits_where_it_exists(host) by "fs/eventpoll.c: epoll_pwait2" {
         let eventfd = counter(0)?;
         let epoll = watching(&eventfd, EventFlags::IN)?;
         host.beside(
@@ -269,7 +269,7 @@ checks! {
         )?;
     }
 
-    fn epoll_pwait2_with_a_time_out_of_range_is_einval_where_it_exists(host) {
+    fn epoll_pwait2_with_a_time_out_of_range_is_einval_where_it_exists(host) by "fs/select.c: poll_select_set_timeout" {
         let (epoll, _eventfd) = ready_one()?;
         for (tv_sec, tv_nsec) in [(0, 1_000_000_000), (0, -1), (-1, 0), (i64::MIN, 0), (1, i64::from(i32::MAX))] {
             if let Some(answer) = pwait2(epoll.as_raw_fd(), &Timespec { tv_sec, tv_nsec }, ptr::null()) {
@@ -278,7 +278,7 @@ checks! {
         }
     }
 
-    fn epoll_pwait2_reads_no_bad_address_where_it_exists(host) {
+    fn epoll_pwait2_reads_no_bad_address_where_it_exists(host) by "kernel/time/time.c: get_timespec64" {
         let (epoll, _eventfd) = ready_one()?;
         let zero = Timespec::default();
         if let Some(answer) = pwait2(epoll.as_raw_fd(), unmapped_address(), ptr::null()) {
@@ -289,7 +289,7 @@ checks! {
         }
     }
 
-    fn epoll_pwait2_takes_its_mask_where_it_exists(host) {
+    fn epoll_pwait2_takes_its_mask_where_it_exists(host) by "kernel/signal.c: set_user_sigmask" {
         with_blocked(host, &[SIGALRM], |host| {
             let epoll = Epoll::new()?;
             host.raise(SIGALRM)?;
@@ -302,7 +302,7 @@ checks! {
         })?;
     }
 
-    fn eventfd2_starts_at_its_count(host) {
+    fn eventfd2_starts_at_its_count(host) by "fs/eventfd.c: do_eventfd" {
         let eventfd = owned(raw::eventfd2(0x8000_0001, raw::EFD_CLOEXEC)?);
         let mut value = 0_u64;
         // SAFETY: the value has eight bytes.
@@ -310,7 +310,7 @@ checks! {
         ensure_eq!(value, 0x8000_0001);
     }
 
-    fn eventfd2_takes_each_of_its_flags_and_no_other(host) {
+    fn eventfd2_takes_each_of_its_flags_and_no_other(host) by "fs/eventfd.c: do_eventfd" {
         let known = raw::EFD_SEMAPHORE | raw::EFD_NONBLOCK | raw::EFD_CLOEXEC;
         drop(owned(raw::eventfd2(0, known)?));
         for bit in (0..u32::BITS).map(|bit| 1 << bit) {
@@ -319,20 +319,20 @@ checks! {
         }
     }
 
-    fn close_of_an_open_descriptor_frees_its_number(host) {
+    fn close_of_an_open_descriptor_frees_its_number(host) by "fs/open.c: close" {
         let fd = raw::eventfd2(0, raw::EFD_CLOEXEC)?;
         ensure_eq!(close(fd), Ok(()));
         let next = owned(raw::epoll_create1(raw::EPOLL_CLOEXEC)?);
         ensure_eq!(next.as_raw_fd(), fd);
     }
 
-    fn close_of_a_closed_fd_is_ebadf(host) {
+    fn close_of_a_closed_fd_is_ebadf(host) by "fs/open.c: close" {
         ensure_eq!(close(closed_number()?), Err(Errno::EBADF));
         ensure_eq!(close(-1), Err(Errno::EBADF));
         ensure_eq!(close(i32::MAX), Err(Errno::EBADF));
     }
 
-    fn read_gives_what_was_written_up_to_its_length(host) {
+    fn read_gives_what_was_written_up_to_its_length(host) by "fs/pipe.c: pipe_read" {
         let (reader, writer) = host.pipe()?;
         ensure_eq!(write(&writer, b"epoll"), Ok(5));
         let mut bytes = [0; 8];
@@ -345,13 +345,13 @@ checks! {
         ensure_eq!(read(&reader, 3), Ok(1));
     }
 
-    fn read_at_the_end_of_input_gives_zero(host) {
+    fn read_at_the_end_of_input_gives_zero(host) by "fs/pipe.c: pipe_read" {
         let (reader, writer) = host.pipe()?;
         drop(writer);
         ensure_eq!(read(&reader, 8), Ok(0));
     }
 
-    fn read_and_write_of_a_closed_descriptor_or_the_wrong_end_of_a_pipe_are_ebadf(host) {
+    fn read_and_write_of_a_closed_descriptor_or_the_wrong_end_of_a_pipe_are_ebadf(host) by "fs/read_write.c: vfs_read, vfs_write" {
         ensure_eq!(read(&closed_number()?, 8), Err(Errno::EBADF));
         ensure_eq!(write(&closed_number()?, &[0; 8]), Err(Errno::EBADF));
         let (reader, writer) = host.pipe()?;
@@ -359,7 +359,7 @@ checks! {
         ensure_eq!(write(&reader, &[0; 8]), Err(Errno::EBADF));
     }
 
-    fn read_and_write_at_a_bad_address_are_efault(host) {
+    fn read_and_write_at_a_bad_address_are_efault(host) by "fs/pipe.c: pipe_read, pipe_write" {
         let (reader, writer) = host.pipe()?;
         write(&writer, b"abc")?;
         // SAFETY: the address is unmapped, so the kernel writes nothing.
@@ -369,21 +369,21 @@ checks! {
         ensure_eq!(unsafe { raw::write(writer.as_raw_fd(), unmapped_address(), 3) }, Err(Errno::EFAULT));
     }
 
-    fn an_eventfd_takes_and_gives_eight_bytes_and_no_fewer(host) {
+    fn an_eventfd_takes_and_gives_eight_bytes_and_no_fewer(host) by "fs/eventfd.c: eventfd_read, eventfd_write" {
         let eventfd = counter(1)?;
         ensure_eq!(read(&eventfd, 7), Err(Errno::EINVAL));
         ensure_eq!(write(&eventfd, &[0; 7]), Err(Errno::EINVAL));
         ensure_eq!(read(&eventfd, 16), Ok(8));
     }
 
-    fn writing_where_nobody_reads_is_epipe(host) {
+    fn writing_where_nobody_reads_is_epipe(host) by "fs/pipe.c: pipe_write" {
         host.catch(SIGPIPE)?;
         let (reader, writer) = host.pipe()?;
         drop(reader);
         ensure_eq!(write(&writer, b"x"), Err(Errno::EPIPE));
     }
 
-    fn ioctl_of_a_request_that_the_descriptor_does_not_know_is_enotty(host) {
+    fn ioctl_of_a_request_that_the_descriptor_does_not_know_is_enotty(host) by "fs/ioctl.c: vfs_ioctl" {
         let mut params = [0_u8; 8];
         let eventfd = counter(0)?;
         // SAFETY: the buffer has the eight bytes of the request.

@@ -20,8 +20,8 @@ fn round_trip(data: EventData) -> Result<EventData, Errno> {
     }
 }
 
-checks! {
-    fn a_u64_passes_through_the_kernel_with_each_of_its_bits(host) {
+checks! { by "src/event.rs: EventData";
+    fn a_u64_passes_through_the_kernel_with_each_of_its_bits(host) by "fs/eventpoll.c: ep_send_events" {
         for value in [0, 1, 0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210, 1 << 32, 1 << 63, u64::MAX] {
             ensure_eq!(round_trip(EventData::new_u64(value))?.u64(), value);
         }
@@ -30,19 +30,19 @@ checks! {
         }
     }
 
-    fn a_u32_passes_through_the_kernel(host) {
+    fn a_u32_passes_through_the_kernel(host) by "fs/eventpoll.c: ep_send_events" {
         for value in [0, 1, 0x89ab_cdef, u32::MAX] {
             ensure_eq!(round_trip(EventData::new_u32(value))?.u32(), value);
         }
     }
 
-    fn a_descriptor_passes_through_the_kernel(host) {
+    fn a_descriptor_passes_through_the_kernel(host) by "fs/eventpoll.c: ep_send_events" {
         for fd in [0, 3, -1, i32::MIN, i32::MAX] {
             ensure_eq!(round_trip(EventData::new_fd(fd))?.fd(), fd);
         }
     }
 
-    fn a_pointer_passes_through_the_kernel_and_can_be_dereferenced(host) {
+    fn a_pointer_passes_through_the_kernel_and_can_be_dereferenced(host) by "fs/eventpoll.c: ep_send_events" {
         let mut target = [5_u64, 6];
         let pointer: *mut u64 = ptr::addr_of_mut!(target).cast();
         let back: *mut u64 = round_trip(EventData::new_ptr(pointer.cast()))?.ptr().cast();
@@ -53,7 +53,7 @@ checks! {
         ensure_eq!(target, [5, 7]);
     }
 
-    fn each_event_of_a_wait_brings_its_own_data(host) {
+    fn each_event_of_a_wait_brings_its_own_data(host) by "fs/eventpoll.c: ep_send_events" {
         let epoll = Epoll::new()?;
         let counters = [counter(1)?, counter(1)?, counter(1)?, counter(1)?, counter(1)?];
         for (number, counter) in (1_u64..).zip(&counters) {
@@ -64,21 +64,21 @@ checks! {
         ensure_eq!(ready, expected);
     }
 
-    fn a_u32_stands_at_the_low_address_and_the_rest_is_zero(host) {
+    fn a_u32_stands_at_the_low_address_and_the_rest_is_zero(host) by "include/uapi/linux/eventpoll.h: epoll_event" {
         let mut expected = [0; 8];
         expected[..4].copy_from_slice(&0x89ab_cdef_u32.to_ne_bytes());
         ensure_eq!(EventData::new_u32(0x89ab_cdef).u64().to_ne_bytes(), expected);
         ensure_eq!(round_trip(EventData::new_u32(0x89ab_cdef))?.u64().to_ne_bytes(), expected);
     }
 
-    fn a_descriptor_stands_at_the_low_address_and_the_rest_is_zero(host) {
+    fn a_descriptor_stands_at_the_low_address_and_the_rest_is_zero(host) by "include/uapi/linux/eventpoll.h: epoll_event" {
         let mut expected = [0; 8];
         expected[..4].copy_from_slice(&(-2_i32).to_ne_bytes());
         ensure_eq!(EventData::new_fd(-2).u64().to_ne_bytes(), expected);
         ensure_eq!(round_trip(EventData::new_fd(-2))?.u64().to_ne_bytes(), expected);
     }
 
-    fn a_pointer_stands_at_the_low_address_and_the_rest_is_zero(host) {
+    fn a_pointer_stands_at_the_low_address_and_the_rest_is_zero(host) by "include/uapi/linux/eventpoll.h: epoll_event" {
         let mut target = 0_u64;
         let pointer: *mut c_void = ptr::addr_of_mut!(target).cast();
         let mut expected = [0; 8];

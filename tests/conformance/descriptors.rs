@@ -14,21 +14,21 @@ fn add(epoll: &Epoll, source: impl AsFd) -> Result<(), Errno> {
     epoll.add(source, EventData::new_u64(1), EventFlags::IN)
 }
 
-checks! {
-    fn an_epoll_is_closed_on_exec_unless_asked_otherwise(host) {
+checks! { by "src/fd.rs: OwnedFd";
+    fn an_epoll_is_closed_on_exec_unless_asked_otherwise(host) by "fs/eventpoll.c: do_epoll_create" {
         ensure!(host.is_close_on_exec(Epoll::new()?.as_fd())?);
         ensure!(host.is_close_on_exec(Epoll::with_flags(CreateFlags::CLOEXEC)?.as_fd())?);
         ensure!(!host.is_close_on_exec(Epoll::with_flags(CreateFlags::empty())?.as_fd())?);
     }
 
-    fn an_unknown_create_flag_is_einval(host) {
+    fn an_unknown_create_flag_is_einval(host) by "fs/eventpoll.c: do_epoll_create" {
         // A flag of another call, because qemu-user drops bits that no call defines.
         let unknown = CreateFlags::from_bits_retain(EventFdFlags::NONBLOCK.bits());
         ensure_eq!(Epoll::with_flags(unknown).err(), Some(Errno::EINVAL));
         ensure_eq!(Epoll::with_flags(CreateFlags::CLOEXEC | unknown).err(), Some(Errno::EINVAL));
     }
 
-    fn no_descriptor_left_is_emfile(host) {
+    fn no_descriptor_left_is_emfile(host) by "fs/file.c: alloc_fd" {
         let lowest_free = closed_number()?;
         let (epoll, eventfd) = with_limit(host, lowest_free, || {
             (Epoll::new().err(), EventFd::new(0, EventFdFlags::CLOEXEC).err())
@@ -38,7 +38,7 @@ checks! {
         drop(Epoll::new()?);
     }
 
-    fn dropping_an_owner_closes_its_descriptor(host) {
+    fn dropping_an_owner_closes_its_descriptor(host) by "fs/open.c: close" {
         let epoll = Epoll::new()?;
         let fd = epoll.as_raw_fd();
         ensure!(is_open(fd)?);
@@ -103,7 +103,7 @@ checks! {
         ensure_eq!(ready(&epoll)?, NOTHING);
     }
 
-    fn a_source_given_away_is_closed_and_forgotten(host) {
+    fn a_source_given_away_is_closed_and_forgotten(host) by "fs/eventpoll.c: eventpoll_release_file" {
         let (epoll, eventfd) = (Epoll::new()?, counter(1)?);
         let fd = eventfd.as_raw_fd();
         add(&epoll, eventfd)?;
@@ -120,7 +120,7 @@ checks! {
         ensure!(failure.text().filter(|text| reads(format_args!("{eventfd:?}"), text)).is_some());
     }
 
-    fn a_duplicate_of_an_epoll_is_the_same_epoll(host) {
+    fn a_duplicate_of_an_epoll_is_the_same_epoll(host) by "fs/file.c: dup" {
         let eventfd = counter(1)?;
         let epoll = watching(&eventfd, EventFlags::IN)?;
         let duplicate = Epoll::from(host.duplicate(epoll.as_fd())?);

@@ -11,7 +11,7 @@ fn data(value: u64) -> EventData {
     EventData::new_u64(value)
 }
 
-checks! {
+checks! { by "fs/eventpoll.c: do_epoll_ctl";
     fn adding_twice_is_eexist_and_changes_nothing(host) {
         let eventfd = counter(1)?;
         let epoll = watching(&eventfd, IN)?;
@@ -19,7 +19,7 @@ checks! {
         ensure_eq!(ready(&epoll)?, [(1, IN)]);
     }
 
-    fn what_is_deleted_is_silent_and_can_be_added_again(host) {
+    fn what_is_deleted_is_silent_and_can_be_added_again(host) by "fs/eventpoll.c: ep_remove" {
         let eventfd = counter(1)?;
         let epoll = watching(&eventfd, IN)?;
         epoll.delete(&eventfd)?;
@@ -33,7 +33,7 @@ checks! {
         ensure_eq!(ready(&epoll)?, [(2, IN)]);
     }
 
-    fn modify_changes_the_interest_and_the_data(host) {
+    fn modify_changes_the_interest_and_the_data(host) by "fs/eventpoll.c: ep_modify" {
         let eventfd = counter(1)?;
         let epoll = watching(&eventfd, IN)?;
         epoll.modify(&eventfd, data(1), OUT)?;
@@ -56,7 +56,7 @@ checks! {
         ensure_eq!(epoll.delete(&eventfd), Err(Errno::ENOENT));
     }
 
-    fn modify_to_no_interest_silences_and_keeps_the_registration(host) {
+    fn modify_to_no_interest_silences_and_keeps_the_registration(host) by "fs/eventpoll.c: ep_modify" {
         let eventfd = counter(1)?;
         let epoll = watching(&eventfd, IN)?;
         epoll.modify(&eventfd, data(1), EventFlags::empty())?;
@@ -66,7 +66,7 @@ checks! {
         ensure_eq!(ready(&epoll)?, [(1, IN)]);
     }
 
-    fn epolls_do_not_share_their_interest(host) {
+    fn epolls_do_not_share_their_interest(host) by "fs/eventpoll.c: ep_insert" {
         let eventfd = counter(1)?;
         let (one, two) = (watching(&eventfd, IN)?, watching(&eventfd, OUT)?);
         one.delete(&eventfd)?;
@@ -100,7 +100,7 @@ checks! {
         ensure_eq!(ready(&not_an_epoll).err(), Some(Errno::EINVAL));
     }
 
-    fn two_numbers_of_one_file_are_two_registrations(host) {
+    fn two_numbers_of_one_file_are_two_registrations(host) by "fs/eventpoll.c: ep_find" {
         let eventfd = counter(1)?;
         let duplicate = EventFd::from(host.duplicate(eventfd.as_fd())?);
         let epoll = watching(&eventfd, IN)?;
@@ -110,7 +110,7 @@ checks! {
         ensure_eq!(ready(&epoll)?, [(2, IN)]);
     }
 
-    fn closing_the_last_descriptor_ends_the_registration(host) {
+    fn closing_the_last_descriptor_ends_the_registration(host) by "fs/eventpoll.c: eventpoll_release_file" {
         let eventfd = counter(1)?;
         let epoll = watching(&eventfd, IN)?;
         ensure_eq!(ready(&epoll)?, [(1, IN)]);
@@ -118,7 +118,7 @@ checks! {
         ensure_eq!(ready(&epoll)?, NOTHING);
     }
 
-    fn closing_one_of_two_descriptors_keeps_events_coming(host) {
+    fn closing_one_of_two_descriptors_keeps_events_coming(host) by "fs/eventpoll.c: eventpoll_release_file" {
         let eventfd = counter(1)?;
         let duplicate = EventFd::from(host.duplicate(eventfd.as_fd())?);
         let epoll = watching(&eventfd, IN)?;
@@ -132,7 +132,7 @@ checks! {
         ensure_eq!(ready(&epoll)?, NOTHING);
     }
 
-    fn a_registration_that_outlives_its_number_cannot_be_deleted_by_the_duplicate(host) {
+    fn a_registration_that_outlives_its_number_cannot_be_deleted_by_the_duplicate(host) by "fs/eventpoll.c: ep_remove" {
         let eventfd = counter(1)?;
         let duplicate = EventFd::from(host.duplicate(eventfd.as_fd())?);
         let epoll = watching(&eventfd, IN)?;
@@ -141,7 +141,7 @@ checks! {
         ensure_eq!(ready(&epoll)?, [(1, IN)]);
     }
 
-    fn a_reused_number_is_a_new_registration(host) {
+    fn a_reused_number_is_a_new_registration(host) by "fs/eventpoll.c: ep_find" {
         let eventfd = counter(1)?;
         let number = eventfd.as_raw_fd();
         let epoll = watching(&eventfd, IN)?;
@@ -153,7 +153,7 @@ checks! {
         ensure_eq!(ready(&epoll)?, [(2, IN)]);
     }
 
-    fn a_reused_number_stands_beside_what_a_duplicate_keeps_alive(host) {
+    fn a_reused_number_stands_beside_what_a_duplicate_keeps_alive(host) by "fs/eventpoll.c: ep_find" {
         let eventfd = counter(1)?;
         let number = eventfd.as_raw_fd();
         let _duplicate = host.duplicate(eventfd.as_fd())?;

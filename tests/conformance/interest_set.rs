@@ -64,7 +64,7 @@ fn number(fd: RawFd) -> BorrowedFd<'static> {
     unsafe { BorrowedFd::borrow_raw(fd) }
 }
 
-checks! {
+checks! { by "src/interest.rs: InterestSet";
     fn nothing_is_told_before_the_flush(host) {
         let mut slots = [Slot::EMPTY; ROOM];
         let (epoll, eventfd, mut set) = (Epoll::new()?, counter(1)?, InterestSet::new(&mut slots));

@@ -96,8 +96,8 @@ fn is_from(machine: &mut dyn Machine, version: (u32, u32), is_there: bool, answe
     Err(Failure::new(format_args!("Linux {running:?} answers {answer:?}")))
 }
 
-checks! { for Machine, MachineCheck:
-    fn proc_tells_the_descriptor_the_interest_and_the_data_that_were_registered(machine) {
+checks! { for Machine, MachineCheck, by "fs/eventpoll.c: do_epoll_ctl";
+    fn proc_tells_the_descriptor_the_interest_and_the_data_that_were_registered(machine) by "fs/eventpoll.c: ep_show_fdinfo" {
         let (epoll, eventfd) = (Epoll::new()?, counter(0)?);
         let (fd, data) = (eventfd.as_raw_fd(), 0x0123_4567_89ab_cdef);
         epoll.add(&eventfd, EventData::new_u64(data), IN | EventFlags::ET)?;
@@ -106,7 +106,7 @@ checks! { for Machine, MachineCheck:
         ensure_eq!(registration(machine, &epoll)?, (fd, raw::EPOLLOUT | raw::EPOLLONESHOT | ALWAYS, !data));
     }
 
-    fn wakeup_is_kept_with_the_capability_where_the_kernel_can_sleep(machine) {
+    fn wakeup_is_kept_with_the_capability_where_the_kernel_can_sleep(machine) by "fs/eventpoll.c: ep_take_care_of_epollwakeup" {
         // Without CONFIG_PM_SLEEP, the kernel drops WAKEUP. Only kernels with the option have this
         // file.
         let can_sleep = machine.read_file(format_args!("/sys/power/pm_async"), &mut [0; 8]);
@@ -115,14 +115,14 @@ checks! { for Machine, MachineCheck:
         ensure_eq!(interest_kept(machine)?, raw::EPOLLIN | ALWAYS | wakeup);
     }
 
-    fn wakeup_is_dropped_in_silence_without_the_capability(machine) {
+    fn wakeup_is_dropped_in_silence_without_the_capability(machine) by "fs/eventpoll.c: ep_take_care_of_epollwakeup" {
         without(machine, CAP_BLOCK_SUSPEND, &mut |machine| {
             ensure_eq!(interest_kept(machine)?, raw::EPOLLIN | ALWAYS);
             Ok(())
         })?;
     }
 
-    fn more_than_max_user_watches_is_enospc_until_one_is_deleted_or_the_limit_raised(machine) {
+    fn more_than_max_user_watches_is_enospc_until_one_is_deleted_or_the_limit_raised(machine) by "fs/eventpoll.c: ep_insert" {
         const SETTING: &str = "/proc/sys/fs/epoll/max_user_watches";
         const ONE: EventData = EventData::new_u64(1);
         let epoll = Epoll::new()?;
@@ -146,7 +146,7 @@ checks! { for Machine, MachineCheck:
         ensure_eq!(Epoll::new()?.add(&sources[0], ONE, IN), Ok(()));
     }
 
-    fn every_number_in_use_is_emfile_and_what_is_open_goes_on(machine) {
+    fn every_number_in_use_is_emfile_and_what_is_open_goes_on(machine) by "fs/file.c: alloc_fd" {
         const LIMIT: usize = 64;
         let eventfd = counter(0)?;
         let epoll = watching(&eventfd, IN)?;
@@ -174,7 +174,7 @@ checks! { for Machine, MachineCheck:
         })??;
     }
 
-    fn every_file_of_the_system_in_use_is_enfile(machine) {
+    fn every_file_of_the_system_in_use_is_enfile(machine) by "fs/file_table.c: alloc_empty_file" {
         with_setting(machine, "/proc/sys/fs/file-max", "0", &mut |machine| {
             without(machine, CAP_SYS_ADMIN, &mut |_| {
                 ensure_eq!(Epoll::new().map(drop), Err(Errno::ENFILE));
@@ -185,7 +185,7 @@ checks! { for Machine, MachineCheck:
         ensure_eq!(ready(&Epoll::new()?)?, NOTHING);
     }
 
-    fn setting_the_clock_cancels_the_timers_that_asked_for_it(machine) {
+    fn setting_the_clock_cancels_the_timers_that_asked_for_it(machine) by "fs/timerfd.c: timerfd_clock_was_set" {
         let later = TimerSetting::at(machine.wall_clock()? + 4 * HOUR);
         let epoll = Epoll::new()?;
         let timer = |data, setting| {
@@ -216,7 +216,7 @@ checks! { for Machine, MachineCheck:
         ensure_eq!((cancelled.read(), other.read()), (Err(Errno::EAGAIN), Err(Errno::EAGAIN)));
     }
 
-    fn epoll_pwait2_is_there_from_linux_5_11_and_not_before(machine) {
+    fn epoll_pwait2_is_there_from_linux_5_11_and_not_before(machine) by "fs/eventpoll.c: epoll_pwait2" {
         let (epoll, mut buffer, at_once) = (Epoll::new()?, Event::buffer::<1>(), Timespec::default());
         // SAFETY: the buffer has room for one event, and the timeout is readable.
         let answer = unsafe {
@@ -226,7 +226,7 @@ checks! { for Machine, MachineCheck:
         is_from(machine, (5, 11), answer.is_ok(), answer)?;
     }
 
-    fn busy_polling_is_there_from_linux_6_9_and_enotty_before(machine) {
+    fn busy_polling_is_there_from_linux_6_9_and_enotty_before(machine) by "fs/eventpoll.c: ep_eventpoll_bp_ioctl" {
         let (epoll, params) = (Epoll::new()?, BusyPoll { busy_poll_usecs: 50, busy_poll_budget: 8, prefer_busy_poll: true });
         let answers = (epoll.set_busy_poll(params), epoll.busy_poll());
         let is_there = answers == (Ok(()), Ok(params));

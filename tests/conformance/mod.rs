@@ -110,6 +110,8 @@ pub type Outcome = Result<(), Failure>;
 pub struct Check {
     /// A sentence with underscores.
     pub name: &'static str,
+    /// The function that decides it: of Linux 6.12, or of this crate if its file is in `src/`.
+    pub source: &'static str,
     pub run: fn(&mut dyn Host) -> Outcome,
 }
 
@@ -117,6 +119,7 @@ pub struct Check {
 #[allow(dead_code)]
 pub struct MachineCheck {
     pub name: &'static str,
+    pub source: &'static str,
     pub run: fn(&mut dyn Machine) -> Outcome,
 }
 
@@ -187,22 +190,65 @@ macro_rules! ensure_eq {
     };
 }
 
-/// Defines the checks of one subject as `CHECKS`. Prefix `for Machine, MachineCheck:` for checks
-/// that need a machine.
+/// Defines the checks of one subject as `CHECKS`, with the source that decides them. A check may
+/// name its own: `fn name(host) by "fs/eventpoll.c: ep_insert" { … }`. Prefix `for Machine,
+/// MachineCheck,` for checks that need a machine.
 macro_rules! checks {
-    (for $kind:ident, $check:ident: $($(#[$doc:meta])* fn $name:ident($host:ident) $body:block)*) => {
+    (
+        for $kind:ident, $check:ident, by $source:expr;
+        $($(#[$doc:meta])* fn $name:ident($host:ident) $(by $own:literal)? $body:block)*
+    ) => {
         $($(#[$doc])* fn $name($host: &mut dyn crate::conformance::$kind) -> crate::conformance::Outcome {
             let _ = &$host;
             $body
             Ok(())
         })*
-        pub const CHECKS: &[crate::conformance::$check] =
-            &[$(crate::conformance::$check { name: stringify!($name), run: $name }),*];
+        pub const CHECKS: &[crate::conformance::$check] = &[$(crate::conformance::$check {
+            name: stringify!($name),
+            source: [$($own,)? $source][0],
+            run: $name,
+        }),*];
     };
-    ($($checks:tt)*) => {
-        checks! { for Host, Check: $($checks)* }
+    (by $($checks:tt)*) => {
+        checks! { for Host, Check, by $($checks)* }
     };
 }
+
+/// The function of Linux that enters and leaves a system call on this machine. It decides which
+/// registers survive.
+pub const ENTRY: &str = if cfg!(target_arch = "x86_64") {
+    "arch/x86/entry/entry_64.S: entry_SYSCALL_64"
+} else if cfg!(target_arch = "x86") {
+    "arch/x86/entry/entry_32.S: entry_INT80_32"
+} else if cfg!(target_arch = "aarch64") {
+    "arch/arm64/kernel/entry.S: kernel_exit"
+} else if cfg!(target_arch = "arm") {
+    "arch/arm/kernel/entry-common.S: vector_swi"
+} else if cfg!(any(target_arch = "riscv64", target_arch = "riscv32")) {
+    "arch/riscv/kernel/entry.S: handle_exception"
+} else if cfg!(target_arch = "loongarch64") {
+    "arch/loongarch/kernel/entry.S: handle_syscall"
+} else if cfg!(target_arch = "powerpc") {
+    "arch/powerpc/kernel/entry_32.S: transfer_to_syscall"
+} else if cfg!(target_arch = "powerpc64") {
+    "arch/powerpc/kernel/interrupt_64.S: system_call_common"
+} else if cfg!(target_arch = "s390x") {
+    "arch/s390/kernel/entry.S: system_call"
+} else if cfg!(any(target_arch = "mips", target_arch = "mips32r6")) {
+    "arch/mips/kernel/scall32-o32.S: handle_sys"
+} else if cfg!(any(target_arch = "mips64", target_arch = "mips64r6")) {
+    "arch/mips/kernel/scall64-n64.S: handle_sys64"
+} else if cfg!(target_arch = "sparc") {
+    "arch/sparc/kernel/syscalls.S: linux_sparc_syscall32"
+} else if cfg!(target_arch = "sparc64") {
+    "arch/sparc/kernel/syscalls.S: linux_sparc_syscall"
+} else if cfg!(target_arch = "m68k") {
+    "arch/m68k/kernel/entry.S: system_call"
+} else if cfg!(target_arch = "hexagon") {
+    "arch/hexagon/kernel/vm_entry.S: event_dispatch"
+} else {
+    "arch/csky/kernel/entry.S: csky_systemcall"
+};
 
 /// A number that belonged to a descriptor until just now.
 pub fn closed_number() -> Result<RawFd, Errno> {

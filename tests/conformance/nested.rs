@@ -8,7 +8,7 @@ use core::time::Duration;
 const IN: EventFlags = EventFlags::IN;
 const ONE: EventData = EventData::new_u64(1);
 
-checks! {
+checks! { by "fs/eventpoll.c: __ep_eventpoll_poll";
     fn an_epoll_is_readable_while_it_has_an_event(host) {
         let eventfd = counter(0)?;
         let inner = watching(&eventfd, IN)?;
@@ -26,7 +26,7 @@ checks! {
         ensure_eq!(ready(&watching(&inner, EventFlags::OUT)?)?, NOTHING);
     }
 
-    fn looking_at_the_outer_epoll_takes_nothing_from_the_inner(host) {
+    fn looking_at_the_outer_epoll_takes_nothing_from_the_inner(host) by "fs/eventpoll.c: ep_send_events" {
         let eventfd = counter(1)?;
         let inner = watching(&eventfd, IN | EventFlags::ET)?;
         let outer = watching(&inner, IN)?;
@@ -36,7 +36,7 @@ checks! {
         ensure_eq!(ready(&inner)?, NOTHING);
     }
 
-    fn an_event_passes_through_three_epolls_and_ends_a_wait(host) {
+    fn an_event_passes_through_three_epolls_and_ends_a_wait(host) by "fs/eventpoll.c: ep_poll_callback" {
         let eventfd = counter(0)?;
         let first = watching(&eventfd, IN)?;
         let second = watching(&first, IN)?;
@@ -53,7 +53,7 @@ checks! {
         )?;
     }
 
-    fn an_epoll_cannot_watch_itself_nor_a_duplicate_of_itself(host) {
+    fn an_epoll_cannot_watch_itself_nor_a_duplicate_of_itself(host) by "fs/eventpoll.c: do_epoll_ctl" {
         let epoll = Epoll::new()?;
         ensure_eq!(epoll.add(&epoll, ONE, IN), Err(Errno::EINVAL));
         ensure_eq!(epoll.modify(&epoll, ONE, IN), Err(Errno::EINVAL));
@@ -63,7 +63,7 @@ checks! {
         ensure_eq!(epoll.add(&duplicate, ONE, IN), Err(Errno::EINVAL));
     }
 
-    fn epolls_that_watch_each_other_in_a_circle_are_eloop(host) {
+    fn epolls_that_watch_each_other_in_a_circle_are_eloop(host) by "fs/eventpoll.c: ep_loop_check_proc" {
         let (one, two) = (Epoll::new()?, Epoll::new()?);
         one.add(&two, ONE, IN)?;
         ensure_eq!(two.add(&one, ONE, IN), Err(Errno::ELOOP));
@@ -75,7 +75,7 @@ checks! {
         ensure_eq!(three.add(&one, ONE, IN), Err(Errno::ELOOP));
     }
 
-    fn epolls_nest_four_deep_and_no_deeper_than_eight(host) {
+    fn epolls_nest_four_deep_and_no_deeper_than_eight(host) by "fs/eventpoll.c: ep_loop_check_proc" {
         let chain = [
             Epoll::new()?, Epoll::new()?, Epoll::new()?, Epoll::new()?, Epoll::new()?,
             Epoll::new()?, Epoll::new()?, Epoll::new()?, Epoll::new()?,
@@ -95,7 +95,7 @@ checks! {
 
     /// Linux before 6.17 checks the depth above an epoll only when it is to watch something that is
     /// no epoll, and returns `EINVAL`.
-    fn a_source_below_five_epolls_is_watched_and_below_six_refused(host) {
+    fn a_source_below_five_epolls_is_watched_and_below_six_refused(host) by "fs/eventpoll.c: ep_loop_check" {
         let chain = [
             Epoll::new()?, Epoll::new()?, Epoll::new()?, Epoll::new()?, Epoll::new()?, Epoll::new()?,
         ];
@@ -115,7 +115,7 @@ checks! {
         ensure_eq!(ready(top)?, [(1, IN)]);
     }
 
-    fn closing_the_inner_epoll_silences_it(host) {
+    fn closing_the_inner_epoll_silences_it(host) by "fs/eventpoll.c: eventpoll_release_file" {
         let eventfd = counter(1)?;
         let inner = watching(&eventfd, IN)?;
         let outer = watching(&inner, IN)?;

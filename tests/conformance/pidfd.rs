@@ -36,8 +36,8 @@ fn this_process() -> Result<i32, Errno> {
     Ok(pid as i32)
 }
 
-checks! {
-    fn a_wait_reports_the_exit_code(host) {
+checks! { by "kernel/exit.c: kernel_waitid";
+    fn a_wait_reports_the_exit_code(host) by "kernel/exit.c: wait_task_zombie" {
         for code in [0, 1, 7, 127, 128, 255] {
             let pid = number(host, ChildEnd::Exit(code))?;
             let status = PidFd::open(pid)?.wait()?;
@@ -46,18 +46,18 @@ checks! {
         }
     }
 
-    fn only_the_lowest_eight_bits_of_an_exit_code_are_reported(host) {
+    fn only_the_lowest_eight_bits_of_an_exit_code_are_reported(host) by "kernel/exit.c: wait_task_zombie" {
         ensure_eq!(child(host, ChildEnd::Exit(0x1_2345))?.wait().map(ChildStatus::code), Ok(Some(0x45)));
     }
 
-    fn a_wait_reports_the_signal_that_killed(host) {
+    fn a_wait_reports_the_signal_that_killed(host) by "kernel/exit.c: wait_task_zombie" {
         let pid = number(host, ChildEnd::Signal)?;
         let status = kill(&PidFd::open(pid)?)?;
         ensure_eq!((status.pid(), status.code(), status.signal()), (pid, None, Some(SIGKILL)));
         ensure_eq!((status.success(), status.core_dumped()), (false, false));
     }
 
-    fn a_wait_waits_until_the_child_has_ended(host) {
+    fn a_wait_waits_until_the_child_has_ended(host) by "kernel/exit.c: do_wait" {
         let child = child(host, ChildEnd::Signal)?;
         host.beside(
             &|other| {
@@ -71,7 +71,7 @@ checks! {
         )?;
     }
 
-    fn try_wait_is_none_until_the_child_has_ended(host) {
+    fn try_wait_is_none_until_the_child_has_ended(host) by "kernel/exit.c: do_wait" {
         let child = child(host, ChildEnd::Signal)?;
         ensure_eq!(child.try_wait(), Ok(None));
         child.send_signal(SIGKILL)?;
@@ -79,13 +79,13 @@ checks! {
         ensure_eq!(child.try_wait()?.and_then(ChildStatus::signal), Some(SIGKILL));
     }
 
-    fn a_child_that_ended_before_it_was_opened_is_waited_for(host) {
+    fn a_child_that_ended_before_it_was_opened_is_waited_for(host) by "kernel/exit.c: wait_task_zombie" {
         let pid = number(host, ChildEnd::Exit(3))?;
         ensure!(ended(&PidFd::open(pid)?)?);
         ensure_eq!(PidFd::open(pid)?.try_wait()?.and_then(ChildStatus::code), Some(3));
     }
 
-    fn a_pidfd_is_readable_once_the_process_has_ended_and_not_before(host) {
+    fn a_pidfd_is_readable_once_the_process_has_ended_and_not_before(host) by "fs/pidfs.c: pidfd_poll" {
         let child = child(host, ChildEnd::Signal)?;
         let epoll = watching(&child, EventFlags::IN)?;
         ensure_eq!(ready(&epoll)?, NOTHING);
@@ -98,7 +98,7 @@ checks! {
         ensure_eq!(child.wait().map(ChildStatus::signal), Ok(Some(SIGKILL)));
     }
 
-    fn a_pidfd_stays_readable_after_the_process_was_reaped(host) {
+    fn a_pidfd_stays_readable_after_the_process_was_reaped(host) by "fs/pidfs.c: pidfd_poll" {
         let child = child(host, ChildEnd::Exit(0))?;
         let epoll = watching(&child, EventFlags::IN)?;
         child.wait()?;
@@ -107,7 +107,7 @@ checks! {
         ensure!(found == [(1, EventFlags::IN)] || found == [(1, EventFlags::IN | EventFlags::HUP)]);
     }
 
-    fn the_end_of_a_child_reaches_an_edge_triggered_epoll_once(host) {
+    fn the_end_of_a_child_reaches_an_edge_triggered_epoll_once(host) by "fs/pidfs.c: pidfd_poll" {
         let child = child(host, ChildEnd::Signal)?;
         let epoll = watching(&child, EventFlags::IN | EventFlags::ET)?;
         child.send_signal(SIGKILL)?;
@@ -116,7 +116,7 @@ checks! {
         child.wait()?;
     }
 
-    fn each_of_two_children_has_its_own_end(host) {
+    fn each_of_two_children_has_its_own_end(host) by "fs/pidfs.c: pidfd_poll" {
         let first = child(host, ChildEnd::Signal)?;
         let second = child(host, ChildEnd::Exit(2))?;
         ensure_eq!(second.wait().map(ChildStatus::code), Ok(Some(2)));
@@ -124,7 +124,7 @@ checks! {
         ensure_eq!(kill(&first).map(ChildStatus::signal), Ok(Some(SIGKILL)));
     }
 
-    fn signal_0_tests_the_process_and_sends_nothing(host) {
+    fn signal_0_tests_the_process_and_sends_nothing(host) by "kernel/signal.c: pidfd_send_signal" {
         let child = child(host, ChildEnd::Signal)?;
         ensure_eq!(child.send_signal(0), Ok(()));
         ensure_eq!(child.try_wait(), Ok(None));
@@ -132,7 +132,7 @@ checks! {
         ensure_eq!(child.send_signal(0), Err(Errno::ESRCH));
     }
 
-    fn a_process_that_has_ended_takes_signals_until_it_is_reaped(host) {
+    fn a_process_that_has_ended_takes_signals_until_it_is_reaped(host) by "kernel/signal.c: pidfd_send_signal" {
         let child = child(host, ChildEnd::Exit(5))?;
         ensure!(ended(&child)?);
         ensure_eq!(child.send_signal(SIGKILL), Ok(()));
@@ -140,13 +140,13 @@ checks! {
         ensure_eq!(child.send_signal(SIGKILL), Err(Errno::ESRCH));
     }
 
-    fn a_signal_that_is_none_is_einval(host) {
+    fn a_signal_that_is_none_is_einval(host) by "kernel/signal.c: pidfd_send_signal" {
         let this = PidFd::open(this_process()?)?;
         ensure_eq!(this.send_signal(-1), Err(Errno::EINVAL));
         ensure_eq!(this.send_signal(1000), Err(Errno::EINVAL));
     }
 
-    fn a_number_that_is_no_process_is_an_error(host) {
+    fn a_number_that_is_no_process_is_an_error(host) by "kernel/pid.c: pidfd_open" {
         ensure_eq!(PidFd::open(0).err(), Some(Errno::EINVAL));
         ensure_eq!(PidFd::open(-1).err(), Some(Errno::EINVAL));
         ensure_eq!(PidFd::open(i32::MIN).err(), Some(Errno::EINVAL));
@@ -170,14 +170,14 @@ checks! {
         ensure_eq!(this.try_wait(), Err(Errno::ECHILD));
     }
 
-    fn another_descriptor_taken_for_a_pidfd_is_ebadf(host) {
+    fn another_descriptor_taken_for_a_pidfd_is_ebadf(host) by "kernel/pid.c: pidfd_get_pid" {
         let other = PidFd::from(OwnedFd::from(counter(1)?));
         ensure_eq!(other.send_signal(0), Err(Errno::EBADF));
         ensure_eq!(other.wait(), Err(Errno::EBADF));
         ensure_eq!(other.try_wait(), Err(Errno::EBADF));
     }
 
-    fn a_nonblocking_pidfd_does_not_wait(host) {
+    fn a_nonblocking_pidfd_does_not_wait(host) by "kernel/pid.c: pidfd_open" {
         let pid = number(host, ChildEnd::Signal)?;
         let plain = PidFd::open(pid)?;
         ensure!(!host.is_nonblocking(plain.as_fd())?);
@@ -196,16 +196,16 @@ checks! {
         ensure_eq!(before, Some((Err(Errno::EAGAIN), Ok(None))));
     }
 
-    fn an_unknown_pidfd_flag_is_einval(host) {
+    fn an_unknown_pidfd_flag_is_einval(host) by "kernel/pid.c: pidfd_open" {
         let flags = PidFdFlags::from_bits_retain(1 << 30);
         ensure_eq!(PidFd::with_flags(this_process()?, flags).err(), Some(Errno::EINVAL));
     }
 
-    fn a_pidfd_is_closed_on_exec(host) {
+    fn a_pidfd_is_closed_on_exec(host) by "kernel/pid.c: pidfd_open" {
         ensure!(host.is_close_on_exec(PidFd::open(this_process()?)?.as_fd())?);
     }
 
-    fn a_dropped_pidfd_is_closed_and_its_process_lives(host) {
+    fn a_dropped_pidfd_is_closed_and_its_process_lives(host) by "kernel/pid.c: pidfd_open" {
         let pid = number(host, ChildEnd::Signal)?;
         let first = PidFd::open(pid)?;
         let number = first.as_raw_fd();
@@ -233,7 +233,7 @@ checks! {
         }
     }
 
-    fn waitid_without_an_end_to_report_writes_no_process(host) {
+    fn waitid_without_an_end_to_report_writes_no_process(host) by "kernel/exit.c: do_wait" {
         let child = child(host, ChildEnd::Signal)?;
         let mut info = Siginfo::EMPTY;
         let options = raw::WEXITED | raw::WNOHANG;

@@ -33,8 +33,8 @@ fn flags_of(epoll: &Epoll) -> Result<EventFlags, Errno> {
     Ok(events.first().map_or(NONE, Event::flags))
 }
 
-checks! {
-    fn an_eventfd_is_readable_when_it_is_not_zero(host) {
+checks! { by "fs/pipe.c: pipe_poll";
+    fn an_eventfd_is_readable_when_it_is_not_zero(host) by "fs/eventfd.c: eventfd_poll" {
         let eventfd = counter(0)?;
         let epoll = watching(&eventfd, IN)?;
         ensure_eq!(ready(&epoll)?, NOTHING);
@@ -44,7 +44,7 @@ checks! {
         ensure_eq!(ready(&epoll)?, NOTHING);
     }
 
-    fn an_eventfd_is_writable_until_it_is_full(host) {
+    fn an_eventfd_is_writable_until_it_is_full(host) by "fs/eventfd.c: eventfd_poll" {
         let eventfd = counter(0)?;
         let epoll = watching(&eventfd, OUT)?;
         ensure_eq!(ready(&epoll)?, [(1, OUT)]);
@@ -90,7 +90,7 @@ checks! {
         ensure_eq!(ready(&watching(&writer, EventFlags::WRNORM)?)?, [(1, EventFlags::WRNORM)]);
     }
 
-    fn a_socket_is_writable_by_all_three_names(host) {
+    fn a_socket_is_writable_by_all_three_names(host) by "net/unix/af_unix.c: unix_poll" {
         let (socket, _peer) = host.socketpair()?;
         let all = OUT | EventFlags::WRNORM | EventFlags::WRBAND;
         ensure_eq!(ready(&watching(&socket, all)?)?, [(1, all)]);
@@ -121,7 +121,7 @@ checks! {
         ensure_eq!(ready(&epoll)?, [(1, HUP)]);
     }
 
-    fn a_pipe_hangs_up_only_when_its_last_writer_is_closed(host) {
+    fn a_pipe_hangs_up_only_when_its_last_writer_is_closed(host) by "fs/pipe.c: pipe_release" {
         let (reader, writer) = host.pipe()?;
         let duplicate = host.duplicate(writer.as_fd())?;
         let epoll = watching(&reader, IN)?;
@@ -138,7 +138,7 @@ checks! {
         ensure_eq!(ready(&epoll)?, [(1, OUT | ERR)]);
     }
 
-    fn a_hang_up_and_an_error_are_reported_unasked(host) {
+    fn a_hang_up_and_an_error_are_reported_unasked(host) by "fs/eventpoll.c: do_epoll_ctl" {
         let ((reader, writer), (other_reader, other_writer)) = (host.pipe()?, host.pipe()?);
         let epoll = Epoll::new()?;
         epoll.add(&reader, EventData::new_u64(1), NONE)?;
@@ -148,7 +148,7 @@ checks! {
         ensure_eq!(ready(&epoll)?, [(1, HUP), (2, ERR)]);
     }
 
-    fn a_modify_cannot_unask_a_hang_up(host) {
+    fn a_modify_cannot_unask_a_hang_up(host) by "fs/eventpoll.c: do_epoll_ctl" {
         let (reader, writer) = host.pipe()?;
         let epoll = watching(&reader, IN)?;
         drop(writer);
@@ -156,7 +156,7 @@ checks! {
         ensure_eq!(ready(&epoll)?, [(1, HUP)]);
     }
 
-    fn a_peer_that_shuts_down_writing_is_rdhup(host) {
+    fn a_peer_that_shuts_down_writing_is_rdhup(host) by "net/unix/af_unix.c: unix_poll" {
         let (socket, peer) = host.socketpair()?;
         let epoll = watching(&socket, IN | RDHUP)?;
         ensure_eq!(ready(&epoll)?, NOTHING);
@@ -165,7 +165,7 @@ checks! {
         ensure_eq!(read(&socket, &mut [0]), Ok(0));
     }
 
-    fn rdhup_is_reported_only_if_asked(host) {
+    fn rdhup_is_reported_only_if_asked(host) by "net/unix/af_unix.c: unix_poll" {
         let (socket, peer) = host.socketpair()?;
         let (quiet, eager) = (watching(&socket, NONE)?, watching(&socket, RDHUP)?);
         host.shutdown_writing(peer.as_fd())?;
@@ -173,7 +173,7 @@ checks! {
         ensure_eq!(ready(&eager)?, [(1, RDHUP)]);
     }
 
-    fn a_shutdown_in_both_directions_is_hup(host) {
+    fn a_shutdown_in_both_directions_is_hup(host) by "net/unix/af_unix.c: unix_poll" {
         let (socket, peer) = host.socketpair()?;
         let epoll = watching(&socket, NONE)?;
         host.shutdown_writing(peer.as_fd())?;
@@ -182,7 +182,7 @@ checks! {
         ensure_eq!(ready(&epoll)?, [(1, HUP)]);
     }
 
-    fn a_peer_that_closes_is_rdhup_and_hup(host) {
+    fn a_peer_that_closes_is_rdhup_and_hup(host) by "net/unix/af_unix.c: unix_poll" {
         let (socket, peer) = host.socketpair()?;
         let epoll = watching(&socket, IN | RDHUP)?;
         drop(peer);
@@ -221,7 +221,7 @@ checks! {
         ensure!(flags_of(&watching(&socket, NONE)?)?.is_writable());
     }
 
-    fn one_ready_descriptor_of_many_is_reported_alone(host) {
+    fn one_ready_descriptor_of_many_is_reported_alone(host) by "fs/eventpoll.c: ep_send_events" {
         let epoll = Epoll::new()?;
         let counters = [counter(0)?, counter(0)?, counter(0)?, counter(0)?];
         for (number, counter) in (0..).zip(&counters) {

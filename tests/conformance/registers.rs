@@ -351,7 +351,7 @@ fn counted_loop(call: impl FnMut() -> bool) -> Outcome {
     Ok(())
 }
 
-checks! {
+checks! { by super::ENTRY;
     fn a_vector_of_zeroes_survives_a_call(host) {
         around_each_call!(zeroes);
     }

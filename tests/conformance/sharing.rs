@@ -62,7 +62,7 @@ fn is_silent(host: &mut dyn Host, epoll: &Epoll, act: &(dyn Fn() -> Result<(), E
     )
 }
 
-checks! {
+checks! { by "fs/eventpoll.c: ep_poll_callback";
     fn a_write_wakes_a_waiting_epoll(host) {
         let eventfd = counter(0)?;
         let epoll = watching(&eventfd, IN)?;
@@ -83,12 +83,12 @@ checks! {
         wakes(host, &epoll, (1, EventFlags::OUT), &|| eventfd.read().map(drop))?;
     }
 
-    fn an_add_of_something_ready_wakes_a_waiting_epoll(host) {
+    fn an_add_of_something_ready_wakes_a_waiting_epoll(host) by "fs/eventpoll.c: ep_insert" {
         let (epoll, eventfd) = (Epoll::new()?, counter(1)?);
         wakes(host, &epoll, (7, IN), &|| epoll.add(&eventfd, EventData::new_u64(7), IN))?;
     }
 
-    fn arming_a_one_shot_again_wakes_a_waiting_epoll(host) {
+    fn arming_a_one_shot_again_wakes_a_waiting_epoll(host) by "fs/eventpoll.c: ep_modify" {
         let eventfd = counter(1)?;
         let interest = IN | EventFlags::ONESHOT;
         let epoll = watching(&eventfd, interest)?;
@@ -103,7 +103,7 @@ checks! {
         ensure_eq!(unwatched.read(), Ok(1));
     }
 
-    fn two_that_wait_for_one_epoll_share_its_edges(host) {
+    fn two_that_wait_for_one_epoll_share_its_edges(host) by "fs/eventpoll.c: ep_send_events" {
         let (first, second, there) = (counter(0)?, counter(0)?, counter(0)?);
         let epoll = watching(&first, IN | EventFlags::ET | EventFlags::ONESHOT)?;
         epoll.add(&second, EventData::new_u64(2), IN | EventFlags::ET | EventFlags::ONESHOT)?;
@@ -200,14 +200,14 @@ checks! {
         })?;
     }
 
-    fn what_another_deletes_during_a_wait_is_silent(host) {
+    fn what_another_deletes_during_a_wait_is_silent(host) by "fs/eventpoll.c: ep_remove" {
         let eventfd = counter(0)?;
         let epoll = watching(&eventfd, IN)?;
         is_silent(host, &epoll, &|| epoll.delete(&eventfd).and_then(|()| eventfd.write(1)))?;
         ensure_eq!(eventfd.read(), Ok(1));
     }
 
-    fn an_event_that_was_reported_outlives_its_registration_and_its_descriptor(host) {
+    fn an_event_that_was_reported_outlives_its_registration_and_its_descriptor(host) by "fs/eventpoll.c: ep_remove" {
         let eventfd = counter(1)?;
         let epoll = watching(&eventfd, IN)?;
         let mut buffer = Event::buffer::<2>();
@@ -219,7 +219,7 @@ checks! {
         ensure_eq!(ready(&epoll)?, NOTHING);
     }
 
-    fn a_one_shot_that_several_wait_for_wakes_one(host) {
+    fn a_one_shot_that_several_wait_for_wakes_one(host) by "fs/eventpoll.c: ep_send_events" {
         let (eventfd, woke, stop) = (counter(0)?, counter(0)?, counter(0)?);
         let epoll = watching(&eventfd, IN | EventFlags::ONESHOT)?;
         epoll.add(&stop, EventData::new_u64(2), IN)?;
@@ -241,7 +241,7 @@ checks! {
         ensure_eq!(eventfd.read(), Ok(1));
     }
 
-    fn of_several_adds_at_once_one_succeeds(host) {
+    fn of_several_adds_at_once_one_succeeds(host) by "fs/eventpoll.c: do_epoll_ctl" {
         const ROUNDS: usize = 40;
         let (epoll, eventfd) = (Epoll::new()?, counter(1)?);
         let (added, refused, done) = (counter(0)?, counter(0)?, counter(0)?);

@@ -37,7 +37,7 @@ fn process() -> Result<i32, Errno> {
     unsafe { syscall!(__NR_getpid) }.map(|process| process as i32)
 }
 
-checks! {
+checks! { by "fs/signalfd.c: signalfd_dequeue";
     fn a_blocked_signal_is_read_and_is_then_no_longer_pending(host) {
         let caught = host.caught();
         with_blocked(host, &[SIGTERM], |host| {
@@ -50,7 +50,7 @@ checks! {
         ensure_eq!(host.caught(), caught);
     }
 
-    fn one_read_takes_every_pending_signal_from_the_lowest(host) {
+    fn one_read_takes_every_pending_signal_from_the_lowest(host) by "fs/signalfd.c: signalfd_read_iter" {
         with_blocked(host, &[SIGALRM, SIGTERM, SIGREALTIME], |host| {
             let signalfd = nonblocking(&[SIGALRM, SIGTERM, SIGREALTIME])?;
             for signal in [SIGREALTIME, SIGTERM, SIGALRM] {
@@ -61,7 +61,7 @@ checks! {
         })?;
     }
 
-    fn a_buffer_of_one_takes_one_signal(host) {
+    fn a_buffer_of_one_takes_one_signal(host) by "fs/signalfd.c: signalfd_read_iter" {
         with_blocked(host, &[SIGALRM, SIGTERM], |host| {
             let signalfd = nonblocking(&[SIGALRM, SIGTERM])?;
             host.raise(SIGTERM)?;
@@ -75,7 +75,7 @@ checks! {
         })?;
     }
 
-    fn an_empty_buffer_is_einval_and_takes_nothing(host) {
+    fn an_empty_buffer_is_einval_and_takes_nothing(host) by "fs/signalfd.c: signalfd_read_iter" {
         with_blocked(host, &[SIGTERM], |host| {
             let signalfd = nonblocking(&[SIGTERM])?;
             ensure_eq!(signalfd.read(&mut []).err(), Some(Errno::EINVAL));
@@ -85,7 +85,7 @@ checks! {
         })?;
     }
 
-    fn a_standard_signal_is_pending_once_and_a_real_time_signal_queues(host) {
+    fn a_standard_signal_is_pending_once_and_a_real_time_signal_queues(host) by "kernel/signal.c: __send_signal_locked" {
         with_blocked(host, &[SIGTERM, SIGREALTIME], |host| {
             let signalfd = nonblocking(&[SIGTERM, SIGREALTIME])?;
             for _ in 0..3 {
@@ -96,7 +96,7 @@ checks! {
         })?;
     }
 
-    fn a_signal_that_is_not_in_the_set_stays_pending(host) {
+    fn a_signal_that_is_not_in_the_set_stays_pending(host) by "fs/signalfd.c: do_signalfd4" {
         let caught = host.caught();
         with_blocked(host, &[SIGALRM, SIGTERM], |host| {
             let signalfd = nonblocking(&[SIGTERM])?;
@@ -108,7 +108,7 @@ checks! {
         ensure_eq!(host.caught(), caught + 1);
     }
 
-    fn a_signal_above_32_is_read_by_its_own_bit(host) {
+    fn a_signal_above_32_is_read_by_its_own_bit(host) by "fs/signalfd.c: do_signalfd4" {
         with_blocked(host, &[SIGREALTIME], |host| {
             host.raise(SIGREALTIME)?;
             takes_nothing(&nonblocking(&[SIGREALTIME - 32])?)?;
@@ -116,14 +116,14 @@ checks! {
         })?;
     }
 
-    fn one_of_the_highest_signals_is_read(host) {
+    fn one_of_the_highest_signals_is_read(host) by "fs/signalfd.c: do_signalfd4" {
         with_blocked(host, &[HIGH], |host| {
             host.raise(HIGH)?;
             takes(&nonblocking(&[HIGH])?, &[HIGH])
         })?;
     }
 
-    fn a_changed_set_is_of_the_new_signals_alone(host) {
+    fn a_changed_set_is_of_the_new_signals_alone(host) by "fs/signalfd.c: do_signalfd4" {
         let caught = host.caught();
         with_blocked(host, &[SIGALRM, SIGTERM], |host| {
             let signalfd = nonblocking(&[SIGALRM])?;
@@ -136,7 +136,7 @@ checks! {
         ensure_eq!(host.caught(), caught + 1);
     }
 
-    fn an_epoll_reports_a_signalfd_while_a_signal_is_pending(host) {
+    fn an_epoll_reports_a_signalfd_while_a_signal_is_pending(host) by "fs/signalfd.c: signalfd_poll" {
         with_blocked(host, &[SIGTERM], |host| {
             let signalfd = nonblocking(&[SIGTERM])?;
             let epoll = watching(&signalfd, EventFlags::IN)?;
@@ -151,7 +151,7 @@ checks! {
         })?;
     }
 
-    fn an_edge_triggered_epoll_reports_each_new_signal_once(host) {
+    fn an_edge_triggered_epoll_reports_each_new_signal_once(host) by "fs/signalfd.c: signalfd_poll" {
         with_blocked(host, &[SIGALRM, SIGTERM], |host| {
             let signalfd = nonblocking(&[SIGALRM, SIGTERM])?;
             let epoll = watching(&signalfd, EventFlags::IN | EventFlags::ET)?;
@@ -164,7 +164,7 @@ checks! {
         })?;
     }
 
-    fn an_epoll_learns_that_a_changed_set_has_a_pending_signal(host) {
+    fn an_epoll_learns_that_a_changed_set_has_a_pending_signal(host) by "fs/signalfd.c: signalfd_poll" {
         with_blocked(host, &[SIGTERM], |host| {
             let signalfd = nonblocking(&[SIGALRM])?;
             let epoll = watching(&signalfd, EventFlags::IN)?;
@@ -176,7 +176,7 @@ checks! {
         })?;
     }
 
-    fn a_wait_on_a_signalfd_is_not_interrupted_by_its_signal(host) {
+    fn a_wait_on_a_signalfd_is_not_interrupted_by_its_signal(host) by "kernel/signal.c: wants_signal" {
         with_blocked(host, &[SIGTERM], |host| {
             let signalfd = nonblocking(&[SIGTERM])?;
             let epoll = watching(&signalfd, EventFlags::IN)?;
@@ -206,7 +206,7 @@ checks! {
         })?;
     }
 
-    fn dropping_a_signalfd_leaves_its_signals_blocked_and_pending(host) {
+    fn dropping_a_signalfd_leaves_its_signals_blocked_and_pending(host) by "kernel/signal.c: __send_signal_locked" {
         let caught = host.caught();
         with_blocked(host, &[SIGTERM], |host| {
             let signalfd = nonblocking(&[SIGTERM])?;
@@ -220,7 +220,7 @@ checks! {
         ensure_eq!(host.caught(), caught + 1);
     }
 
-    fn an_info_names_the_process_that_sent_its_signal(host) {
+    fn an_info_names_the_process_that_sent_its_signal(host) by "fs/signalfd.c: signalfd_copyinfo" {
         with_blocked(host, &[SIGTERM], |host| {
             let signalfd = nonblocking(&[SIGTERM])?;
             // SAFETY: the call takes no pointer.
@@ -237,7 +237,7 @@ checks! {
         })?;
     }
 
-    fn an_info_has_the_value_that_was_sent_with_its_signal(host) {
+    fn an_info_has_the_value_that_was_sent_with_its_signal(host) by "fs/signalfd.c: signalfd_copyinfo" {
         const SI_QUEUE: i32 = -1;
         /// Each half of a 64-bit value is the same number, because the kernel's integer is one of the
         /// halves.
@@ -284,7 +284,7 @@ checks! {
         })?;
     }
 
-    fn a_signalfd_takes_each_of_its_flags_and_no_other(host) {
+    fn a_signalfd_takes_each_of_its_flags_and_no_other(host) by "fs/signalfd.c: do_signalfd4" {
         let set = SigSet::from_signals(&[SIGTERM])?;
         ensure!(host.is_close_on_exec(SignalFd::new(&set, SignalFdFlags::CLOEXEC)?.as_fd())?);
         ensure!(!host.is_close_on_exec(SignalFd::new(&set, SignalFdFlags::NONBLOCK)?.as_fd())?);
@@ -295,7 +295,7 @@ checks! {
         }
     }
 
-    fn another_descriptor_taken_for_a_signalfd_gives_errors(host) {
+    fn another_descriptor_taken_for_a_signalfd_gives_errors(host) by "fs/signalfd.c: do_signalfd4" {
         let epoll = SignalFd::from(barepoll::fd::OwnedFd::from(Epoll::new()?));
         ensure_eq!(epoll.set(&SigSet::empty()), Err(Errno::EINVAL));
         ensure_eq!(epoll.read(&mut SignalInfo::buffer::<1>()).err(), Some(Errno::EINVAL));
@@ -305,7 +305,7 @@ checks! {
         ensure_eq!(SignalFd::from(reader).read(&mut SignalInfo::buffer::<1>()).err(), Some(Errno::EINVAL));
     }
 
-    fn signalfd4_changes_a_descriptor_and_returns_it(host) {
+    fn signalfd4_changes_a_descriptor_and_returns_it(host) by "fs/signalfd.c: do_signalfd4" {
         with_blocked(host, &[SIGTERM], |host| {
             let (signalfd, set) = (nonblocking(&[])?, SigSet::from_signals(&[SIGTERM])?);
             // SAFETY: the set outlives the call.
@@ -319,7 +319,7 @@ checks! {
         ensure_eq!(answer, Err(Errno::EBADF));
     }
 
-    fn a_signalfd_of_a_set_at_a_bad_address_is_an_error(host) {
+    fn a_signalfd_of_a_set_at_a_bad_address_is_an_error(host) by "fs/signalfd.c: signalfd4" {
         // SAFETY: the kernel checks the address.
         let answer = unsafe { raw::signalfd4(-1, unmapped_address(), 0) };
         if answer != Err(Errno::EINVAL) {
@@ -327,7 +327,7 @@ checks! {
         }
     }
 
-    fn the_kernel_leaves_kill_and_stop_out_of_a_full_signalfd(host) {
+    fn the_kernel_leaves_kill_and_stop_out_of_a_full_signalfd(host) by "fs/signalfd.c: do_signalfd4" {
         with_blocked(host, &[SIGTERM], |host| {
             let flags = SignalFdFlags::CLOEXEC | SignalFdFlags::NONBLOCK;
             let signalfd = SignalFd::new(&SigSet::full(), flags)?;

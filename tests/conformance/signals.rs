@@ -133,20 +133,20 @@ fn goes_on_until_an_event(host: &mut dyn Host, wait: &Wait<'_>) -> Outcome {
     })
 }
 
-checks! {
-    fn a_signal_interrupts_a_wait_with_a_timeout_and_without(host) {
+checks! { by "fs/eventpoll.c: do_epoll_pwait";
+    fn a_signal_interrupts_a_wait_with_a_timeout_and_without(host) by "fs/eventpoll.c: ep_poll" {
         let epoll = Epoll::new()?;
         is_interrupted(host, &|| epoll.wait(&mut Event::buffer::<2>(), Some(LONG)).map(drop))?;
         let epoll = Epoll::new()?;
         is_interrupted(host, &|| epoll.wait(&mut Event::buffer::<2>(), None).map(drop))?;
     }
 
-    fn a_signal_interrupts_a_fine_wait(host) {
+    fn a_signal_interrupts_a_fine_wait(host) by "fs/eventpoll.c: ep_poll" {
         let epoll = Epoll::new()?;
         is_interrupted(host, &|| epoll.wait(&mut Event::buffer::<2>(), Some(FINE)).map(drop))?;
     }
 
-    fn a_signal_interrupts_a_wait_until_a_moment(host) {
+    fn a_signal_interrupts_a_wait_until_a_moment(host) by "fs/eventpoll.c: ep_poll" {
         let epoll = Epoll::new()?;
         let deadline = Deadline::after(LONG)?;
         is_interrupted(host, &|| epoll.wait_until(&mut Event::buffer::<2>(), Some(deadline)).map(drop))?;
@@ -159,7 +159,7 @@ checks! {
         is_interrupted(host, &|| masked(None, &only(&[SIGTERM])?).map(drop))?;
     }
 
-    fn an_interrupted_epoll_goes_on_working(host) {
+    fn an_interrupted_epoll_goes_on_working(host) by "fs/eventpoll.c: ep_poll" {
         let eventfd = counter(0)?;
         let epoll = watching(&eventfd, EventFlags::IN)?;
         is_interrupted(host, &|| epoll.wait(&mut Event::buffer::<2>(), Some(LONG)).map(drop))?;
@@ -167,21 +167,21 @@ checks! {
         ensure_eq!(super::ready(&epoll)?, [(1, EventFlags::IN)]);
     }
 
-    fn a_signal_interrupts_a_read_of_a_zero_counter(host) {
+    fn a_signal_interrupts_a_read_of_a_zero_counter(host) by "fs/eventfd.c: eventfd_read" {
         let eventfd = EventFd::new(0, EventFdFlags::CLOEXEC)?;
         is_interrupted(host, &|| eventfd.read().map(drop))?;
         ensure_eq!(eventfd.write(1), Ok(()));
         ensure_eq!(eventfd.read(), Ok(1));
     }
 
-    fn a_signal_interrupts_a_write_to_a_full_counter(host) {
+    fn a_signal_interrupts_a_write_to_a_full_counter(host) by "fs/eventfd.c: eventfd_write" {
         let eventfd = EventFd::new(0, EventFdFlags::CLOEXEC)?;
         eventfd.write(u64::MAX - 1)?;
         is_interrupted(host, &|| eventfd.write(1))?;
         ensure_eq!(eventfd.read(), Ok(u64::MAX - 1));
     }
 
-    fn a_blocked_signal_does_not_interrupt_a_wait(host) {
+    fn a_blocked_signal_does_not_interrupt_a_wait(host) by "fs/eventpoll.c: ep_poll" {
         with_blocked(host, &[SIGTERM], |host| {
             let caught = host.caught();
             host.raise(SIGTERM)?;
@@ -192,13 +192,13 @@ checks! {
         })?;
     }
 
-    fn a_signal_that_was_blocked_arrives_once_it_is_not(host) {
+    fn a_signal_that_was_blocked_arrives_once_it_is_not(host) by "kernel/signal.c: recalc_sigpending" {
         let caught = host.caught();
         with_blocked(host, &[SIGTERM], |host| Ok(host.raise(SIGTERM)?))?;
         ensure_eq!(host.caught(), caught + 1);
     }
 
-    fn an_empty_mask_lets_a_pending_signal_through(host) {
+    fn an_empty_mask_lets_a_pending_signal_through(host) by "kernel/signal.c: set_user_sigmask" {
         with_blocked(host, &[SIGTERM], |host| {
             for timeout in [Some(LONG), Some(FINE), None] {
                 let caught = host.caught();
@@ -210,7 +210,7 @@ checks! {
         })?;
     }
 
-    fn a_pending_signal_stays_pending_where_a_masked_wait_need_not_sleep(host) {
+    fn a_pending_signal_stays_pending_where_a_masked_wait_need_not_sleep(host) by "fs/eventpoll.c: ep_poll" {
         with_blocked(host, &[SIGTERM], |host| {
             let eventfd = counter(1)?;
             let epoll = watching(&eventfd, EventFlags::IN)?;
@@ -228,7 +228,7 @@ checks! {
         })?;
     }
 
-    fn a_full_mask_lets_no_pending_signal_through(host) {
+    fn a_full_mask_lets_no_pending_signal_through(host) by "kernel/signal.c: set_user_sigmask" {
         with_blocked(host, &[SIGTERM, SIGREALTIME], |host| {
             let caught = host.caught();
             host.raise(SIGTERM)?;
@@ -243,7 +243,7 @@ checks! {
         })?;
     }
 
-    fn a_full_mask_holds_signals_back_until_the_wait_is_over(host) {
+    fn a_full_mask_holds_signals_back_until_the_wait_is_over(host) by "kernel/signal.c: set_user_sigmask" {
         while_signalled(host, &mut |host| {
             // A signal comes every 20 ms, so one of these waits meets one. It must still last its
             // full timeout.
@@ -257,7 +257,7 @@ checks! {
         })?;
     }
 
-    fn a_mask_is_of_those_signals_that_are_in_it(host) {
+    fn a_mask_is_of_those_signals_that_are_in_it(host) by "kernel/signal.c: set_user_sigmask" {
         with_blocked(host, &[SIGALRM, SIGTERM], |host| {
             let caught = host.caught();
             host.raise(SIGTERM)?;
@@ -273,7 +273,7 @@ checks! {
         })?;
     }
 
-    fn a_signal_above_32_is_masked_by_its_own_bit(host) {
+    fn a_signal_above_32_is_masked_by_its_own_bit(host) by "kernel/signal.c: set_user_sigmask" {
         with_blocked(host, &[SIGREALTIME], |host| {
             let caught = host.caught();
             host.raise(SIGREALTIME)?;
@@ -287,7 +287,7 @@ checks! {
         })?;
     }
 
-    fn a_fine_wait_masks_a_signal_above_32_by_its_own_bit(host) {
+    fn a_fine_wait_masks_a_signal_above_32_by_its_own_bit(host) by "kernel/signal.c: set_user_sigmask" {
         with_blocked(host, &[SIGREALTIME], |host| {
             host.raise(SIGREALTIME)?;
             let fine = Some(Duration::from_micros(9_500));
@@ -297,7 +297,7 @@ checks! {
         })?;
     }
 
-    fn a_mask_of_a_signal_above_32_masks_none_below(host) {
+    fn a_mask_of_a_signal_above_32_masks_none_below(host) by "kernel/signal.c: set_user_sigmask" {
         with_blocked(host, &[SIGTERM], |host| {
             host.raise(SIGTERM)?;
             ensure_eq!(masked(Some(LONG), &only(&[SIGTERM + 32])?), Err(Errno::EINTR));
@@ -321,7 +321,7 @@ checks! {
         })?;
     }
 
-    fn blocking_adds_to_the_mask_and_unblocking_removes_from_it(host) {
+    fn blocking_adds_to_the_mask_and_unblocking_removes_from_it(host) by "kernel/signal.c: sigprocmask" {
         with_mask_restored(host, |_| {
             let (one, both) = (only(&[SIGTERM])?, only(&[SIGTERM, SIGREALTIME])?);
             both.unblock()?;
@@ -338,7 +338,7 @@ checks! {
         })?;
     }
 
-    fn each_common_signal_but_two_is_blocked_by_its_own_bit(host) {
+    fn each_common_signal_but_two_is_blocked_by_its_own_bit(host) by "kernel/signal.c: sigprocmask" {
         with_mask_restored(host, |_| {
             let mut ignored = SigSet::empty();
             for signal in 1..=COMMON {
@@ -352,7 +352,7 @@ checks! {
         })?;
     }
 
-    fn each_high_signal_is_blocked_by_its_own_bit(host) {
+    fn each_high_signal_is_blocked_by_its_own_bit(host) by "kernel/signal.c: sigprocmask" {
         with_mask_restored(host, |_| {
             for signal in SigSet::full().iter().skip(COMMON as usize) {
                 ensure!(is_blocked_alone(signal)?);
@@ -361,7 +361,7 @@ checks! {
         })?;
     }
 
-    fn a_full_set_blocks_all_but_kill_and_stop(host) {
+    fn a_full_set_blocks_all_but_kill_and_stop(host) by "kernel/signal.c: rt_sigprocmask" {
         with_mask_restored(host, |_| {
             SigSet::full().set_thread_mask()?;
             let free = (1..=COMMON).collect::<SigSet>() - SigSet::thread_mask()?;
@@ -371,7 +371,7 @@ checks! {
         })?;
     }
 
-    fn a_pending_signals_handler_runs_before_unblocking_it_returns(host) {
+    fn a_pending_signals_handler_runs_before_unblocking_it_returns(host) by "kernel/signal.c: recalc_sigpending" {
         host.catch(SIGTERM)?;
         with_mask_restored(host, |host| {
             let set = only(&[SIGTERM])?;
@@ -385,7 +385,7 @@ checks! {
         })?;
     }
 
-    fn rt_sigprocmask_returns_the_kernels_errors(host) {
+    fn rt_sigprocmask_returns_the_kernels_errors(host) by "kernel/signal.c: rt_sigprocmask" {
         with_mask_restored(host, |_| {
             let (set, mut old) = (SigSet::empty(), SigSet::empty());
             // SAFETY: the sets outlive the calls.
@@ -399,7 +399,7 @@ checks! {
         })?;
     }
 
-    fn rt_sigprocmask_of_a_set_at_a_bad_address_is_efault(host) {
+    fn rt_sigprocmask_of_a_set_at_a_bad_address_is_efault(host) by "kernel/signal.c: rt_sigprocmask" {
         with_mask_restored(host, |_| {
             let (set, mut old) = (SigSet::empty(), SigSet::empty());
             // SAFETY: the kernel checks the address. The other set outlives the call.
@@ -414,12 +414,12 @@ checks! {
         })?;
     }
 
-    fn a_signal_interrupts_a_read_of_a_signalfd_of_others(host) {
+    fn a_signal_interrupts_a_read_of_a_signalfd_of_others(host) by "fs/signalfd.c: signalfd_dequeue" {
         let signalfd = SignalFd::new(&only(&[SIGTERM])?, SignalFdFlags::CLOEXEC)?;
         is_interrupted(host, &|| signalfd.read(&mut SignalInfo::buffer::<1>()).map(drop))?;
     }
 
-    fn the_mask_of_before_is_back_after_an_interruption(host) {
+    fn the_mask_of_before_is_back_after_an_interruption(host) by "include/linux/sched/signal.h: restore_saved_sigmask_unless" {
         with_blocked(host, &[SIGTERM], |host| {
             host.raise(SIGTERM)?;
             ensure_eq!(masked(Some(LONG), &SigSet::empty()), Err(Errno::EINTR));
@@ -430,7 +430,7 @@ checks! {
         })?;
     }
 
-    fn the_mask_of_before_is_back_after_an_event_and_after_a_timeout(host) {
+    fn the_mask_of_before_is_back_after_an_event_and_after_a_timeout(host) by "include/linux/sched/signal.h: restore_saved_sigmask_unless" {
         with_blocked(host, &[SIGTERM], |host| {
             let eventfd = counter(1)?;
             let epoll = watching(&eventfd, EventFlags::IN)?;
@@ -446,7 +446,7 @@ checks! {
         })?;
     }
 
-    fn a_full_mask_is_gone_after_the_wait(host) {
+    fn a_full_mask_is_gone_after_the_wait(host) by "include/linux/sched/signal.h: restore_saved_sigmask_unless" {
         host.catch(SIGTERM)?;
         ensure_eq!(short(&SigSet::full()), Ok(0));
         let caught = host.caught();
@@ -454,21 +454,21 @@ checks! {
         ensure_eq!(host.caught(), caught + 1);
     }
 
-    fn an_uninterrupted_wait_of_whole_milliseconds_goes_on_after_a_signal_and_ends_on_time(host) {
+    fn an_uninterrupted_wait_of_whole_milliseconds_goes_on_after_a_signal_and_ends_on_time(host) by "src/epoll.rs: wait_uninterrupted" {
         goes_on(host, Duration::from_millis(45), 4)?;
         goes_on(host, Duration::from_millis(300), 1)?;
     }
 
-    fn a_fine_uninterrupted_wait_goes_on_after_a_signal_and_ends_on_time(host) {
+    fn a_fine_uninterrupted_wait_goes_on_after_a_signal_and_ends_on_time(host) by "src/epoll.rs: wait_uninterrupted" {
         goes_on(host, Duration::from_micros(45_300), 4)?;
         goes_on(host, Duration::from_micros(300_700), 1)?;
     }
 
-    fn an_uninterrupted_wait_without_a_timeout_goes_on_until_an_event(host) {
+    fn an_uninterrupted_wait_without_a_timeout_goes_on_until_an_event(host) by "src/epoll.rs: wait_uninterrupted" {
         goes_on_until_an_event(host, &|epoll, buffer| count(epoll.wait_uninterrupted(buffer, None)))?;
     }
 
-    fn an_event_ends_an_uninterrupted_wait_that_was_interrupted(host) {
+    fn an_event_ends_an_uninterrupted_wait_that_was_interrupted(host) by "src/epoll.rs: wait_uninterrupted" {
         for timeout in [LONG, FINE, Duration::MAX] {
             goes_on_until_an_event(host, &|epoll, buffer| count(epoll.wait_uninterrupted(buffer, Some(timeout))))?;
         }
@@ -480,7 +480,7 @@ checks! {
         }
     }
 
-    fn signals_at_any_moment_lose_no_event(host) {
+    fn signals_at_any_moment_lose_no_event(host) by "fs/eventpoll.c: ep_poll" {
         const KINDS: usize = 4;
         /// The least number of waits. It goes on until `MET` waits of each kind met a signal, up to
         /// 100 times as many waits.

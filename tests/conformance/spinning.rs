@@ -18,7 +18,7 @@ fn lasts(host: &mut dyn Host, spins: u32, timeout: Duration) -> Outcome {
     super::lasts(host, timeout, &mut || count(epoll.wait_spinning(&mut buffer, Some(timeout), spins)))
 }
 
-checks! {
+checks! { by "src/epoll.rs: wait_spinning";
     fn what_is_ready_is_found_whatever_the_spins(host) {
         let eventfd = counter(1)?;
         let epoll = watching(&eventfd, IN)?;
@@ -32,13 +32,13 @@ checks! {
         }
     }
 
-    fn a_wait_of_nothing_is_never_early_and_ends(host) {
+    fn a_wait_of_nothing_is_never_early_and_ends(host) by "fs/eventpoll.c: ep_poll" {
         for spins in SPINS {
             lasts(host, spins, Duration::from_millis(3))?;
         }
     }
 
-    fn a_fine_wait_of_nothing_is_never_early_and_ends(host) {
+    fn a_fine_wait_of_nothing_is_never_early_and_ends(host) by "fs/eventpoll.c: ep_poll" {
         for spins in SPINS {
             lasts(host, spins, Duration::from_micros(700))?;
             lasts(host, spins, Duration::from_nanos(1))?;
@@ -81,7 +81,7 @@ checks! {
         )?;
     }
 
-    fn an_error_ends_the_looking_at_once(host) {
+    fn an_error_ends_the_looking_at_once(host) by "fs/eventpoll.c: do_epoll_wait" {
         let no_epoll = Epoll::from(OwnedFd::from(counter(0)?));
         let epoll = Epoll::new()?;
         for spins in SPINS.into_iter().chain([FOR_EVER]) {

@@ -105,7 +105,7 @@ unsafe fn unmap(start: *mut u8, length: usize) -> Result<()> {
     unsafe { syscall!(__NR_munmap, start, length) }.map(drop)
 }
 
-checks! {
+checks! { by super::ENTRY;
     fn calls_without_arguments_answer(host) {
         // SAFETY: no pointer. Signal 0 is not sent.
         unsafe {
@@ -266,7 +266,7 @@ checks! {
         }
     }
 
-    fn an_unknown_number_is_no_success(host) {
+    fn an_unknown_number_is_no_success(host) by "kernel/sys_ni.c: sys_ni_syscall" {
         // SAFETY: no call has this number, so no argument is used.
         let answer = unsafe { syscall!(__NR_epoll_create1 + 3000, 7) };
         // csky returns the first argument, hexagon EPERM.

@@ -80,7 +80,7 @@ fn ends_by_a_write(host: &mut dyn Host, wait: Wait, delay: Duration, timeouts: &
     Ok(())
 }
 
-checks! {
+checks! { by "fs/eventpoll.c: ep_poll";
     fn a_timeout_of_zero_does_not_wait(host) {
         let epoll = Epoll::new()?;
         for wait in WAITS {
@@ -99,13 +99,13 @@ checks! {
         }
     }
 
-    fn a_wait_of_whole_milliseconds_is_never_early(host) {
+    fn a_wait_of_whole_milliseconds_is_never_early(host) by "fs/eventpoll.c: ep_timeout_to_timespec" {
         ends_in_time(host, PLAIN, &WHOLE)?;
         ends_in_time(host, MASKED, &WHOLE)?;
         ends_in_time(host, UNINTERRUPTED, &WHOLE)?;
     }
 
-    fn a_time_that_is_converted_once_is_the_same_in_every_wait(host) {
+    fn a_time_that_is_converted_once_is_the_same_in_every_wait(host) by "src/timeout.rs: Timeout" {
         let eventfd = counter(1)?;
         let epoll = watching(&eventfd, EventFlags::IN)?;
         for wait in CONVERTED {
@@ -117,7 +117,7 @@ checks! {
         }
     }
 
-    fn a_fine_or_long_time_that_is_converted_once_is_the_same_in_every_wait(host) {
+    fn a_fine_or_long_time_that_is_converted_once_is_the_same_in_every_wait(host) by "src/timeout.rs: Timeout" {
         let eventfd = counter(1)?;
         let epoll = watching(&eventfd, EventFlags::IN)?;
         for wait in CONVERTED {
@@ -128,13 +128,13 @@ checks! {
         }
     }
 
-    fn a_fine_wait_is_never_early(host) {
+    fn a_fine_wait_is_never_early(host) by "fs/eventpoll.c: epoll_pwait2" {
         ends_in_time(host, PLAIN, &FINE)?;
         ends_in_time(host, MASKED, &FINE)?;
         ends_in_time(host, UNINTERRUPTED, &FINE)?;
     }
 
-    fn a_wait_until_a_moment_is_never_early(host) {
+    fn a_wait_until_a_moment_is_never_early(host) by "src/epoll.rs: wait_until" {
         ends_in_time(host, UNTIL, &WHOLE)?;
         ends_in_time(host, UNTIL, &FINE)?;
         let epoll = Epoll::new()?;
@@ -145,14 +145,14 @@ checks! {
         }
     }
 
-    fn a_wait_until_a_past_moment_does_not_block(host) {
+    fn a_wait_until_a_past_moment_does_not_block(host) by "src/epoll.rs: wait_until" {
         let epoll = Epoll::new()?;
         for deadline in [Deadline::ORIGIN, Deadline::now()?] {
             lasts(host, Duration::ZERO, &mut || count(epoll.wait_until(&mut Event::buffer::<2>(), Some(deadline))))?;
         }
     }
 
-    fn a_wait_until_any_moment_finds_what_is_ready_already(host) {
+    fn a_wait_until_any_moment_finds_what_is_ready_already(host) by "src/epoll.rs: wait_until" {
         let eventfd = counter(1)?;
         let epoll = watching(&eventfd, EventFlags::IN)?;
         ensure_eq!(count(epoll.wait_until(&mut Event::buffer::<2>(), Some(Deadline::ORIGIN))), Ok(1));
@@ -162,7 +162,7 @@ checks! {
         ensure_eq!(UNTIL(&epoll, &mut Event::buffer::<2>(), None), Ok(1));
     }
 
-    fn a_wait_until_a_moment_without_room_is_einval(host) {
+    fn a_wait_until_a_moment_without_room_is_einval(host) by "fs/eventpoll.c: do_epoll_wait" {
         let epoll = Epoll::new()?;
         ensure_eq!(UNTIL(&epoll, &mut [], Some(LONG)), Err(Errno::EINVAL));
         ensure_eq!(UNTIL(&epoll, &mut [], None), Err(Errno::EINVAL));
@@ -182,7 +182,7 @@ checks! {
         }
     }
 
-    fn a_wait_longer_than_i32_max_milliseconds_does_not_end_at_once(host) {
+    fn a_wait_longer_than_i32_max_milliseconds_does_not_end_at_once(host) by "src/timeout.rs: Timeout" {
         ends_by_a_write(host, PLAIN, Duration::from_millis(25), &LONGER.map(Some))?;
         ends_by_a_write(host, MASKED, Duration::from_millis(25), &LONGER.map(Some))?;
         ends_by_a_write(host, UNINTERRUPTED, Duration::from_millis(25), &LONGER.map(Some))?;

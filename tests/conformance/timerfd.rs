@@ -86,8 +86,8 @@ fn spec(seconds: i64, nanos: i64) -> Itimerspec {
     Itimerspec { it_interval: Timespec::default(), it_value: Timespec { tv_sec: seconds, tv_nsec: nanos } }
 }
 
-checks! {
-    fn a_new_timer_is_disarmed(host) {
+checks! { by "fs/timerfd.c: timerfd_setup";
+    fn a_new_timer_is_disarmed(host) by "fs/timerfd.c: do_timerfd_gettime" {
         let timer = nonblocking(Clock::MONOTONIC)?;
         ensure_eq!(timer.get(), Ok(TimerState::default()));
         ensure_eq!(timer.read(), Err(Errno::EAGAIN));
@@ -131,7 +131,7 @@ checks! {
         }
     }
 
-    fn a_blocking_read_waits_for_the_expiration(host) {
+    fn a_blocking_read_waits_for_the_expiration(host) by "fs/timerfd.c: timerfd_read_iter" {
         let timer = TimerFd::new(Clock::MONOTONIC, TimerFdFlags::CLOEXEC)?;
         timer.set(TimerSetting::after(20 * MS))?;
         let (took, expirations) = timed(host, || timer.set(TimerSetting::after(20 * MS)).and_then(|()| timer.read()));
@@ -139,13 +139,13 @@ checks! {
         ensure!(took >= 20 * MS);
     }
 
-    fn a_nonblocking_read_before_the_expiration_is_eagain(host) {
+    fn a_nonblocking_read_before_the_expiration_is_eagain(host) by "fs/timerfd.c: timerfd_read_iter" {
         let (timer, epoll) = watched(TimerSetting::after(HOUR), EventFlags::IN)?;
         ensure_eq!(timer.read(), Err(Errno::EAGAIN));
         ensure_eq!(ready(&epoll)?, NOTHING);
     }
 
-    fn an_interval_counts_expirations_and_none_too_many(host) {
+    fn an_interval_counts_expirations_and_none_too_many(host) by "fs/timerfd.c: timerfd_read_iter" {
         for interval in [2 * MS, Duration::from_micros(700)] {
             let start = host.now();
             let (timer, epoll) = watched(TimerSetting::every(interval), EventFlags::IN)?;
@@ -161,7 +161,7 @@ checks! {
         }
     }
 
-    fn expirations_that_nothing_reads_add_up(host) {
+    fn expirations_that_nothing_reads_add_up(host) by "fs/timerfd.c: timerfd_read_iter" {
         let (timer, _epoll) = watched(TimerSetting::every(MS), EventFlags::IN)?;
         until(host, &mut |host| {
             pause(host, 10 * MS)?;
@@ -180,7 +180,7 @@ checks! {
         ensure_eq!(timer.read(), Err(Errno::EAGAIN));
     }
 
-    fn the_time_left_is_from_now_for_a_relative_and_an_absolute_time(host) {
+    fn the_time_left_is_from_now_for_a_relative_and_an_absolute_time(host) by "fs/timerfd.c: do_timerfd_gettime" {
         let timer = nonblocking(Clock::MONOTONIC)?;
         let start = host.now();
         for (setting, interval) in [
@@ -197,7 +197,7 @@ checks! {
         }
     }
 
-    fn a_disarmed_timer_expires_no_more_and_forgets(host) {
+    fn a_disarmed_timer_expires_no_more_and_forgets(host) by "fs/timerfd.c: do_timerfd_settime" {
         let (timer, epoll) = watched(TimerSetting::every(MS), EventFlags::IN)?;
         ensure_eq!(ready_within(&epoll, LONG)?, READY);
         timer.disarm()?;
@@ -206,7 +206,7 @@ checks! {
         ensure_eq!(ready_within(&epoll, 10 * MS)?, NOTHING);
     }
 
-    fn a_new_setting_replaces_the_old_one_and_what_was_not_read(host) {
+    fn a_new_setting_replaces_the_old_one_and_what_was_not_read(host) by "fs/timerfd.c: do_timerfd_settime" {
         let (timer, epoll) = watched(TimerSetting::every(MS), EventFlags::IN)?;
         ensure_eq!(ready_within(&epoll, LONG)?, READY);
         timer.set(TimerSetting::after(HOUR))?;
@@ -215,7 +215,7 @@ checks! {
         ensure_eq!(timer.get()?.interval, Duration::ZERO);
     }
 
-    fn an_expired_timer_is_ready_until_it_is_read(host) {
+    fn an_expired_timer_is_ready_until_it_is_read(host) by "fs/timerfd.c: timerfd_poll" {
         let (timer, epoll) = watched(TimerSetting::after(MS), EventFlags::IN)?;
         for _ in 0..3 {
             ensure_eq!(ready_within(&epoll, LONG)?, READY);
@@ -224,7 +224,7 @@ checks! {
         ensure_eq!(ready(&epoll)?, NOTHING);
     }
 
-    fn an_edge_triggered_timer_is_reported_once_for_each_setting(host) {
+    fn an_edge_triggered_timer_is_reported_once_for_each_setting(host) by "fs/timerfd.c: timerfd_triggered" {
         let (timer, epoll) = watched(TimerSetting::after(MS), EventFlags::IN | EventFlags::ET)?;
         for _ in 0..3 {
             ensure_eq!(ready_within(&epoll, LONG)?, READY);
@@ -234,7 +234,7 @@ checks! {
         }
     }
 
-    fn a_timer_is_readable_and_not_writable(host) {
+    fn a_timer_is_readable_and_not_writable(host) by "fs/timerfd.c: timerfd_poll" {
         let (_timer, epoll) = watched(TimerSetting::after(MS), EventFlags::all() - EventFlags::EXCLUSIVE - EventFlags::ET)?;
         let found = ready_within(&epoll, LONG)?;
         ensure!(found == READY || found == [(1, EventFlags::IN | EventFlags::RDNORM)]);
@@ -291,20 +291,20 @@ checks! {
         }
     }
 
-    fn an_unknown_timer_flag_is_einval(host) {
+    fn an_unknown_timer_flag_is_einval(host) by "fs/timerfd.c: timerfd_create" {
         // One of the two bits is `O_APPEND`. qemu drops bits that are no flag of `open`.
         let flags = TimerFdFlags::CLOEXEC | TimerFdFlags::from_bits_retain(0x408);
         ensure_eq!(TimerFd::new(Clock::MONOTONIC, flags).err(), Some(Errno::EINVAL));
     }
 
-    fn a_clock_without_timers_is_einval(host) {
+    fn a_clock_without_timers_is_einval(host) by "fs/timerfd.c: timerfd_create" {
         // Processor times of the process and the thread, a coarse clock, and none.
         for number in [2, 3, 6, 1 << 20, u32::MAX] {
             ensure_eq!(nonblocking(Clock::from_raw(number)).err(), Some(Errno::EINVAL));
         }
     }
 
-    fn an_alarm_needs_a_capability(host) {
+    fn an_alarm_needs_a_capability(host) by "fs/timerfd.c: timerfd_create" {
         for clock in [Clock::REALTIME_ALARM, Clock::BOOTTIME_ALARM] {
             match nonblocking(clock) {
                 Ok(timer) => {
@@ -319,12 +319,12 @@ checks! {
         }
     }
 
-    fn a_timer_is_closed_on_exec_only_if_asked(host) {
+    fn a_timer_is_closed_on_exec_only_if_asked(host) by "fs/timerfd.c: timerfd_create" {
         ensure!(host.is_close_on_exec(nonblocking(Clock::MONOTONIC)?.as_fd())?);
         ensure!(!host.is_close_on_exec(TimerFd::new(Clock::MONOTONIC, TimerFdFlags::NONBLOCK)?.as_fd())?);
     }
 
-    fn a_dropped_timer_is_closed_and_expires_no_more(host) {
+    fn a_dropped_timer_is_closed_and_expires_no_more(host) by "fs/timerfd.c: timerfd_release" {
         let (timer, epoll) = watched(TimerSetting::every(MS), EventFlags::IN)?;
         let fd = timer.as_raw_fd();
         drop(timer);
@@ -332,7 +332,7 @@ checks! {
         ensure_eq!(ready_within(&epoll, 5 * MS)?, NOTHING);
     }
 
-    fn another_descriptor_taken_for_a_timer_is_einval(host) {
+    fn another_descriptor_taken_for_a_timer_is_einval(host) by "fs/timerfd.c: do_timerfd_settime" {
         let (reader, writer) = host.pipe()?;
         // SAFETY: the literal has three bytes.
         ensure_eq!(unsafe { raw::write(writer.as_raw_fd(), b"abc".as_ptr(), 3) }, Ok(3));
@@ -343,7 +343,7 @@ checks! {
         ensure_eq!(timer.read(), Err(Errno::EINVAL));
     }
 
-    fn a_timer_to_be_cancelled_is_not_while_nothing_sets_the_clock(host) {
+    fn a_timer_to_be_cancelled_is_not_while_nothing_sets_the_clock(host) by "fs/timerfd.c: timerfd_canceled" {
         let in_2037 = TimerSetting::at(Duration::from_secs(2_140_000_000));
         let timer = nonblocking(Clock::REALTIME)?;
         until(host, &mut |_| {
@@ -356,7 +356,7 @@ checks! {
         ensure_eq!(timer.read(), Ok(1));
     }
 
-    fn the_raw_calls_check_their_arguments(host) {
+    fn the_raw_calls_check_their_arguments(host) by "fs/timerfd.c: do_timerfd_settime" {
         let (timer, eventfd, closed) = (nonblocking(Clock::MONOTONIC)?, counter(0)?, closed_number()?);
         let fd = timer.as_raw_fd();
         if has_64_bit_times() {
@@ -374,7 +374,7 @@ checks! {
         }
     }
 
-    fn the_raw_calls_with_a_time_at_a_bad_address_are_efault(host) {
+    fn the_raw_calls_with_a_time_at_a_bad_address_are_efault(host) by "fs/timerfd.c: timerfd_settime, timerfd_gettime" {
         let (timer, nowhere) = (nonblocking(Clock::MONOTONIC)?, unmapped_address::<Itimerspec>());
         if has_64_bit_times() {
             // SAFETY: the kernel copies from and to the address, and reports that nothing is there.
@@ -386,7 +386,7 @@ checks! {
         }
     }
 
-    fn the_raw_call_returns_the_setting_of_before(host) {
+    fn the_raw_call_returns_the_setting_of_before(host) by "fs/timerfd.c: do_timerfd_settime" {
         let timer = nonblocking(Clock::MONOTONIC)?;
         if has_64_bit_times() {
             timer.set(TimerSetting::every(HOUR))?;

@@ -35,7 +35,7 @@ fn scattered() -> impl Iterator<Item = u64> {
     (0..ROOM as u64).map(|number| number * 37 % ROOM as u64)
 }
 
-checks! {
+checks! { by "src/timers.rs: Timers";
     fn due_timers_come_in_the_order_of_their_deadlines(host) {
         let mut slots = [TimerSlot::EMPTY; ROOM];
         let mut timers = Timers::new(&mut slots);
@@ -179,7 +179,7 @@ checks! {
         ensure_eq!(timers.next_wait(Duration::from_millis(100)), Some(at(200)));
     }
 
-    fn a_deadline_is_ordered_as_its_time(host) {
+    fn a_deadline_is_ordered_as_its_time(host) by "src/deadline.rs: Deadline" {
         let second = Duration::from_secs(1);
         let nano = Duration::from_nanos(1);
         let moments = [Deadline::ORIGIN, at(0) + nano, at(999), at(0) + (second - nano), at(0) + second, at(1001)];
@@ -191,14 +191,14 @@ checks! {
         ensure_eq!(at(999) + Duration::from_millis(2), at(1001));
     }
 
-    fn a_deadline_beyond_the_last_moment_is_the_last(host) {
+    fn a_deadline_beyond_the_last_moment_is_the_last(host) by "src/deadline.rs: Deadline" {
         let last = Deadline::ORIGIN + Duration::MAX;
         ensure_eq!(last + Duration::from_nanos(1), last);
         ensure_eq!(Deadline::after(Duration::MAX)?, last);
         ensure!(last.saturating_duration_since(Deadline::ORIGIN) > Duration::from_secs(500 * 365 * 24 * 60 * 60));
     }
 
-    fn a_deadline_follows_the_hosts_clock(host) {
+    fn a_deadline_follows_the_hosts_clock(host) by "src/deadline.rs: Deadline" {
         let (outer, start) = (host.now(), Deadline::now()?);
         let (silent, three) = (Epoll::new()?, Duration::from_millis(3));
         lasts(host, three, &mut || count(silent.wait(&mut Event::buffer::<1>(), Some(three))))?;

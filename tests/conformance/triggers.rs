@@ -97,7 +97,7 @@ fn some_wake<const WAITERS: usize>(host: &mut dyn Host, interest: EventFlags) ->
     Ok(())
 }
 
-checks! {
+checks! { by "fs/eventpoll.c: ep_send_events";
     fn a_level_is_reported_as_long_as_it_lasts(host) {
         let eventfd = counter(1)?;
         let epoll = watching(&eventfd, IN)?;
@@ -117,14 +117,14 @@ checks! {
         ensure_eq!(eventfd.read(), Ok(1));
     }
 
-    fn what_is_ready_when_added_is_an_edge(host) {
+    fn what_is_ready_when_added_is_an_edge(host) by "fs/eventpoll.c: ep_insert" {
         let eventfd = counter(1)?;
         let epoll = watching(&eventfd, IN | ET)?;
         ensure_eq!(ready(&epoll)?, [(1, IN)]);
         ensure_eq!(ready(&epoll)?, NOTHING);
     }
 
-    fn a_second_write_is_a_new_edge_though_the_first_is_unread(host) {
+    fn a_second_write_is_a_new_edge_though_the_first_is_unread(host) by "fs/eventpoll.c: ep_poll_callback" {
         let eventfd = counter(0)?;
         let epoll = watching(&eventfd, IN | ET)?;
         for _ in 0..3 {
@@ -135,7 +135,7 @@ checks! {
         ensure_eq!(eventfd.read(), Ok(3));
     }
 
-    fn two_writes_before_a_wait_are_one_event_and_a_write_that_was_read_is_none(host) {
+    fn two_writes_before_a_wait_are_one_event_and_a_write_that_was_read_is_none(host) by "fs/eventpoll.c: ep_poll_callback" {
         let eventfd = counter(0)?;
         let epoll = watching(&eventfd, IN | ET)?;
         eventfd.write(1)?;
@@ -149,7 +149,7 @@ checks! {
         ensure_eq!(ready(&epoll)?, NOTHING);
     }
 
-    fn a_modify_reports_an_edge_again(host) {
+    fn a_modify_reports_an_edge_again(host) by "fs/eventpoll.c: ep_modify" {
         let eventfd = counter(1)?;
         let epoll = watching(&eventfd, IN | ET)?;
         ensure_eq!(ready(&epoll)?, [(1, IN)]);
@@ -158,7 +158,7 @@ checks! {
         ensure_eq!(ready(&epoll)?, NOTHING);
     }
 
-    fn a_modify_makes_a_level_of_an_edge(host) {
+    fn a_modify_makes_a_level_of_an_edge(host) by "fs/eventpoll.c: ep_modify" {
         let eventfd = counter(1)?;
         let epoll = watching(&eventfd, IN | ET)?;
         ensure_eq!(ready(&epoll)?, [(1, IN)]);
@@ -167,7 +167,7 @@ checks! {
         ensure_eq!(ready(&epoll)?, [(1, IN)]);
     }
 
-    fn a_hang_up_is_an_edge_of_its_own(host) {
+    fn a_hang_up_is_an_edge_of_its_own(host) by "fs/eventpoll.c: ep_poll_callback" {
         let (reader, writer) = host.pipe()?;
         let epoll = watching(&reader, IN | ET)?;
         write_one(&writer)?;
@@ -178,7 +178,7 @@ checks! {
     }
 
     /// Linux 5.5 to 5.13 reports only a write to an empty pipe.
-    fn each_write_to_a_pipe_is_a_new_edge_though_the_first_is_unread(host) {
+    fn each_write_to_a_pipe_is_a_new_edge_though_the_first_is_unread(host) by "fs/pipe.c: pipe_write" {
         let (reader, writer) = host.pipe()?;
         let epoll = watching(&reader, IN | ET)?;
         for _ in 0..3 {
@@ -188,7 +188,7 @@ checks! {
         }
     }
 
-    fn a_full_counter_that_is_read_is_an_edge_of_out(host) {
+    fn a_full_counter_that_is_read_is_an_edge_of_out(host) by "fs/eventpoll.c: ep_poll_callback" {
         let eventfd = counter(0)?;
         let epoll = watching(&eventfd, OUT | ET)?;
         ensure_eq!(ready(&epoll)?, [(1, OUT)]);
@@ -212,7 +212,7 @@ checks! {
         epoll.delete(&eventfd)?;
     }
 
-    fn a_modify_arms_a_one_shot_again(host) {
+    fn a_modify_arms_a_one_shot_again(host) by "fs/eventpoll.c: ep_modify" {
         let eventfd = counter(1)?;
         let epoll = watching(&eventfd, IN | ONESHOT)?;
         for _ in 0..3 {
@@ -222,7 +222,7 @@ checks! {
         }
     }
 
-    fn a_one_shot_edge_is_armed_again_by_a_modify_and_not_by_a_write(host) {
+    fn a_one_shot_edge_is_armed_again_by_a_modify_and_not_by_a_write(host) by "fs/eventpoll.c: ep_modify" {
         let eventfd = counter(1)?;
         let epoll = watching(&eventfd, IN | ET | ONESHOT)?;
         ensure_eq!(ready(&epoll)?, [(1, IN)]);
@@ -233,7 +233,7 @@ checks! {
         ensure_eq!(ready(&epoll)?, NOTHING);
     }
 
-    fn a_one_shot_that_was_reported_hides_a_hang_up(host) {
+    fn a_one_shot_that_was_reported_hides_a_hang_up(host) by "fs/eventpoll.c: ep_poll_callback" {
         let (reader, writer) = host.pipe()?;
         let epoll = watching(&reader, IN | ONESHOT)?;
         write_one(&writer)?;
@@ -251,7 +251,7 @@ checks! {
         }
     }
 
-    fn wakeup_is_accepted_with_every_way_of_asking(host) {
+    fn wakeup_is_accepted_with_every_way_of_asking(host) by "fs/eventpoll.c: ep_take_care_of_epollwakeup" {
         let eventfd = counter(1)?;
         for how in [EventFlags::empty(), ET, ONESHOT, EXCLUSIVE] {
             let epoll = watching(&eventfd, IN | EventFlags::WAKEUP | how)?;
@@ -260,7 +260,7 @@ checks! {
         }
     }
 
-    fn a_modify_adds_and_takes_wakeup_and_no_event_is_lost(host) {
+    fn a_modify_adds_and_takes_wakeup_and_no_event_is_lost(host) by "fs/eventpoll.c: ep_modify" {
         let eventfd = counter(0)?;
         let epoll = watching(&eventfd, IN | EventFlags::WAKEUP)?;
         for how in [EventFlags::empty(), EventFlags::WAKEUP, EventFlags::WAKEUP | ET, ET, EventFlags::WAKEUP | ONESHOT] {
@@ -274,7 +274,7 @@ checks! {
         }
     }
 
-    fn exclusive_goes_with_six_flags_and_no_other(host) {
+    fn exclusive_goes_with_six_flags_and_no_other(host) by "fs/eventpoll.c: do_epoll_ctl" {
         let eventfd = counter(1)?;
         for with in [IN, OUT, EventFlags::ERR, HUP, EventFlags::WAKEUP, ET, EventFlags::empty()] {
             drop(watching(&eventfd, EXCLUSIVE | with)?);
@@ -290,7 +290,7 @@ checks! {
         }
     }
 
-    fn modify_to_exclusive_or_of_exclusive_is_einval(host) {
+    fn modify_to_exclusive_or_of_exclusive_is_einval(host) by "fs/eventpoll.c: do_epoll_ctl" {
         let eventfd = counter(1)?;
         let epoll = watching(&eventfd, IN)?;
         ensure_eq!(rearm(&epoll, &eventfd, IN | EXCLUSIVE), Err(Errno::EINVAL));
@@ -302,34 +302,34 @@ checks! {
         epoll.delete(&eventfd)?;
     }
 
-    fn exclusive_on_an_epoll_is_einval(host) {
+    fn exclusive_on_an_epoll_is_einval(host) by "fs/eventpoll.c: do_epoll_ctl" {
         let (outer, inner) = (Epoll::new()?, Epoll::new()?);
         ensure_eq!(outer.add(&inner, EventData::new_u64(1), IN | EXCLUSIVE), Err(Errno::EINVAL));
         outer.add(&inner, EventData::new_u64(1), IN)?;
     }
 
-    fn both_of_two_epolls_wake_for_one_write(host) {
+    fn both_of_two_epolls_wake_for_one_write(host) by "fs/eventpoll.c: ep_poll_callback" {
         ensure_eq!(awakened::<2>(host, IN, 2, SETTLE)?.woke, 2);
         ensure_eq!(awakened::<2>(host, IN | ET, 2, SETTLE)?.woke, 2);
     }
 
-    fn one_of_two_exclusive_epolls_wakes_for_one_write(host) {
+    fn one_of_two_exclusive_epolls_wakes_for_one_write(host) by "fs/eventpoll.c: ep_poll_callback" {
         some_wake::<2>(host, IN | EXCLUSIVE)?;
     }
 
-    fn one_write_wakes_all_of_four_epolls_and_one_of_them_reads_it(host) {
+    fn one_write_wakes_all_of_four_epolls_and_one_of_them_reads_it(host) by "fs/eventpoll.c: ep_poll_callback" {
         for interest in [IN, IN | ET] {
             let Awakened { woke, read } = awakened::<4>(host, interest, 4, SETTLE)?;
             ensure_eq!((woke, read), (4, 1));
         }
     }
 
-    fn one_write_wakes_some_of_four_exclusive_epolls_and_not_all(host) {
+    fn one_write_wakes_some_of_four_exclusive_epolls_and_not_all(host) by "fs/eventpoll.c: ep_poll_callback" {
         some_wake::<4>(host, IN | EXCLUSIVE)?;
         some_wake::<4>(host, IN | EXCLUSIVE | ET)?;
     }
 
-    fn four_exclusive_readers_leave_nothing_unread(host) {
+    fn four_exclusive_readers_leave_nothing_unread(host) by "fs/eventpoll.c: ep_poll_callback" {
         const WRITES: u64 = 300;
         let flags = EventFdFlags::CLOEXEC | EventFdFlags::NONBLOCK | EventFdFlags::SEMAPHORE;
         let (eventfd, read, stop) = (EventFd::new(0, flags)?, counter(0)?, counter(0)?);

@@ -23,29 +23,29 @@ macro_rules! names {
     ($($name:ident)*) => { [$((Errno::$name, stringify!($name))),*] };
 }
 
-checks! {
-    fn errors_and_owners_are_as_small_as_can_be(host) {
+checks! { by "src/signal.rs: SigSet";
+    fn errors_and_owners_are_as_small_as_can_be(host) by "src/errno.rs: Errno" {
         ensure_eq!(size_of::<Result<(), Errno>>(), 2);
         ensure_eq!(size_of::<Option<Errno>>(), 2);
         ensure_eq!(size_of::<Epoll>(), size_of::<i32>());
         ensure_eq!(size_of::<EventFd>(), size_of::<i32>());
     }
 
-    fn an_event_is_data_of_eight_bytes_and_four_more_and_padding(host) {
+    fn an_event_is_data_of_eight_bytes_and_four_more_and_padding(host) by "include/uapi/linux/eventpoll.h: epoll_event" {
         ensure_eq!(size_of::<EventData>(), 8);
         ensure!(matches!((size_of::<Event>(), align_of::<Event>()), (12, 1 | 2 | 4) | (16, 8)));
         ensure_eq!(Event::buffer::<0>().len(), 0);
         ensure_eq!(core::mem::size_of_val(&Event::buffer::<7>()), 7 * size_of::<Event>());
     }
 
-    fn owners_and_events_cross_threads_and_the_rest_are_plain_values(host) {
+    fn owners_and_events_cross_threads_and_the_rest_are_plain_values(host) by "src/fd.rs: OwnedFd" {
         let event = Event::new(EventFlags::IN, EventData::new_u64(1));
         crosses_threads(&(Epoll::new()?, EventFd::new(0, EventFdFlags::CLOEXEC)?, event, event.data()));
         ensure!(is_a_value(EventFlags::IN) && is_a_value(CreateFlags::CLOEXEC) && is_a_value(EventFdFlags::CLOEXEC));
         ensure!(is_a_value(Errno::EIO) && is_a_value(SigSet::full()) && is_a_value(Timespec::default()));
     }
 
-    fn errno_from_raw_takes_1_to_4095(host) {
+    fn errno_from_raw_takes_1_to_4095(host) by "include/linux/err.h: MAX_ERRNO" {
         for raw in [i32::MIN, -4095, -22, -1, 0, 4096, 65536, 65536 + 22, i32::MAX] {
             ensure_eq!(Errno::from_raw(raw), None);
         }
@@ -54,7 +54,7 @@ checks! {
         }
     }
 
-    fn the_errors_of_early_unix_have_the_same_numbers_everywhere(host) {
+    fn the_errors_of_early_unix_have_the_same_numbers_everywhere(host) by "include/uapi/asm-generic/errno-base.h: EPERM, ERANGE" {
         let numbers = [
             (Errno::EPERM, 1), (Errno::ENOENT, 2), (Errno::EINTR, 4), (Errno::EIO, 5), (Errno::EBADF, 9),
             (Errno::EAGAIN, 11), (Errno::ENOMEM, 12), (Errno::EACCES, 13), (Errno::EFAULT, 14), (Errno::EEXIST, 17),
@@ -66,7 +66,7 @@ checks! {
         }
     }
 
-    fn every_named_error_has_a_number_of_its_own(host) {
+    fn every_named_error_has_a_number_of_its_own(host) by "include/uapi/asm-generic/errno.h: EDEADLK, EHWPOISON" {
         let names = names! {
             EACCES EAGAIN EBADF ECANCELED EDQUOT EEXIST EFAULT EINTR EINVAL EIO ELOOP EMFILE ENFILE ENOBUFS ENODEV
             ENOENT ENOMEM ENOSPC ENOSYS ENOTTY EOPNOTSUPP EOVERFLOW EPERM EPIPE ETIMEDOUT
@@ -77,7 +77,7 @@ checks! {
         }
     }
 
-    fn an_error_tells_its_name_meaning_and_number(host) {
+    fn an_error_tells_its_name_meaning_and_number(host) by "src/errno.rs: Errno" {
         ensure_eq!(Errno::EINVAL.name(), Some("EINVAL"));
         ensure_eq!(Errno::ELOOP.name(), Some("ELOOP"));
         ensure_eq!(Errno::ENOSYS.name(), Some("ENOSYS"));
@@ -86,14 +86,14 @@ checks! {
         ensure!(reads(format_args!("{}", Errno::EBADF), expected));
     }
 
-    fn an_unknown_error_is_kept_and_shows_its_number(host) {
+    fn an_unknown_error_is_kept_and_shows_its_number(host) by "src/errno.rs: Errno" {
         let unknown = Errno::from_raw(4095).ok_or(Errno::EINVAL)?;
         ensure_eq!(unknown.name(), None);
         ensure!(reads(format_args!("{unknown:?}"), "Errno(4095)"));
         ensure!(reads(format_args!("{unknown}"), "errno 4095"));
     }
 
-    fn event_flags_have_the_bits_of_the_kernel(host) {
+    fn event_flags_have_the_bits_of_the_kernel(host) by "include/uapi/linux/eventpoll.h: EPOLLIN, EPOLLET" {
         let bits = [
             (EventFlags::IN, 0x1), (EventFlags::PRI, 0x2), (EventFlags::OUT, 0x4), (EventFlags::ERR, 0x8),
             (EventFlags::HUP, 0x10), (EventFlags::NVAL, 0x20), (EventFlags::RDNORM, 0x40), (EventFlags::RDBAND, 0x80),
@@ -106,7 +106,7 @@ checks! {
         }
     }
 
-    fn event_flags_keep_and_show_bits_they_have_no_name_for(host) {
+    fn event_flags_keep_and_show_bits_they_have_no_name_for(host) by "src/flags.rs: EventFlags" {
         let unknown = EventFlags::from_bits_retain(1 << 24);
         ensure_eq!(unknown.bits(), 1 << 24);
         ensure_eq!((unknown | EventFlags::IN).bits(), 1 << 24 | 1);
@@ -117,7 +117,7 @@ checks! {
         ensure!(reads(format_args!("{flags:?}"), "EventFlags(IN | 0x1000000)"));
     }
 
-    fn an_event_gives_back_what_it_was_made_of_and_debug_names_it(host) {
+    fn an_event_gives_back_what_it_was_made_of_and_debug_names_it(host) by "src/event.rs: Event" {
         let event = Event::new(EventFlags::OUT | EventFlags::ET, EventData::new_u64(u64::MAX - 1));
         ensure_eq!(event.flags(), EventFlags::OUT | EventFlags::ET);
         ensure_eq!(event.data().u64(), u64::MAX - 1);
@@ -131,7 +131,7 @@ checks! {
         ensure_eq!(SigSet::default(), SigSet::empty());
     }
 
-    fn the_full_set_has_64_signals_or_128_and_no_other_number(host) {
+    fn the_full_set_has_64_signals_or_128_and_no_other_number(host) by "include/uapi/asm-generic/signal.h: _NSIG" {
         let full = SigSet::full();
         ensure!((1..=HIGHEST).all(|signal| full.contains(signal)));
         for signal in [i32::MIN, -1, 0, HIGHEST + 1, HIGHEST + 64, i32::MAX] {
@@ -203,7 +203,7 @@ checks! {
         ensure!(reads(format_args!("{set:?}"), "{2, 40}"));
     }
 
-    fn a_timespec_is_two_64_bit_fields_and_clamps_the_longest_duration(host) {
+    fn a_timespec_is_two_64_bit_fields_and_clamps_the_longest_duration(host) by "include/uapi/linux/time_types.h: __kernel_timespec" {
         ensure_eq!(size_of::<Timespec>(), 16);
         let time = Timespec::from(Duration::new(5, 6));
         ensure_eq!((time.tv_sec, time.tv_nsec), (5, 6));

@@ -35,7 +35,7 @@ fn writes(waker: &Waker) -> Result<u64, Errno> {
     }
 }
 
-checks! {
+checks! { by "src/waker.rs: Waker";
     fn a_new_waker_wakes_nobody(host) {
         let (epoll, _waker) = epoll_and_waker()?;
         ensure_eq!(ready(&epoll)?, NOTHING);
@@ -82,7 +82,7 @@ checks! {
         ensure_eq!(ready(&epoll)?, NOTHING); // the counter was read behind the waker's back
     }
 
-    fn an_event_is_reported_once(host) {
+    fn an_event_is_reported_once(host) by "fs/eventpoll.c: ep_send_events" {
         let (epoll, waker) = epoll_and_waker()?;
         waker.wake()?;
         ensure_eq!(ready(&epoll)?, [woken(7)]);
@@ -303,7 +303,7 @@ checks! {
         ensure_eq!(ready(&epoll)?, [woken(1), woken(2)]);
     }
 
-    fn one_of_several_waits_gets_the_event(host) {
+    fn one_of_several_waits_gets_the_event(host) by "fs/eventpoll.c: ep_send_events" {
         let (epoll, waker) = epoll_and_waker()?;
         let (arrived, got, stop) = (counter(0)?, counter(0)?, counter(0)?);
         epoll.add(&stop, EventData::new_u64(99), EventFlags::IN)?;

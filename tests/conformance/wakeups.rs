@@ -240,9 +240,9 @@ fn two_at_the_top(host: &mut dyn Host, links: &[Link], by: [By; 2], when: When) 
     expect_eq((links, by, when), woken.iter().filter(|woken| **woken).count() as u64, expected)
 }
 
-checks! {
+checks! { by "fs/eventpoll.c: ep_poll_callback";
     /// 1, 2, 17 to 20.
-    fn an_event_stays_where_the_top_watches_by_level_and_is_there_once_where_by_edge(host) {
+    fn an_event_stays_where_the_top_watches_by_level_and_is_there_once_where_by_edge(host) by "fs/eventpoll.c: ep_send_events" {
         for links in CHAINS {
             let chain = Chain::new(links)?;
             expect_eq(links, now(chain.top())?, 0)?;
@@ -271,7 +271,7 @@ checks! {
     }
 
     /// 5, 6, 21 to 24.
-    fn what_is_seen_from_above_is_what_a_wait_finds(host) {
+    fn what_is_seen_from_above_is_what_a_wait_finds(host) by "fs/eventpoll.c: __ep_eventpoll_poll" {
         for links in CHAINS {
             let (chain, left) = (Chain::new(links)?, links[0].left(1));
             expect_eq(links, looked_at(chain.top())?, [0; 4])?;
@@ -311,7 +311,7 @@ checks! {
     }
 
     /// 13, 14, 29 to 32. Two waiters that look are only here.
-    fn one_who_looks_from_above_gets_the_event_or_leaves_it_to_one_who_waits(host) {
+    fn one_who_looks_from_above_gets_the_event_or_leaves_it_to_one_who_waits(host) by "fs/eventpoll.c: __ep_eventpoll_poll" {
         for links in CHAINS.into_iter().filter(|links| links.len() < 3) {
             for when in EITHER {
                 two_at_the_top(host, links, [Looking, Waiting], when)?;
@@ -321,7 +321,7 @@ checks! {
     }
 
     /// 11, 12, 15, 16, 53 to 58.
-    fn two_events_wake_both_who_wait_with_room_for_one(host) {
+    fn two_events_wake_both_who_wait_with_room_for_one(host) by "fs/eventpoll.c: ep_send_events" {
         let all = [
             (false, Level, 2), (false, Level, 1), (false, Edge, 1),
             (true, Level, 1), (true, Edge, 1),
@@ -354,7 +354,7 @@ checks! {
     }
 
     /// 59, also where the wait and the modify coincide.
-    fn each_modify_arms_an_edge_for_the_next_wait(host) {
+    fn each_modify_arms_an_edge_for_the_next_wait(host) by "fs/eventpoll.c: ep_modify" {
         const TURNS: usize = 300;
         let (source, go) = (counter(1)?, EventFd::new(0, EventFdFlags::CLOEXEC | EventFdFlags::SEMAPHORE)?);
         let interest = IN | EventFlags::ET;
@@ -424,7 +424,7 @@ checks! {
     }
 
     /// 61: a waiter that times out leaves the event to another, or takes and reports it.
-    fn an_event_at_the_moment_of_a_timeout_is_not_lost(host) {
+    fn an_event_at_the_moment_of_a_timeout_is_not_lost(host) by "fs/eventpoll.c: ep_poll" {
         const ROUNDS: u64 = 40;
         const TIMEOUT: Duration = Duration::from_millis(2);
         let (source, go) = (counter(0)?, EventFd::new(0, EventFdFlags::CLOEXEC | EventFdFlags::SEMAPHORE)?);
@@ -471,7 +471,7 @@ checks! {
     }
 
     /// 65, with a longer timeout.
-    fn waits_that_meet_at_a_level_all_find_it(host) {
+    fn waits_that_meet_at_a_level_all_find_it(host) by "fs/eventpoll.c: ep_send_events" {
         let (source, empty) = (counter(1)?, counter(0)?);
         let epoll = watching(&source, IN)?;
         let wait = || {

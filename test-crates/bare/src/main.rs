@@ -79,12 +79,12 @@ fn run_checks(options: &Options) -> usize {
 fn each_check(options: &Options, mut take: impl FnMut(Name, &dyn Fn(&mut System) -> Outcome)) {
     for (subject, checks) in SUBJECTS {
         for check in checks.iter().filter(|check| options.select(subject, check.name)) {
-            take(Name(subject, check.name), &|system| (check.run)(system));
+            take(Name(subject, check.name, check.source), &|system| (check.run)(system));
         }
     }
     for (subject, checks) in MACHINE.iter().filter(|_| system::is_first_process()) {
         for check in checks.iter().filter(|check| options.select(subject, check.name)) {
-            take(Name(subject, check.name), &|system| (check.run)(system));
+            take(Name(subject, check.name, check.source), &|system| (check.run)(system));
         }
     }
 }

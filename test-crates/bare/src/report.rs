@@ -11,9 +11,9 @@ pub struct Report {
     failed: u32,
 }
 
-/// The subject and name of a check.
+/// A check's subject, its name, and the source that decides it.
 #[derive(Copy, Clone)]
-pub struct Name(pub &'static str, pub &'static str);
+pub struct Name(pub &'static str, pub &'static str, pub &'static str);
 
 impl Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -71,7 +71,11 @@ impl Report {
             (Format::Lines, Some(failure)) => print(format_args!("FAILED {name}: {failure}\n")),
             (Format::Tap, None) => print(format_args!("ok {number} - {name}\n")),
             (Format::Tap, Some(failure)) => {
-                print(format_args!("not ok {number} - {name}\n  ---\n  message: {}\n  ...\n", Quoted(failure)));
+                print(format_args!(
+                    "not ok {number} - {name}\n  ---\n  message: {}\n  source: {}\n  ...\n",
+                    Quoted(failure),
+                    Quoted(name.2)
+                ));
             }
             (Format::Json, None) => print(format_args!("{{{},\"outcome\":\"ok\"}}\n", Fields(name))),
             (Format::Json, Some(failure)) => {
@@ -104,13 +108,14 @@ impl Report {
     }
 }
 
-/// A check's name and sentence, as fields of a JSON object.
+/// A check's name, sentence and source, as fields of a JSON object.
 struct Fields(Name);
 
 impl Display for Fields {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(name) = self;
-        write!(f, "\"name\":{},\"sentence\":{}", Quoted(name), Quoted(Sentence(name.1)))
+        write!(f, "\"name\":{},\"sentence\":{}", Quoted(name), Quoted(Sentence(name.1)))?;
+        write!(f, ",\"source\":{}", Quoted(name.2))
     }
 }
 
