@@ -5,7 +5,7 @@ use crate::bench::{self, size};
 use crate::kit::tool::Tool;
 use crate::kit::tool::{APT, CC, CXX, DPKG, NIGHTLY, OLDEST_RUSTC, READELF, RUSTUP, SCRIPT, STRACE, TAR, VALGRIND};
 use crate::ports::{asm, broken, clobbers, conformance, headers, linux, new_port, peers, symbols};
-use crate::programs::{answers, bare_echo, c, cat, musl, serve, soak, with_std};
+use crate::programs::{answers, bare_echo, c, cat, musl, serve, soak, tool, with_std};
 use crate::quality::{coverage, doctor, documents, fuzz, memory, miri, mutants, native, proof, sanitizers};
 use crate::release::{minimum, package, supply};
 use crate::step::Command::{self, None as NoCommand, Plain};
@@ -235,6 +235,15 @@ pub static STEPS: &[Step] = &[
             "headers",
             "Compare every port with the kernel's headers, using a C compiler",
             Command::with::<headers::Options>(),
+        )
+    },
+    Step {
+        test: test("conformance program", Everywhere, "passed", &[Cross], tool::run_checks),
+        needs: &[&NIGHTLY, &APT, &DPKG, &TAR],
+        ..command(
+            "conformance",
+            "Test the conformance program's command line; build it for every target; write who answers what",
+            Command::with::<tool::Options>(),
         )
     },
     Step {

@@ -16,6 +16,7 @@ pub const NO_LIBC: Document = Document("docs/no-libc.md");
 pub const PERFORMANCE: Document = Document("docs/performance.md");
 pub const PROOF: Document = Document("docs/proof.md");
 pub const MACHINE_CODE: Document = Document("docs/machine-code.md");
+pub const CONFORMANCE: Document = Document("test-crates/bare/README.md");
 pub const TESTING: Document = Document("docs/testing.md");
 
 impl Document {

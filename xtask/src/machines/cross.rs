@@ -51,15 +51,18 @@ pub fn compile_crate(cache: &Cache, target: &Target) -> Result<(), String> {
     run(cargo(cache, target, "rustc")?.args(["-p", "barepoll", "--lib", "--", "-Dwarnings"]).args(allowed)).map(drop)
 }
 
+/// The package and the file of the conformance program, in `test-crates/bare`.
+pub const PROGRAM: &str = "epoll-conformance";
+
 /// Builds the conformance program, unless it cannot run on this target. Returns its path.
 pub fn build_bare(cache: &Cache, target: &Target) -> Result<PathBuf, String> {
     // Checkouts share compiled code in the cache, but each has its own program.
     let programs = root().join("target/bare").join(target.name);
     if target.runs() {
         let mut build = cargo(cache, target, "build")?;
-        run(build.args(["-p", "bare", "-Zunstable-options", "--artifact-dir"]).arg(&programs))?;
+        run(build.args(["-p", PROGRAM, "-Zunstable-options", "--artifact-dir"]).arg(&programs))?;
     }
-    Ok(programs.join("bare"))
+    Ok(programs.join(PROGRAM))
 }
 
 /// The `asm` or `llvm-ir` that rustc emits for a library.

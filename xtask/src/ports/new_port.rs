@@ -58,7 +58,7 @@ xtask/src/machines/targets.rs. What is left:
 1. src/arch/{arch}.rs: the calling convention in prose, and the instruction, its registers and clobbers in the macro.
 2. xtask/src/machines/targets.rs: why the target is tested. If rustc's `asm!` is unstable there, `nightly(` for `stable(`,
    and `{arch}` in build.rs.
-3. test-crates/bare/src/start.rs: its `_start`, if the compiler's own function does not work.
+3. test-crates/bare/src/start.rs: its `_start`, which passes the stack pointer to `run`.
 4. xtask/src/ports/clobbers.rs: a rule, from musl's and glibc's lists. xtask/src/machines/kernels.rs: a row, if Debian has
    a kernel.
 5. In this order: `cargo xtask headers`; `clobbers`, `asm`, `symbols` and `test`, each with `--target {arch}`;

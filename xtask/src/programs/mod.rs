@@ -5,4 +5,5 @@ pub mod cat;
 pub mod musl;
 pub mod serve;
 pub mod soak;
+pub mod tool;
 pub mod with_std;

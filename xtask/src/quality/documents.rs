@@ -26,10 +26,11 @@ pub struct Options {
 
 /// The folders and file extensions of documents with commands: Markdown, and examples with
 /// comments.
-const DOCUMENTS: [(&str, &str); 8] = [
+const DOCUMENTS: [(&str, &str); 9] = [
     (".", "md"),
     ("docs", "md"),
     ("barepoll-c", "md"),
+    ("test-crates/bare", "md"),
     (".github/ISSUE_TEMPLATE", "md"),
     ("examples", "rs"),
     ("examples/executor", "rs"),
