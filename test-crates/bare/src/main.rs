@@ -21,7 +21,7 @@ use barepoll::Event;
 use conformance::{Outcome, MACHINE, SUBJECTS};
 use options::{Arguments, Options, HELP};
 use report::{Name, Report};
-use system::{print, System};
+use system::{print, Line, System};
 
 /// The entry point that [`start`] calls, with the kernel's stack pointer or null.
 extern "C" fn run(stack: *const usize) -> ! {
@@ -69,7 +69,11 @@ fn run_checks(options: &Options) -> usize {
         report.start(name);
         match options.limit {
             None => report.end(name, run(&mut System)),
-            Some(limit) => report.end(name, system::run_within(limit, run)),
+            Some(limit) => {
+                let mut reason = Line::new();
+                let passed = system::run_within(limit, run, &mut reason);
+                report.end(name, if passed { Ok(()) } else { Err(&reason) });
+            }
         }
     });
     report.close()
