@@ -2,6 +2,7 @@
 
 use crate::debian::{self, Cache, Suite};
 use crate::kit::shell::{cargo_of, root, run};
+use crate::machines::repair;
 use crate::machines::targets::Target;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -54,15 +55,32 @@ pub fn compile_crate(cache: &Cache, target: &Target) -> Result<(), String> {
 /// The package and the file of the conformance program, in `test-crates/bare`.
 pub const PROGRAM: &str = "epoll-conformance";
 
-/// Builds the conformance program, unless it cannot run on this target. Returns its path.
+/// Builds the conformance program, unless there is no linker for this target. Returns its path.
 pub fn build_bare(cache: &Cache, target: &Target) -> Result<PathBuf, String> {
     // Checkouts share compiled code in the cache, but each has its own program.
     let programs = root().join("target/bare").join(target.name);
-    if target.runs() {
-        let mut build = cargo(cache, target, "build")?;
-        run(build.args(["-p", PROGRAM, "-Zunstable-options", "--artifact-dir"]).arg(&programs))?;
+    if target.links() {
+        build_program(cache, target, PROGRAM, &programs)?;
     }
     Ok(programs.join(PROGRAM))
+}
+
+/// Builds the package's program into the folder `programs`.
+pub fn build_program(cache: &Cache, target: &Target, package: &str, programs: &Path) -> Result<(), String> {
+    if target.is_miscompiled() {
+        return repair::build(cache, target, package, programs);
+    }
+    let mut build = cargo(cache, target, "build")?;
+    run(build.args(["-p", package, "-Zunstable-options", "--artifact-dir"]).arg(programs)).map(drop)
+}
+
+/// The folder of Debian's LLVM tools of a compiler's LLVM version.
+pub fn llvm(cache: &Cache, rustc: &mut Command) -> Result<PathBuf, String> {
+    let about = run(rustc.arg("-vV").current_dir(root()))?;
+    let version = about.lines().find_map(|line| line.strip_prefix("LLVM version: ")?.split('.').next());
+    let package = format!("llvm-{}", version.ok_or("rustc prints no LLVM version")?);
+    let folder = cache.closure(Suite("testing"), debian::host(), &[&package], &[])?;
+    Ok(folder.join("usr/lib").join(package).join("bin"))
 }
 
 /// The `asm` or `llvm-ir` that rustc emits for a library.

@@ -271,7 +271,7 @@ fn run_one(
     repeat: usize,
 ) -> TargetResult {
     let program = built?;
-    if target.emulator.is_empty() || !target.runs() {
+    if target.emulator.is_empty() || !target.links() {
         return Ok(Vec::new());
     }
     job.at("running");

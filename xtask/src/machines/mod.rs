@@ -4,6 +4,7 @@ pub mod cross;
 pub mod emulated;
 pub mod kernels;
 pub mod nightly;
+pub mod repair;
 pub mod results;
 pub mod targets;
 pub mod toolchains;

@@ -30,7 +30,7 @@ const fn std_from_source(target: &'static str, gnu: &'static str, debian: &'stat
     Toolchain { is_in_rustup: false, ..std_from_rustup(target, gnu, debian) }
 }
 
-/// Not m68k, which LLVM miscompiles, and not x32, which no emulator runs.
+/// Not m68k, whose std LLVM miscompiles, and not x32, which no emulator runs.
 const TOOLCHAINS: [Toolchain; 19] = [
     std_from_rustup("aarch64-unknown-linux-gnu", "aarch64-linux-gnu", "arm64"),
     std_from_rustup("armv7-unknown-linux-gnueabihf", "arm-linux-gnueabihf", "armhf"),

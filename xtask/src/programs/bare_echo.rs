@@ -86,7 +86,7 @@ fn on_targets(cache: &Cache, job: &Job, write: bool) -> Result<usize, String> {
     }
     job.at("running");
     // Not m68k, for which LLVM miscompiles the program.
-    let runnable = |target: &Target| target.runs() && !target.emulator.is_empty();
+    let runnable = |target: &Target| !target.is_miscompiled() && !target.emulator.is_empty();
     let runs = programs.iter().filter(|(target, _)| runnable(target)).flat_map(|(target, program)| {
         let those = emulators.iter().filter(|emulator| emulator.is_for(target));
         those.map(move |emulator| (*target, program, emulator))

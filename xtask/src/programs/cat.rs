@@ -18,8 +18,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Both endiannesses and widths, an `asm!` that only nightly has, and m68k, which runs no larger
-/// program.
+/// Both endiannesses and widths, an `asm!` that only nightly has, and m68k, whose larger
+/// programs are miscompiled.
 const TARGETS: [&str; 4] =
     ["aarch64-unknown-linux-gnu", "s390x-unknown-linux-gnu", "mipsel-unknown-linux-gnu", "m68k-unknown-linux-gnu"];
 /// Only a hang takes this long.

@@ -1,11 +1,12 @@
 //! Counts the lines of `src/` that the native tests run, with the compiler's counters and LLVM's
 //! tools.
 
-use crate::debian::{self, Cache, Suite};
+use crate::debian::Cache;
 use crate::kit::document::PROOF;
 use crate::kit::progress::{Job, Progress};
 use crate::kit::report;
 use crate::kit::shell::{capture, cargo, root, run};
+use crate::machines::cross;
 use crate::step::{Run, World};
 use clap::Args;
 use std::collections::BTreeMap;
@@ -158,12 +159,7 @@ struct Tools {
 impl Tools {
     /// The tools of the compiler's LLVM version.
     fn get() -> Result<Self, String> {
-        let about = run(Command::new("rustc").arg("-vV").current_dir(root()))?;
-        let version = about.lines().find_map(|line| line.strip_prefix("LLVM version: ")?.split('.').next());
-        let version = version.ok_or("rustc prints no LLVM version")?;
-        let package = format!("llvm-{version}");
-        let folder = Cache::open()?.closure(Suite("testing"), debian::host(), &[&package], &[])?;
-        Ok(Self { folder: folder.join("usr/lib").join(package).join("bin") })
+        Ok(Self { folder: cross::llvm(&Cache::open()?, &mut Command::new("rustc"))? })
     }
 
     /// The coverage of every file of `src/` with code.
