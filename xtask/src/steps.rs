@@ -4,6 +4,7 @@
 use crate::bench::{self, size};
 use crate::kit::tool::Tool;
 use crate::kit::tool::{APT, CC, CXX, DPKG, NIGHTLY, OLDEST_RUSTC, READELF, RUSTUP, SCRIPT, STRACE, TAR, VALGRIND};
+use crate::machines::worst;
 use crate::ports::{asm, broken, clobbers, conformance, headers, linux, new_port, peers, symbols};
 use crate::programs::{answers, bare_echo, c, cat, musl, serve, soak, tool, with_std};
 use crate::quality::{coverage, doctor, documents, fuzz, memory, miri, mutants, native, proof, sanitizers};
@@ -135,6 +136,15 @@ pub static STEPS: &[Step] = &[
             "kernels",
             "Run the conformance list as the first process of real kernels, under qemu-system",
             NoCommand,
+        )
+    },
+    Step {
+        test: test("the worst kernel", Everywhere, "targets", &[Cross], worst::on_targets),
+        needs: &[&NIGHTLY, &APT, &DPKG, &TAR],
+        ..command(
+            "worst",
+            "Run the conformance list with every register overwritten that a machine's ABI lets a system call destroy",
+            Command::with::<worst::Options>(),
         )
     },
     Step {

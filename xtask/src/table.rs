@@ -6,6 +6,7 @@ use crate::kit::report;
 use crate::machines::conformance::Run as Checked;
 use crate::machines::kernels;
 use crate::machines::targets::{short, TARGETS};
+use crate::machines::worst;
 use crate::step::{Run, Tier, World};
 use crate::test::{last_run, needed_tools, Summary};
 use clap::Args;
@@ -84,7 +85,7 @@ pub fn architectures_table(runs: &[Checked]) -> String {
         }
         let row = rows.entry(port).or_default();
         push_new(&mut row.targets, short(target.name).to_string() + if target.stable { "" } else { " (nightly)" });
-        for run in runs.iter().filter(|run| run.target == target.name) {
+        for run in runs.iter().filter(|run| run.target == target.name && run.on != worst::ON) {
             push_new(&mut row.machines, run.machine.clone());
             match kernels::kernel_name(&run.on) {
                 Some(kernel) => push_new(&mut row.kernels, kernel.into()),

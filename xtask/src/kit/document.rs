@@ -14,6 +14,7 @@ pub const README: Document = Document("README.md");
 pub const PEERS: Document = Document("docs/peers.md");
 pub const NO_LIBC: Document = Document("docs/no-libc.md");
 pub const PERFORMANCE: Document = Document("docs/performance.md");
+pub const PORTING: Document = Document("docs/porting.md");
 pub const PROOF: Document = Document("docs/proof.md");
 pub const MACHINE_CODE: Document = Document("docs/machine-code.md");
 pub const CONFORMANCE: Document = Document("test-crates/bare/README.md");

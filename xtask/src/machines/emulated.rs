@@ -72,7 +72,7 @@ pub type TargetResult = Result<Vec<Run>, String>;
 const QEMU: &str = "qemu-user ";
 
 /// Faults of these versions of qemu-user. They do not apply to kernels.
-const KNOWN_FAULTS: &[KnownFault] = &[
+pub(super) const KNOWN_FAULTS: &[KnownFault] = &[
     eventfd2_flags("qemu-user 7.2"),
     eventfd2_flags("qemu-user 11."),
     pidfd_open_flags("qemu-user 7.2"),

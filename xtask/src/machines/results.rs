@@ -100,6 +100,29 @@ impl Results {
         report::print(&["target", "machine", "Rust", &old, new, "seconds"], rows);
     }
 
+    /// Adds the runs of targets under the worst kernel, and prints a table of them.
+    pub fn add_worst(&mut self, answers: Vec<(&'static Target, Result<Run, String>)>) {
+        let mut rows = Vec::new();
+        for (target, answer) in answers {
+            let before = self.failures.len();
+            let result = match answer {
+                Ok(run) => {
+                    self.add(std::slice::from_ref(&run));
+                    [run.summary(), format!("{:.1}", run.seconds)]
+                }
+                Err(why) => {
+                    self.failures.push(why);
+                    ["FAILED".into(), String::new()]
+                }
+            };
+            if let Some(last) = self.failures[before..].last_mut() {
+                *last += &format!("\nTo repeat: `cargo xtask worst --target {}`", target.name);
+            }
+            rows.push([vec![target.name.to_string()], result.to_vec()].concat());
+        }
+        report::print(&["target under the worst kernel", "checks", "seconds"], rows);
+    }
+
     /// Adds the runs of kernels, and prints a table of them.
     pub fn add_booted(&mut self, answers: Vec<(String, Result<Run, String>)>) {
         let mut rows = Vec::new();

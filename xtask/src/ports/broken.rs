@@ -1,6 +1,6 @@
 //! `cargo xtask broken`: breaks ports in a copy of the repository, and checks that the conformance
 //! program fails. An emulator keeps registers that a kernel destroys, so some faults need a real
-//! kernel.
+//! kernel, or the worst one.
 
 use crate::kit::copy::Change::{RemoveOperands, Replace};
 use crate::kit::copy::{copy_with, Change};
@@ -10,6 +10,7 @@ use crate::kit::report;
 use crate::kit::shell::{both, capture, ROOT_VARIABLE};
 use crate::machines::cross;
 use crate::machines::results::Results;
+use crate::machines::worst;
 use crate::step::{Run, World};
 use clap::Args;
 use std::fs;
@@ -17,9 +18,12 @@ use std::process::Command;
 
 #[derive(Args)]
 pub struct Options {
-    /// Try only the faults that an emulator shows
+    /// Try only the faults of a full test, which need no real kernel
     #[arg(long)]
     emulated: bool,
+    /// Try only the faults whose description starts with this; may be repeated
+    #[arg(long, value_name = "START", conflicts_with = "write")]
+    fault: Vec<String>,
     /// Write the table into docs/proof.md
     #[arg(long, conflicts_with = "emulated")]
     write: bool,
@@ -38,6 +42,29 @@ struct Fault {
 enum Machine {
     Emulator(&'static str),
     Kernel(&'static str),
+    /// An argument of `cargo xtask worst`.
+    Worst {
+        target: &'static str,
+        in_full_test: bool,
+    },
+}
+
+impl Machine {
+    /// Whether a full test runs it.
+    fn is_in_full_test(&self) -> bool {
+        matches!(self, Self::Emulator(_) | Self::Worst { in_full_test: true, .. })
+    }
+}
+
+/// A fault that shows under the worst kernel.
+const fn under_worst(description: &'static str, target: &'static str, changes: &'static [Change]) -> Fault {
+    let machine = Machine::Worst { target, in_full_test: false };
+    Fault { description, changes, machine, caught_by: "registers::" }
+}
+
+/// The same, and a full test runs it.
+const fn worst_in_full_test(description: &'static str, target: &'static str, changes: &'static [Change]) -> Fault {
+    Fault { machine: Machine::Worst { target, in_full_test: true }, ..under_worst(description, target, changes) }
 }
 
 /// Inlines the trap. Its callers then keep values in registers that `asm!` cannot name.
@@ -131,11 +158,77 @@ const FAULTS: &[Fault] = &[
         machine: Machine::Kernel("loong64-7"),
         caught_by: "registers::",
     },
+    worst_in_full_test(
+        "loongarch64: no clobber of t0–t8",
+        "loongarch64-unknown-linux-gnu",
+        &[RemoveOperands("src/arch/loongarch64.rs", "lateout(\"$t")],
+    ),
+    worst_in_full_test(
+        "x86_64: no clobber of rcx and r11",
+        "x86_64-unknown-linux-gnu",
+        &[Replace(
+            "src/arch/x86_64.rs",
+            "unsafe { sc::$name(NR $(, $arg)*) as isize }",
+            "unsafe {
+                let ret: usize;
+                core::arch::asm!(\"syscall\", inlateout(\"rax\") NR => ret, $(in($_reg) $arg,)* options(nostack));
+                ret as isize
+            }",
+        )],
+    ),
+    under_worst(
+        "aarch64: the trap inlined, without z8–z15",
+        "aarch64-unknown-linux-gnu",
+        &[inlined("src/arch/aarch64.rs")],
+    ),
+    under_worst(
+        "riscv64 with V: no clobber of v0–v31",
+        "riscv64gc+v-unknown-linux-gnu",
+        &[RemoveOperands("src/arch/riscv64.rs", "out(\"v")],
+    ),
+    under_worst(
+        "powerpc: no clobber of r9–r12",
+        "powerpc-unknown-linux-gnu",
+        &[RemoveOperands("src/arch/powerpc.rs", "lateout(\"r9"), RemoveOperands("src/arch/powerpc.rs", "lateout(\"r1")],
+    ),
+    under_worst(
+        "powerpc64le: no clobber of ctr and xer",
+        "powerpc64le-unknown-linux-gnu",
+        &[
+            RemoveOperands("src/arch/powerpc.rs", "lateout(\"ctr"),
+            RemoveOperands("src/arch/powerpc.rs", "lateout(\"xer"),
+        ],
+    ),
+    under_worst(
+        "powerpc64le: no clobber of cr0",
+        "powerpc64le-unknown-linux-gnu",
+        &[RemoveOperands("src/arch/powerpc.rs", "lateout(\"cr0")],
+    ),
+    under_worst(
+        "mips: the trap inlined, without $1, hi and lo",
+        "mips-unknown-linux-gnu",
+        &[inlined("src/arch/mips.rs")],
+    ),
+    under_worst(
+        "mips64el: the trap inlined, without $1, hi and lo",
+        "mips64el-unknown-linux-gnuabi64",
+        &[inlined("src/arch/mips64.rs")],
+    ),
+    under_worst(
+        "sparc64: the trap inlined, without the f registers",
+        "sparc64-unknown-linux-gnu",
+        &[inlined("src/arch/sparc64.rs")],
+    ),
+    under_worst(
+        "sparc: the trap inlined, without the f registers",
+        "sparc-unknown-linux-gnu",
+        &[inlined("src/arch/sparc.rs")],
+    ),
 ];
 
 impl Run for Options {
     fn run(&self, world: &World) -> Result<(), String> {
-        let (_, table) = check(&world.progress, self.emulated)?;
+        let (_, table) = check(&world.progress, |fault| self.selects(fault))?;
         println!("\n{table}\n");
         if self.write {
             PROOF.write("broken on purpose", &table)?;
@@ -144,15 +237,22 @@ impl Run for Options {
     }
 }
 
-/// Tries the faults that an emulator shows, for a full test. Returns how many the checks caught.
-pub fn run_checks(progress: &Progress) -> Result<usize, String> {
-    check(progress, true).map(|(caught, _)| caught)
+impl Options {
+    fn selects(&self, fault: &Fault) -> bool {
+        let is_named = self.fault.is_empty() || self.fault.iter().any(|start| fault.description.starts_with(start));
+        is_named && (!self.emulated || fault.machine.is_in_full_test())
+    }
 }
 
-fn check(progress: &Progress, emulated: bool) -> Result<(usize, String), String> {
+/// Tries the faults that need no real kernel, for a full test. Returns how many the checks caught.
+pub fn run_checks(progress: &Progress) -> Result<usize, String> {
+    check(progress, |fault| fault.machine.is_in_full_test()).map(|(caught, _)| caught)
+}
+
+fn check(progress: &Progress, selects: impl Fn(&Fault) -> bool) -> Result<(usize, String), String> {
     let job = progress.job("broken on purpose");
     let (mut rows, mut missed) = (Vec::new(), Vec::new());
-    for fault in FAULTS.iter().filter(|fault| !emulated || matches!(fault.machine, Machine::Emulator(_))) {
+    for fault in FAULTS.iter().filter(|fault| selects(fault)) {
         job.at(fault.description);
         match test_fault(fault) {
             Ok(row) => rows.push(row),
@@ -177,11 +277,12 @@ fn test_fault(fault: &Fault) -> Result<Vec<String>, String> {
     // Not by its path: another command may have built the program anew.
     let this = format!("/proc/{}/exe", std::process::id());
     let selection = match fault.machine {
-        Machine::Emulator(target) => ["--target", target],
-        Machine::Kernel(kernel) => ["--kernel", kernel],
+        Machine::Emulator(target) => ["test", "--target", target],
+        Machine::Kernel(kernel) => ["test", "--kernel", kernel],
+        Machine::Worst { target, .. } => ["worst", "--target", target],
     };
     let mut test = Command::new(this);
-    test.env(ROOT_VARIABLE, folder.path()).arg("test").args(selection).arg("--json").arg(&results);
+    test.env(ROOT_VARIABLE, folder.path()).args(selection).arg("--json").arg(&results);
     let test = capture(&mut test)?;
     let text = fs::read_to_string(&results)
         .map_err(|error| format!("the test wrote no results ({error}):\n{}", both(&test)))?;
@@ -199,6 +300,7 @@ fn test_fault(fault: &Fault) -> Result<Vec<String>, String> {
     let on = match fault.machine {
         Machine::Emulator(_) => "qemu-user".into(),
         Machine::Kernel(kernel) => format!("Linux, {kernel}"),
+        Machine::Worst { .. } => worst::ON.into(),
     };
     // The bare program names a check's file by a path relative to its own source.
     Ok(vec![fault.description.into(), on, count, first.replace("test-crates/bare/src/../../../", "")])

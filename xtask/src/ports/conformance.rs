@@ -28,7 +28,7 @@ pub fn on_kernels(world: &World) -> Result<usize, String> {
 }
 
 /// Adds a step's results to the world's. Returns an error with the step's failures.
-fn record(
+pub fn record(
     world: &World,
     count: usize,
     add: impl FnOnce(&mut crate::machines::results::Results),
