@@ -27,6 +27,9 @@ const STOP: u64 = 99;
 /// Time for waiters to block after they announced it.
 const SETTLE: Duration = Duration::from_millis(15);
 
+/// Where all waiters wake for one write, no attempt gives them more time than this.
+const LONGEST_SETTLE: Duration = Duration::from_secs(4);
+
 /// The effect of one write on several epolls.
 struct Awakened {
     /// How many waiters woke.
@@ -85,7 +88,7 @@ fn some_wake<const WAITERS: usize>(host: &mut dyn Host, interest: EventFlags) ->
     // A waiter that blocks too late misses the wake-up, and another takes it. So each attempt gives
     // a slow machine more time.
     let (mut woke, mut settle) = (0, SETTLE);
-    while settle < LONG {
+    while settle < LONGEST_SETTLE {
         woke = awakened::<WAITERS>(host, interest, 1, settle)?.woke;
         ensure!(woke >= 1);
         if woke < WAITERS as u64 {

@@ -3,8 +3,10 @@
 
 use crate::bench::{self, size};
 use crate::kit::tool::Tool;
-use crate::kit::tool::{APT, CC, CXX, DPKG, NIGHTLY, OLDEST_RUSTC, READELF, RUSTUP, SCRIPT, STRACE, TAR, VALGRIND};
-use crate::machines::worst;
+use crate::kit::tool::{
+    APT, CC, CXX, DPKG, GDB, NIGHTLY, OLDEST_RUSTC, READELF, RUSTUP, SCRIPT, STRACE, TAR, VALGRIND,
+};
+use crate::machines::{not_linux, worst};
 use crate::ports::{asm, broken, clobbers, conformance, headers, linux, new_port, peers, symbols};
 use crate::programs::{answers, bare_echo, c, cat, musl, serve, soak, tool, with_std};
 use crate::quality::{coverage, doctor, documents, fuzz, memory, miri, mutants, native, proof, sanitizers};
@@ -145,6 +147,15 @@ pub static STEPS: &[Step] = &[
             "worst",
             "Run the conformance list with every register overwritten that a machine's ABI lets a system call destroy",
             Command::with::<worst::Options>(),
+        )
+    },
+    Step {
+        test: test("kernels that are not Linux", Everywhere, "layers", &[Cross], not_linux::run_checks),
+        needs: &[&NIGHTLY, &APT, &DPKG, &TAR, &STRACE, &GDB],
+        ..command(
+            "not-linux",
+            "Run the conformance list on gVisor, in User-mode Linux, under system call filters, and traced",
+            Command::with::<not_linux::Options>(),
         )
     },
     Step {

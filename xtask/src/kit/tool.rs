@@ -41,6 +41,7 @@ pub static SCRIPT: Tool = tool("script", &["script", "--version"], &["bsdutils"]
 pub static READELF: Tool = tool("readelf", &["readelf", "--version"], &["binutils"], "apt-get install binutils");
 pub static VALGRIND: Tool = tool("valgrind", &["valgrind", "--version"], &["valgrind"], "apt-get install valgrind");
 pub static STRACE: Tool = tool("strace", &["strace", "--version"], &["strace"], "apt-get install strace");
+pub static GDB: Tool = tool("gdb", &["gdb", "--version"], &["gdb"], "apt-get install gdb");
 pub static OLDEST_RUSTC: Tool = tool(
     "rustc 1.63",
     &["sh", "-c", "/usr/bin/rustc --version | grep 1.63"],

@@ -1,10 +1,13 @@
 pub mod conformance;
 pub mod cpio;
 pub mod cross;
+pub mod differences;
 pub mod emulated;
+pub mod filters;
 pub mod gdb;
 pub mod kernels;
 pub mod nightly;
+pub mod not_linux;
 pub mod repair;
 pub mod results;
 pub mod targets;

@@ -7,8 +7,8 @@ use crate::kit::document::TESTING;
 use crate::kit::progress::Job;
 use crate::kit::report;
 use crate::kit::shell::{both, capture, cargo, cargo_of, root, run};
-use crate::machines::kernels;
 use crate::machines::toolchains;
+use crate::machines::{differences, kernels, not_linux};
 use crate::step::{self, Evidence, Run, World};
 use clap::error::ErrorKind;
 use std::collections::BTreeSet;
@@ -106,8 +106,13 @@ const COMMANDS: &[(&str, Check)] = &[
 ];
 
 /// The names and contents of the generated tables in docs/testing.md.
-fn testing_tables() -> [(&'static str, String); 2] {
-    [("toolchains", toolchains::table()), ("boards", boards())]
+fn testing_tables() -> [(&'static str, String); 4] {
+    [
+        ("toolchains", toolchains::table()),
+        ("boards", boards()),
+        ("layers", not_linux::layers_table()),
+        ("differences", differences::table()),
+    ]
 }
 
 impl Run for Options {

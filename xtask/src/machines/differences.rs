@@ -1,0 +1,301 @@
+//! How gVisor and other layers differ from Linux: the failed checks, and what they mean for users.
+
+use super::conformance::KnownFault;
+use crate::kit::report;
+use std::sync::LazyLock;
+
+/// A difference from Linux that checks show.
+pub struct Difference {
+    /// The starts of the names of the layers that have it.
+    on: &'static [&'static str],
+    promise: Promise,
+    pub what: &'static str,
+    /// What it means for a program, and how to avoid it.
+    advice: &'static str,
+    pub checks: &'static [&'static str],
+    /// Whether each of the checks fails in each run. If not, it depends on the order of events.
+    pub always: bool,
+}
+
+/// Who promises what Linux does.
+enum Promise {
+    /// A manual page of Linux does.
+    Manual,
+    /// No document does. Linux does so, and programs may come to rely on it.
+    None,
+}
+
+impl Difference {
+    pub fn applies_to(&self, on: &str) -> bool {
+        self.on.iter().any(|start| on.starts_with(start))
+    }
+}
+
+const GVISOR: &[&str] = &["gVisor 2022", "gVisor 2024"];
+const TRACERS: &[&str] = &["strace", "gdb"];
+
+pub const DIFFERENCES: &[Difference] = &[
+    Difference {
+        on: GVISOR,
+        promise: Promise::Manual,
+        what: "`pidfd_open` and `pidfd_send_signal` are `ENOSYS`",
+        advice: "`PidFd::open` returns an error. Wait for a child by `SIGCHLD` and a `SignalFd`, or in a thread.",
+        checks: &[
+            "pidfd::a_wait_reports_the_exit_code",
+            "pidfd::only_the_lowest_eight_bits_of_an_exit_code_are_reported",
+            "pidfd::a_wait_reports_the_signal_that_killed",
+            "pidfd::a_wait_waits_until_the_child_has_ended",
+            "pidfd::try_wait_is_none_until_the_child_has_ended",
+            "pidfd::a_child_that_ended_before_it_was_opened_is_waited_for",
+            "pidfd::a_pidfd_is_readable_once_the_process_has_ended_and_not_before",
+            "pidfd::a_pidfd_stays_readable_after_the_process_was_reaped",
+            "pidfd::the_end_of_a_child_reaches_an_edge_triggered_epoll_once",
+            "pidfd::each_of_two_children_has_its_own_end",
+            "pidfd::signal_0_tests_the_process_and_sends_nothing",
+            "pidfd::a_process_that_has_ended_takes_signals_until_it_is_reaped",
+            "pidfd::a_signal_that_is_none_is_einval",
+            "pidfd::a_number_that_is_no_process_is_an_error",
+            "pidfd::a_second_wait_is_echild",
+            "pidfd::a_wait_for_a_process_that_is_no_child_is_echild",
+            "pidfd::another_descriptor_taken_for_a_pidfd_is_ebadf",
+            "pidfd::a_nonblocking_pidfd_does_not_wait",
+            "pidfd::an_unknown_pidfd_flag_is_einval",
+            "pidfd::a_pidfd_is_closed_on_exec",
+            "pidfd::a_dropped_pidfd_is_closed_and_its_process_lives",
+            "pidfd::waitid_takes_each_of_its_kinds",
+            "pidfd::waitid_without_an_end_to_report_writes_no_process",
+        ],
+        always: true,
+    },
+    Difference {
+        on: GVISOR,
+        promise: Promise::Manual,
+        what: "`EXCLUSIVE` is accepted with any flags and in `modify`, and is ignored",
+        advice: "A program that relies on its errors sees none. An `InterestSet` is unaffected.",
+        checks: &[
+            "triggers::exclusive_goes_with_six_flags_and_no_other",
+            "triggers::modify_to_exclusive_or_of_exclusive_is_einval",
+            "triggers::exclusive_on_an_epoll_is_einval",
+            "interest_set::exclusive_comes_and_goes",
+            "interest_set::a_refused_change_keeps_no_later_one_back",
+        ],
+        always: true,
+    },
+    Difference {
+        on: GVISOR,
+        promise: Promise::None,
+        what: "one event wakes all epolls that watch by `EXCLUSIVE`",
+        advice: "Correct, but slow: all workers wake and one accepts. Give each worker a socket of its own by `SO_REUSEPORT`.",
+        checks: &[
+            "triggers::one_of_two_exclusive_epolls_wakes_for_one_write",
+            "triggers::one_write_wakes_some_of_four_exclusive_epolls_and_not_all",
+        ],
+        always: true,
+    },
+    Difference {
+        on: GVISOR,
+        promise: Promise::Manual,
+        what: "no `RDHUP` of a Unix socket whose peer shut down writing, if the interest is `RDHUP` alone",
+        advice: "A loop that waits for `RDHUP` alone sleeps forever. Ask for `IN` too, and take a read of 0 bytes for the end.",
+        checks: &[
+            "readiness::rdhup_is_reported_only_if_asked",
+            "readiness::whatever_ends_a_read_is_readable",
+        ],
+        always: true,
+    },
+    Difference {
+        on: GVISOR,
+        promise: Promise::Manual,
+        what: "no `HUP` of a Unix socket that both sides shut down",
+        advice: "Take a read of 0 bytes for the end.",
+        checks: &[
+            "readiness::a_shutdown_in_both_directions_is_hup",
+        ],
+        always: true,
+    },
+    Difference {
+        on: &["gVisor 2022"],
+        promise: Promise::Manual,
+        what: "no `RDHUP` and `HUP` of a Unix socket whose peer shut down or closed, and no `ERR` of a pipe whose reader closed",
+        advice: "A loop that waits for these alone sleeps forever. Ask for `IN` or `OUT` too. A read of 0 bytes or `EPIPE` tells the end.",
+        checks: &[
+            "readiness::a_peer_that_shuts_down_writing_is_rdhup",
+            "readiness::a_peer_that_closes_is_rdhup_and_hup",
+            "readiness::a_hang_up_and_an_error_are_reported_unasked",
+            "readiness::whatever_ends_a_write_is_writable",
+        ],
+        always: true,
+    },
+    Difference {
+        on: GVISOR,
+        promise: Promise::None,
+        what: "no `WRBAND` of a Unix socket",
+        advice: "Ask for `OUT`.",
+        checks: &[
+            "readiness::a_socket_is_writable_by_all_three_names",
+        ],
+        always: true,
+    },
+    Difference {
+        on: GVISOR,
+        promise: Promise::Manual,
+        what: "a wait into a bad address loses the events",
+        advice: "After `EFAULT`, an edge-triggered event does not come again. Only `raw` can pass a bad address.",
+        checks: &[
+            "calls::epoll_wait_into_a_bad_address_is_efault_and_loses_nothing",
+        ],
+        always: true,
+    },
+    Difference {
+        on: GVISOR,
+        promise: Promise::Manual,
+        what: "`epoll_pwait2` and `timerfd_settime` accept times out of range",
+        advice: "The error is missing. The safe functions pass no such time.",
+        checks: &[
+            "calls::epoll_pwait2_with_a_time_out_of_range_is_einval_where_it_exists",
+            "timerfd::the_raw_calls_check_their_arguments",
+        ],
+        always: true,
+    },
+    Difference {
+        on: GVISOR,
+        promise: Promise::Manual,
+        what: "timers that are cancelled if the clock is set are `EINVAL`",
+        advice: "Set the timer without `cancel_on_set`, and for a relative time.",
+        checks: &[
+            "timerfd::a_timer_to_be_cancelled_is_not_while_nothing_sets_the_clock",
+            "machine::setting_the_clock_cancels_the_timers_that_asked_for_it",
+        ],
+        always: true,
+    },
+    Difference {
+        on: GVISOR,
+        promise: Promise::Manual,
+        what: "a `SignalFd` returns one signal a read, and not the lowest first",
+        advice: "Read until `EAGAIN`.",
+        checks: &[
+            "signalfd::one_read_takes_every_pending_signal_from_the_lowest",
+            "signalfd::a_standard_signal_is_pending_once_and_a_real_time_signal_queues",
+            "signalfd::an_edge_triggered_epoll_reports_each_new_signal_once",
+            "signalfd::an_info_has_the_value_that_was_sent_with_its_signal",
+        ],
+        always: true,
+    },
+    Difference {
+        on: GVISOR,
+        promise: Promise::Manual,
+        what: "a changed set of a `SignalFd` wakes no epoll, and the raw call returns 0 instead of the descriptor",
+        advice: "Read once after each change of the set.",
+        checks: &[
+            "signalfd::an_epoll_learns_that_a_changed_set_has_a_pending_signal",
+            "signalfd::signalfd4_changes_a_descriptor_and_returns_it",
+        ],
+        always: true,
+    },
+    Difference {
+        on: GVISOR,
+        promise: Promise::None,
+        what: "a masked wait runs the handler of a pending signal even if an event is ready",
+        advice: "None, if the handler may run in any masked wait.",
+        checks: &[
+            "signals::a_pending_signal_stays_pending_where_a_masked_wait_need_not_sleep",
+        ],
+        always: true,
+    },
+    Difference {
+        on: GVISOR,
+        promise: Promise::None,
+        what: "`modify` and `delete` of a directory are `ENOENT`, not `EPERM`",
+        advice: "Both say that it is not watched.",
+        checks: &[
+            "interest::a_directory_is_eperm",
+        ],
+        always: true,
+    },
+    Difference {
+        on: GVISOR,
+        promise: Promise::Manual,
+        what: "`/proc` lists no registrations of an epoll, and `max_user_watches` and `file-max` are missing",
+        advice: "Tools that read these find nothing.",
+        checks: &[
+            "machine::proc_tells_the_descriptor_the_interest_and_the_data_that_were_registered",
+            "machine::wakeup_is_kept_with_the_capability_where_the_kernel_can_sleep",
+            "machine::wakeup_is_dropped_in_silence_without_the_capability",
+            "machine::more_than_max_user_watches_is_enospc_until_one_is_deleted_or_the_limit_raised",
+            "machine::every_file_of_the_system_in_use_is_enfile",
+        ],
+        always: true,
+    },
+    Difference {
+        on: GVISOR,
+        promise: Promise::None,
+        what: "the release is 4.4, but newer calls exist",
+        advice: "Try a call, and do not compare releases. The crate tries `epoll_pwait2`.",
+        checks: &[
+            "machine::epoll_pwait2_is_there_from_linux_5_11_and_not_before",
+        ],
+        always: true,
+    },
+    // Each signal stops a traced process. So one that has no handler, such as the end of a child,
+    // ends a wait too. The signal comes at a random moment.
+    Difference {
+        on: TRACERS,
+        promise: Promise::None,
+        what: "a signal without a handler ends a wait",
+        advice: "A wait ends by `EINTR` more often, by the end of a child for example. Repeat it, or use `wait_uninterrupted`.",
+        checks: &[
+            "sharing::a_write_to_what_is_not_watched_wakes_nobody",
+            "sharing::two_that_wait_for_one_epoll_share_its_edges",
+            "sharing::what_another_deletes_during_a_wait_is_silent",
+            "wakeups::a_top_that_watches_by_edge_wakes_one_of_two_who_wait",
+            "wakeups::one_who_looks_from_above_gets_the_event_or_leaves_it_to_one_who_waits",
+            "wakeups::one_who_waits_below_gets_the_event_and_one_above_too_where_below_is_a_level",
+            "wakeups::two_events_wake_both_who_wait_with_room_for_one",
+        ],
+        always: false,
+    },
+    // The end of a traced process wakes those who wait for it once for its tracer, and once more
+    // when the tracer has seen it.
+    Difference {
+        on: TRACERS,
+        promise: Promise::None,
+        what: "the end of a child is reported late, or twice to an edge-triggered epoll",
+        advice: "None, if `try_wait` after each event may find nothing.",
+        checks: &["pidfd::the_end_of_a_child_reaches_an_edge_triggered_epoll_once", "pidfd::waitid_takes_each_of_its_kinds"],
+        always: false,
+    },
+];
+
+/// The differences, one for each layer and check.
+pub fn known() -> &'static [KnownFault] {
+    static KNOWN: LazyLock<Vec<KnownFault>> = LazyLock::new(|| {
+        let one = |difference: &'static Difference| {
+            let checks = move |on| {
+                let fault = move |check: &&'static str| KnownFault {
+                    on,
+                    targets: &[],
+                    machine: "",
+                    check,
+                    reason: difference.what,
+                };
+                difference.checks.iter().map(fault)
+            };
+            difference.on.iter().flat_map(move |on| checks(*on))
+        };
+        DIFFERENCES.iter().flat_map(one).collect()
+    });
+    &KNOWN
+}
+
+/// The table of differences in docs/testing.md.
+pub fn table() -> String {
+    let rows = DIFFERENCES.iter().map(|difference| {
+        let promise = match difference.promise {
+            Promise::Manual => "its manual",
+            Promise::None => "nothing",
+        };
+        let checks = difference.checks.len().to_string();
+        vec![difference.on.join(", "), difference.what.into(), difference.advice.into(), promise.into(), checks]
+    });
+    report::markdown(&["on", "difference from Linux", "what it means for a program", "promised by", "checks"], rows)
+}
