@@ -4,9 +4,10 @@
 use crate::bench::{self, size};
 use crate::kit::tool::Tool;
 use crate::kit::tool::{
-    APT, CC, CXX, DPKG, GDB, NIGHTLY, OLDEST_RUSTC, READELF, RUSTUP, SCRIPT, STRACE, TAR, VALGRIND,
+    APT, BC, BISON, CC, CXX, DPKG, FLEX, GDB, MAKE, NIGHTLY, OLDEST_RUSTC, READELF, RUSTUP, SCRIPT, STRACE, TAR,
+    VALGRIND,
 };
-use crate::machines::{not_linux, worst};
+use crate::machines::{built, not_linux, worst};
 use crate::ports::{asm, broken, clobbers, conformance, headers, linux, new_port, peers, symbols};
 use crate::programs::{answers, bare_echo, c, cat, musl, serve, soak, tool, with_std};
 use crate::quality::{coverage, doctor, documents, fuzz, memory, miri, mutants, native, proof, sanitizers};
@@ -77,6 +78,16 @@ pub static STEPS: &[Step] = &[
         test: test("targets", Everywhere, "targets", &[Cross], conformance::on_targets),
         needs: &[&NIGHTLY, &RUSTUP, &APT, &DPKG, &TAR],
         ..command("targets", "Run the conformance list for every target, under two versions of qemu-user", NoCommand)
+    },
+    Step {
+        // The step "kernels" boots what this builds.
+        test: test("kernels from source", Everywhere, "kernels", &[], built::run_checks),
+        needs: &[&APT, &DPKG, &TAR, &MAKE, &CC, &FLEX, &BISON, &BC],
+        ..command(
+            "build-kernels",
+            "Build the kernels that no distribution builds, from Debian's source, into the cache",
+            Command::with::<built::Options>(),
+        )
     },
     Step {
         test: test("coverage", Everywhere, "lines", &[Coverage], |world| coverage::run_checks(&world.progress)),

@@ -3,8 +3,8 @@
 use crate::debian::Cache;
 use crate::kit::document::{CONTRIBUTING, README};
 use crate::kit::report;
-use crate::machines::conformance::Run as Checked;
-use crate::machines::kernels;
+use crate::machines::kernels::{self, KERNELS};
+use crate::machines::results::Results;
 use crate::machines::targets::{short, TARGETS};
 use crate::machines::worst;
 use crate::step::{Run, Tier, World};
@@ -15,6 +15,8 @@ use std::path::PathBuf;
 
 /// README's table of tested architectures.
 pub const ARCHITECTURES: &str = "architectures";
+/// Its column of kernels.
+const KERNELS_COLUMN: &str = "real kernels, all checks";
 /// CONTRIBUTING's table of the steps of a test, with their times.
 pub const STEPS: &str = "steps";
 
@@ -27,17 +29,17 @@ pub struct Options {
 impl Run for Options {
     fn run(&self, world: &World) -> Result<(), String> {
         let state = |changed| if changed { "has changed" } else { "is unchanged" };
-        let mut runs = Vec::new();
+        let mut results = Results::default();
         for file in &self.from {
-            runs.extend(Summary::read(file)?.into_runs());
+            results.runs.extend(Summary::read(file)?.results.runs);
         }
         if self.from.is_empty() {
             let last = Summary::read(&last_run())?;
             let changed = CONTRIBUTING.write(STEPS, &steps_table(world, &last)?)?;
             println!("CONTRIBUTING.md: the table of steps {}", state(changed));
-            runs = last.into_runs();
+            results = last.results;
         }
-        let changed = README.write(ARCHITECTURES, &architectures_table(&runs))?;
+        let changed = README.write(ARCHITECTURES, &architectures_table(&results)?)?;
         println!("README.md: the table of architectures {}", state(changed));
         Ok(())
     }
@@ -68,7 +70,9 @@ fn steps_table(world: &World, last: &Summary) -> Result<String, String> {
 }
 
 /// A row for each architecture. It has no package versions, because those change from day to day.
-pub fn architectures_table(runs: &[Checked]) -> String {
+///
+/// It keeps what README says of the kernels that there was no time to build.
+pub fn architectures_table(results: &Results) -> Result<String, String> {
     #[derive(Default)]
     struct Row {
         targets: Vec<String>,
@@ -76,6 +80,11 @@ pub fn architectures_table(runs: &[Checked]) -> String {
         emulated: Vec<String>,
         kernels: Vec<String>,
     }
+    let before = README.table(ARCHITECTURES)?;
+    let is_in_readme = |port: &str, kernel: &str| {
+        let kernels = before.get(&format!("`{port}`")).and_then(|row| row.get(KERNELS_COLUMN));
+        kernels.is_some_and(|kernels| kernels.split(", ").any(|other| other == kernel))
+    };
     let mut rows: BTreeMap<String, Row> = BTreeMap::new();
     let mut order: Vec<String> = Vec::new();
     for target in TARGETS {
@@ -83,13 +92,24 @@ pub fn architectures_table(runs: &[Checked]) -> String {
         if !rows.contains_key(&port) {
             order.push(port.clone());
         }
-        let row = rows.entry(port).or_default();
+        let row = rows.entry(port.clone()).or_default();
         push_new(&mut row.targets, short(target.name).to_string() + if target.stable { "" } else { " (nightly)" });
-        for run in runs.iter().filter(|run| run.target == target.name && run.on != worst::ON) {
+        let runs = || results.runs.iter().filter(|run| run.target == target.name && run.on != worst::ON);
+        for run in runs() {
             push_new(&mut row.machines, run.machine.clone());
-            match kernels::kernel_name(&run.on) {
-                Some(kernel) => push_new(&mut row.kernels, kernel.into()),
-                None => push_new(&mut row.emulated, run.summary()),
+            if kernels::kernel_name(&run.on).is_none() {
+                push_new(&mut row.emulated, run.summary());
+            }
+        }
+        for kernel in KERNELS {
+            let ran = runs().any(|run| kernels::kernel_name(&run.on) == Some(kernel.name));
+            let kept = || {
+                results.not_built.iter().any(|name| name == kernel.name)
+                    && kernel.targets.contains(&target.name)
+                    && is_in_readme(&port, kernel.name)
+            };
+            if ran || kept() {
+                push_new(&mut row.kernels, kernel.name.into());
             }
         }
     }
@@ -105,8 +125,8 @@ pub fn architectures_table(runs: &[Checked]) -> String {
             or(&row.kernels, "–"),
         ])
     });
-    let header = ["port", "targets", "machine", "checks under qemu-user, old and new", "real kernels, all checks"];
-    report::markdown(&header, cells)
+    let header = ["port", "targets", "machine", "checks under qemu-user, old and new", KERNELS_COLUMN];
+    Ok(report::markdown(&header, cells))
 }
 
 /// Appends an item that the list does not contain.

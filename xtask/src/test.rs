@@ -5,7 +5,6 @@ use crate::kit::document::{CONTRIBUTING, README};
 use crate::kit::report;
 use crate::kit::shell::root;
 use crate::kit::tool::Tool;
-use crate::machines::conformance::Run as Checked;
 use crate::machines::emulated::Stress;
 use crate::machines::targets::TARGETS;
 use crate::machines::{kernels, targets};
@@ -68,7 +67,7 @@ impl Run for Options {
         if summary.is_whole {
             write(&last_run(), &summary)?;
             summary.steps.push(Outcome::of("README's table", "cargo xtask table", || {
-                let table = table::architectures_table(&summary.results.runs);
+                let table = table::architectures_table(&summary.results)?;
                 README.check(table::ARCHITECTURES, &table, "cargo xtask table")
             }));
         }
@@ -225,11 +224,6 @@ impl Summary {
             .map_err(|error| format!("cannot read {}: {error}; `cargo xtask test --json` writes it", file.display()))?;
         serde_json::from_str(&text)
             .map_err(|error| format!("cannot parse {}: {error}; `cargo xtask test --json` writes it", file.display()))
-    }
-
-    /// The runs of the conformance program.
-    pub fn into_runs(self) -> Vec<Checked> {
-        self.results.runs
     }
 }
 

@@ -83,7 +83,7 @@ impl Cache {
     /// An empty folder for what will become `target`, whose lock the caller holds.
     ///
     /// Its name is new: a program that a killed run left behind may still write to the old one.
-    pub(super) fn fresh(&self, target: &Path) -> Result<PathBuf> {
+    pub fn fresh(&self, target: &Path) -> Result<PathBuf> {
         let all = self.root.join("tmp");
         let prefix = format!("{}@", self.flat(target));
         for left in fs::read_dir(&all).into_iter().flatten().flatten() {
@@ -96,7 +96,7 @@ impl Cache {
         Ok(tmp)
     }
 
-    pub(super) fn lock(&self, target: &Path) -> Result<File> {
+    pub fn lock(&self, target: &Path) -> Result<File> {
         let locks = self.root.join("locks");
         create_dir(&locks)?;
         let path = locks.join(self.flat(target));

@@ -2,8 +2,10 @@
 
 use rustix::process::{kill_process_group, set_parent_process_death_signal, Pid, Signal};
 use std::ffi::OsStr;
-use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::fs::File;
+use std::io::ErrorKind;
 use std::ops::{Deref, DerefMut};
+use std::os::unix::fs::FileExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -166,33 +168,59 @@ pub fn run_within(command: &mut Command, limit: Duration) -> Result<String, Stri
 }
 
 /// Like [`run_within`], and calls `watch` every ten seconds.
-pub fn run_watched(command: &mut Command, limit: Duration, mut watch: impl FnMut()) -> Result<String, String> {
+pub fn run_watched(command: &mut Command, limit: Duration, watch: impl FnMut()) -> Result<String, String> {
+    run_observed(command, limit, watch, None)
+}
+
+/// Like [`run_within`], and kills the program once its output satisfies `is_enough`.
+pub fn run_until(command: &mut Command, limit: Duration, is_enough: impl Fn(&str) -> bool) -> Result<String, String> {
+    run_observed(command, limit, || {}, Some(&is_enough))
+}
+
+fn run_observed(
+    command: &mut Command,
+    limit: Duration,
+    mut watch: impl FnMut(),
+    is_enough: Option<&dyn Fn(&str) -> bool>,
+) -> Result<String, String> {
     const INTERVAL: Duration = Duration::from_secs(10);
     let start = Instant::now();
     let shown = command_line(command);
-    let mut output = tempfile::tempfile().map_err(|error| format!("cannot create a temporary file: {error}"))?;
+    let output = tempfile::tempfile().map_err(|error| format!("cannot create a temporary file: {error}"))?;
     let streams = output.try_clone().and_then(|first| Ok((first, output.try_clone()?)));
     let (stdout, stderr) = streams.map_err(|error| format!("cannot open a temporary file twice: {error}"))?;
+    let read = || read_whole(&output).map_err(|error| format!("cannot read the output of `{shown}`: {error}"));
     let mut program = Background::start(command.stdin(Stdio::null()).stdout(stdout).stderr(stderr))?;
-    let mut next = INTERVAL;
+    let (mut next, mut seen) = (INTERVAL, 0);
     while start.elapsed() < limit && matches!(program.try_wait(), Ok(None)) {
         std::thread::sleep(Duration::from_millis(20));
         if start.elapsed() >= next {
             next += INTERVAL;
             watch();
         }
+        let Some(is_enough) = is_enough else { continue };
+        let size = output.metadata().map_or(seen, |file| file.len());
+        if size != seen && is_enough(&read()?) {
+            program.kill();
+            return read();
+        }
+        seen = size;
     }
     let ended = program.kill();
-    let mut bytes = Vec::new();
-    let read = output.seek(SeekFrom::Start(0)).and_then(|_| output.read_to_end(&mut bytes));
-    read.map_err(|error| format!("cannot read the output of `{shown}`: {error}"))?;
-    let mut text = String::from_utf8_lossy(&bytes).into_owned();
+    let mut text = read()?;
     match ended {
         Some(status) if status.success() => {}
         Some(status) => text += &format!("\n[the program failed: {status}]\n"),
         None => text += &format!("\n[the program was killed after {} s]\n", limit.as_secs()),
     }
     Ok(text)
+}
+
+/// Reads a file from its start. It does not move the offset, where a running program writes.
+fn read_whole(file: &File) -> std::io::Result<String> {
+    let mut bytes = vec![0; file.metadata()?.len() as usize];
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Ensures that a program is installed. As root, installs these Debian packages if it is missing.
@@ -234,4 +262,19 @@ fn command_line(command: &Command) -> String {
 pub fn quoted(command: &Command) -> String {
     let quote = |word: &OsStr| format!("'{}'", word.to_string_lossy().replace('\'', r"'\''"));
     [command.get_program()].into_iter().chain(command.get_args()).map(quote).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_printed_enough_is_killed() {
+        let mut program = Command::new("sh");
+        program.args(["-c", "echo some; echo enough; exec sleep 600"]);
+        let output = run_until(&mut program, Duration::from_secs(300), |text| text.contains("enough\n"));
+        assert_eq!(output.as_deref(), Ok("some\nenough\n"));
+        let output = run_until(&mut Command::new("false"), Duration::from_secs(300), |_| false);
+        assert!(output.is_ok_and(|text| text.contains("the program failed")));
+    }
 }

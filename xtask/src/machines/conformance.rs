@@ -51,6 +51,11 @@ const SHOWN_LINES: usize = 50;
 /// The error for a program that ended too soon contains this.
 pub const NO_CLOSING_COUNT: &str = "printed no closing count";
 
+/// Whether the output has the program's last line.
+pub fn has_closing_count(output: &str) -> bool {
+    output.split_inclusive('\n').any(|line| line.starts_with("conformance: ") && line.ends_with('\n'))
+}
+
 impl Run {
     /// Parses the program's output. Returns an error if its closing count is missing or wrong.
     pub fn read(
@@ -151,5 +156,17 @@ impl Run {
             (passed, known, 0) => format!("{passed} + {known} known"),
             (passed, _, failed) => format!("{passed}, {failed} FAILED"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_whole_last_line_is_a_closing_count() {
+        assert!(has_closing_count("ok a\r\nconformance: 1 passed, 0 failed\r\n"));
+        assert!(!has_closing_count("ok a\nconformance: 1 passed, 0 fai"));
+        assert!(!has_closing_count("ok conformance: 1\n"));
     }
 }

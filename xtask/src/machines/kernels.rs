@@ -1,9 +1,11 @@
-//! Boots Debian's kernels under qemu-system, with the conformance program as `/init`.
+//! Boots Debian's kernels, and kernels from its source, under qemu-system, with the conformance
+//! program as `/init`.
 
 use crate::debian::{self, Cache, Suite};
 use crate::kit::progress::{Job, Progress};
-use crate::kit::shell::{conformance_limit, run_within};
-use crate::machines::conformance::Run;
+use crate::kit::shell::{conformance_limit, run_until};
+use crate::machines::built::{build, Build};
+use crate::machines::conformance::{has_closing_count, Run};
 use crate::machines::cpio;
 use crate::machines::cross;
 use crate::machines::targets;
@@ -26,7 +28,7 @@ pub struct Board {
 
 /// How the emulator gets the kernel and the initial file system.
 enum Image {
-    /// The packaged kernel, by `-kernel` and `-initrd`.
+    /// The kernel as it is, by `-kernel` and `-initrd`.
     AsPackaged,
     /// The package has a zstd-compressed kernel in an EFI program. The emulator gets the kernel
     /// unpacked.
@@ -90,16 +92,81 @@ const BOSTON: Board = Board {
     )
 };
 
-/// A Debian kernel, and the targets whose programs it runs.
+/// Without these arguments, qemu wants option ROMs that no package has.
+const BARE_MALTA: Board = Board {
+    cpus: "1",
+    ..board(
+        "qemu-system-mips64",
+        &["-M", "malta", "-cpu", "MIPS64R2-generic", "-nic", "none", "-vga", "none"],
+        "console=ttyS0",
+    )
+};
+const SUN4U: Board = Board {
+    cpus: "1",
+    ..board("qemu-system-sparc64", &["-M", "sun4u", "-nic", "none", "-vga", "none"], "console=ttyS0")
+};
+
+/// A kernel, and the targets whose programs it runs.
 pub struct Kernel {
     pub name: &'static str,
-    suite: Suite,
-    arch: &'static str,
-    package: &'static str,
+    source: Source,
     board: Board,
     /// The page size in bytes, if that is the reason for this kernel.
     pages: Option<&'static str>,
-    targets: &'static [&'static str],
+    pub targets: &'static [&'static str],
+}
+
+/// Where a kernel comes from.
+enum Source {
+    Debian {
+        suite: Suite,
+        arch: &'static str,
+        package: &'static str,
+    },
+    /// No distribution builds it.
+    Built(Build),
+}
+
+impl Kernel {
+    /// How to build it, if no distribution does.
+    pub fn build(&self) -> Option<&Build> {
+        match &self.source {
+            Source::Debian { .. } => None,
+            Source::Built(build) => Some(build),
+        }
+    }
+
+    /// The version of its package, and its image.
+    fn image(&self, cache: &Cache) -> Result<(String, PathBuf), String> {
+        match &self.source {
+            Source::Debian { suite, arch, package } => {
+                let package = cache.files(*suite, arch, package, "*/vmlinu*")?;
+                let image = package.find("vmlinu")?;
+                Ok((package.version, image))
+            }
+            Source::Built(build) => build
+                .image(cache, self.name)?
+                .ok_or_else(|| format!("the kernel {0} is not built; run `cargo xtask build-kernels {0}`", self.name)),
+        }
+    }
+
+    /// Whether the cache has it, or can download it.
+    fn is_there(&self, cache: &Cache) -> Result<bool, String> {
+        self.build().map_or(Ok(true), |build| Ok(build.image(cache, self.name)?.is_some()))
+    }
+}
+
+/// The kernels that are to be had without a build, and the names of the others.
+pub fn there(cache: &Cache, kernels: &[&'static Kernel]) -> Result<(Vec<&'static Kernel>, Vec<&'static str>), String> {
+    let (mut there, mut missing) = (Vec::new(), Vec::new());
+    for kernel in kernels {
+        if kernel.is_there(cache)? {
+            there.push(*kernel);
+        } else {
+            missing.push(kernel.name);
+        }
+    }
+    Ok((there, missing))
 }
 
 const fn kernel(
@@ -110,7 +177,12 @@ const fn kernel(
     board: Board,
     targets: &'static [&'static str],
 ) -> Kernel {
-    Kernel { name, suite: Suite(suite), arch, package, board, pages: None, targets }
+    let source = Source::Debian { suite: Suite(suite), arch, package };
+    Kernel { name, source, board, pages: None, targets }
+}
+
+const fn built(name: &'static str, build: Build, board: Board, targets: &'static [&'static str]) -> Kernel {
+    Kernel { name, source: Source::Built(build), board, pages: None, targets }
 }
 
 const fn with_pages(pages: &'static str, kernel: Kernel) -> Kernel {
@@ -131,6 +203,10 @@ const S390X: &str = "s390x-unknown-linux-gnu";
 const PPC64LE: &str = "powerpc64le-unknown-linux-gnu";
 const MIPSEL: &str = "mipsel-unknown-linux-gnu";
 const MIPS64EL: &str = "mips64el-unknown-linux-gnuabi64";
+const MIPS: &str = "mips-unknown-linux-gnu";
+const MIPS64: &str = "mips64-unknown-linux-gnuabi64";
+const SPARC64: &str = "sparc64-unknown-linux-gnu";
+const SPARC: &str = "sparc-unknown-linux-gnu";
 const MIPS64R6EL: &str = "mipsisa64r6el-unknown-linux-gnuabi64";
 
 pub const KERNELS: &[Kernel] = &[
@@ -138,12 +214,14 @@ pub const KERNELS: &[Kernel] = &[
     kernel("amd64-6.1", "bookworm", "amd64", "linux-image-6.1.*-cloud-amd64", PC, &[X86_64]),
     kernel("amd64-6.12", "trixie", "amd64", "linux-image-6.12.*-cloud-amd64", PC, &[X86_64]),
     kernel("amd64-7", "testing", "amd64", "linux-binary-7.*-amd64", PC, &[X86_64, X32, I686]),
+    kernel("amd64-7-rt", "testing", "amd64", "linux-binary-7.*-rt-amd64", PC, &[X86_64]),
     kernel("i386-5.10", "bullseye", "i386", "linux-image-5.10.*-686-pae", PC, &[I686]),
     kernel("i386-6.1", "bookworm", "i386", "linux-image-6.1.*-686-pae", PC, &[I686]),
     kernel("arm64-5.10", "bullseye", "arm64", "linux-image-5.10.*-cloud-arm64", VIRT_64, &[AARCH64]),
     kernel("arm64-6.1", "bookworm", "arm64", "linux-image-6.1.*-cloud-arm64", VIRT_64, &[AARCH64, THUMB]),
     kernel("arm64-6.12", "trixie", "arm64", "linux-image-6.12.*-cloud-arm64", VIRT_64, &[AARCH64]),
     kernel("arm64-7", "testing", "arm64", "linux-binary-7.*-cloud-arm64", VIRT_MAX, &[AARCH64, AARCH64_SVE]),
+    kernel("arm64-7-rt", "testing", "arm64", "linux-binary-7.*-rt-arm64", VIRT_64, &[AARCH64]),
     with_pages("16384", kernel("arm64-7-16k", "testing", "arm64", "linux-binary-7.*-arm64-16k", VIRT_MAX, &[AARCH64])),
     kernel("armhf-6.1", "bookworm", "armhf", "linux-image-6.1.*-armmp", VIRT_32, &[ARMV7, ARMV5, THUMB]),
     kernel("armhf-7", "testing", "armhf", "linux-binary-7.*-armmp", VIRT_32, &[ARMV7, ARMV5, THUMB]),
@@ -167,6 +245,38 @@ pub const KERNELS: &[Kernel] = &[
     kernel("mipsel-6.1", "bookworm", "mipsel", "linux-image-6.1.*-4kc-malta", MALTA, &[MIPSEL]),
     kernel("mips64el-6.1", "bookworm", "mips64el", "linux-image-6.1.*-5kc-malta", MALTA_64, &[MIPS64EL, MIPSEL]),
     kernel("mips64r6el-6.12", "bookworm-backports", "mips64el", "linux-image-6.12.*-mips64r6el", BOSTON, &[MIPS64R6EL]),
+    built(
+        "mips64-6.1",
+        build(
+            "mips",
+            "mips64-linux-gnuabi64",
+            "vmlinux",
+            &[
+                "MIPS_MALTA",
+                "CPU_BIG_ENDIAN",
+                "CPU_MIPS64_R2",
+                "64BIT",
+                "MIPS32_O32",
+                "MIPS_FP_SUPPORT",
+                "PCI",
+                "SERIAL_8250",
+                "SERIAL_8250_CONSOLE",
+            ],
+        ),
+        BARE_MALTA,
+        &[MIPS64, MIPS],
+    ),
+    built(
+        "sparc64-6.1",
+        build(
+            "sparc",
+            "sparc64-linux-gnu",
+            "vmlinux",
+            &["64BIT", "COMPAT", "PCI", "SERIAL_SUNSU", "SERIAL_SUNSU_CONSOLE"],
+        ),
+        SUN4U,
+        &[SPARC64, SPARC],
+    ),
 ];
 
 /// The kernels whose name starts with one of these. If empty, all kernels.
@@ -187,10 +297,15 @@ pub fn kernel_name(on: &str) -> Option<&str> {
     on.strip_prefix("Linux ")?.split_once(" (")?.1.strip_suffix(')')
 }
 
-/// A row for each board: the architecture of its kernels, and qemu's arguments.
+/// A row for each board: Debian's architecture or the name of the built kernel, and qemu's
+/// arguments.
 pub fn boards() -> Vec<Vec<String>> {
     let mut rows: Vec<Vec<String>> = Vec::new();
-    for Kernel { arch, board, .. } in KERNELS {
+    for Kernel { name, source, board, .. } in KERNELS {
+        let kernel = match source {
+            Source::Debian { arch, .. } => arch,
+            Source::Built(_) => name,
+        };
         let code = |text: &str| if text.is_empty() { String::new() } else { format!("`{text}`") };
         let image = match board.image {
             Image::AsPackaged => "",
@@ -198,7 +313,7 @@ pub fn boards() -> Vec<Vec<String>> {
             Image::LoadedAt(_) => "; the file system by `-device loader`",
         };
         let arguments = code(&board.arguments.join(" ")) + image;
-        let row = vec![arch.to_string(), code(board.qemu), arguments, code(board.append)];
+        let row = vec![kernel.to_string(), code(board.qemu), arguments, code(board.append)];
         if !rows.contains(&row) {
             rows.push(row);
         }
@@ -208,7 +323,7 @@ pub fn boards() -> Vec<Vec<String>> {
 
 /// The folder with all boards' emulators and their firmware.
 fn emulators(cache: &Cache) -> Result<PathBuf, String> {
-    const PACKAGES: [&str; 8] = [
+    const PACKAGES: [&str; 9] = [
         "qemu-system-x86",
         "qemu-system-arm",
         "qemu-system-mips",
@@ -216,6 +331,7 @@ fn emulators(cache: &Cache) -> Result<PathBuf, String> {
         "qemu-system-ppc",
         "qemu-system-riscv",
         "qemu-system-s390x",
+        "qemu-system-sparc",
         "opensbi",
     ];
     cache.closure(Suite("testing"), debian::host(), &PACKAGES, &[])
@@ -290,8 +406,11 @@ impl Networked {
         const MODULES: &str = "*/[fnv]*[it][il]o*.ko";
         let kernel = KERNELS.iter().find(|kernel| kernel.name == self.kernel);
         let kernel = kernel.ok_or_else(|| format!("there is no kernel {}", self.kernel))?;
-        let packaged = cache.files(kernel.suite, kernel.arch, kernel.package, "*/vmlinu*")?.find("vmlinu")?;
-        let package = cache.files(kernel.suite, kernel.arch, kernel.package, MODULES)?;
+        let Source::Debian { suite, arch, package } = kernel.source else {
+            return Err(format!("{} has no modules; name a kernel of Debian's", self.kernel));
+        };
+        let (_, packaged) = kernel.image(cache)?;
+        let package = cache.files(suite, arch, package, MODULES)?;
         let module = |name: &&str| read(&package.find(&format!("{name}.ko"))?);
         let modules = self.modules.iter().map(module).collect::<Result<Vec<_>, String>>()?;
         let archive = cpio::with_init(&read(program)?, &modules);
@@ -334,8 +453,7 @@ pub fn run_all(progress: &Progress, cache: &Cache, kernels: &[&'static Kernel]) 
 fn boot(cache: &Cache, kernel: &Kernel, target: &str, job: &Job) -> Result<Run, String> {
     job.at("downloading");
     let emulators = emulators(cache)?;
-    let package = cache.files(kernel.suite, kernel.arch, kernel.package, "*/vmlinu*")?;
-    let packaged = package.find("vmlinu")?;
+    let (version, packaged) = kernel.image(cache)?;
     job.at("building");
     let target = targets::select(&[target.to_string()])?[0];
     let program = cross::build_bare(cache, target)?;
@@ -344,9 +462,10 @@ fn boot(cache: &Cache, kernel: &Kernel, target: &str, job: &Job) -> Result<Run, 
     let mut qemu = board.emulator(&emulators, &packaged, &cpio::with_init(&read(&program)?, &[]), folder.path())?;
     job.at("booting");
     let start = Instant::now();
-    let output = run_within(&mut qemu, conformance_limit())?;
+    // Not every kernel can end its machine. The closing count is the last line of the program.
+    let output = run_until(&mut qemu, conformance_limit(), has_closing_count)?;
     let console = output.replace('\r', "");
-    let on = format!("Linux {} ({})", package.version, kernel.name);
+    let on = format!("Linux {version} ({})", kernel.name);
     let run = Run::read(target.name, &on, &console, start.elapsed().as_secs_f32(), &[]);
     let checked = run.and_then(|run| {
         let pages = kernel.pages.unwrap_or(&run.pages);

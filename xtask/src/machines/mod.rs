@@ -1,3 +1,4 @@
+pub mod built;
 pub mod conformance;
 pub mod cpio;
 pub mod cross;

@@ -16,6 +16,9 @@ const INIT_DIED: &str = "Attempted to kill init";
 pub struct Results {
     pub runs: Vec<Run>,
     pub failures: Vec<String>,
+    /// The kernels that there was no time to build.
+    #[serde(default)]
+    pub not_built: Vec<String>,
 }
 
 impl Results {

@@ -252,7 +252,7 @@ impl Abi {
     /// Whether the target has something to overwrite, and an emulator. If there is nothing to
     /// overwrite, the step `targets` runs the same.
     fn runs(&self, target: &Target) -> bool {
-        !self.destroyed.is_empty() && !target.emulator.is_empty() && target.runs()
+        !self.destroyed.is_empty() && !target.emulator.is_empty() && target.links()
     }
 }
 

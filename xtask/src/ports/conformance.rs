@@ -1,8 +1,9 @@
 //! Runs the conformance list of every port under emulators, and as the first process of real
 //! kernels.
 
-use crate::machines::{cross, emulated, kernels};
+use crate::machines::{built, cross, emulated, kernels};
 use crate::step::World;
+use std::time::Duration;
 
 /// Runs the conformance list on the world's targets. Returns how many targets there are.
 pub fn on_targets(world: &World) -> Result<usize, String> {
@@ -22,9 +23,25 @@ pub fn on_targets(world: &World) -> Result<usize, String> {
 }
 
 /// Boots the world's kernels. Returns how many boots there were.
+///
+/// If these are all kernels, it leaves out those that the step `build-kernels` had no time to build.
+/// Otherwise, it builds what is missing.
 pub fn on_kernels(world: &World) -> Result<usize, String> {
-    let answers = kernels::run_all(&world.progress, world.cache()?, &world.kernels);
-    record(world, answers.len(), |results| results.add_booted(answers))
+    let cache = world.cache()?;
+    let is_whole = world.kernels.len() == kernels::KERNELS.len();
+    let (there, missing) = kernels::there(cache, &world.kernels)?;
+    let kernels = if is_whole { &there } else { &world.kernels };
+    if !is_whole && !missing.is_empty() {
+        built::build_missing(&world.progress, cache, kernels, Duration::MAX)?;
+    }
+    let answers = kernels::run_all(&world.progress, cache, kernels);
+    record(world, answers.len(), |results| {
+        results.add_booted(answers);
+        if is_whole {
+            built::say_missing(&missing);
+            results.not_built = missing.into_iter().map(String::from).collect();
+        }
+    })
 }
 
 /// Adds a step's results to the world's. Returns an error with the step's failures.

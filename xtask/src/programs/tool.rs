@@ -270,7 +270,7 @@ fn write_answers(files: &[PathBuf]) -> Result<(), String> {
     let mut runs = Vec::new();
     let last = [last_run()];
     for file in if files.is_empty() { &last } else { files } {
-        runs.extend(Summary::read(file)?.into_runs());
+        runs.extend(Summary::read(file)?.results.runs);
     }
     for (name, table) in [("implementations", implementations(&runs)), ("differences", differences(&runs))] {
         let changed = CONFORMANCE.write(name, &table)?;

@@ -8,7 +8,7 @@ use crate::kit::progress::Job;
 use crate::kit::report;
 use crate::kit::shell::{both, capture, cargo, cargo_of, root, run};
 use crate::machines::toolchains;
-use crate::machines::{differences, kernels, not_linux};
+use crate::machines::{built, differences, kernels, not_linux};
 use crate::step::{self, Evidence, Run, World};
 use clap::error::ErrorKind;
 use std::collections::BTreeSet;
@@ -106,10 +106,11 @@ const COMMANDS: &[(&str, Check)] = &[
 ];
 
 /// The names and contents of the generated tables in docs/testing.md.
-fn testing_tables() -> [(&'static str, String); 4] {
+fn testing_tables() -> [(&'static str, String); 5] {
     [
         ("toolchains", toolchains::table()),
         ("boards", boards()),
+        ("built", built::table()),
         ("layers", not_linux::layers_table()),
         ("differences", differences::table()),
     ]
