@@ -417,7 +417,13 @@ impl SignalInfo {
     #[inline]
     #[must_use]
     pub const fn value_ptr(&self) -> usize {
-        self.ptr as usize
+        if cfg!(target_pointer_width = "32") {
+            // A 64-bit kernel keeps a 32-bit program's value as an `int`. On a big-endian machine,
+            // that is the upper half of its pointer.
+            self.int as u32 as usize
+        } else {
+            self.ptr as usize
+        }
     }
 
     /// Of a timer of `timer_create`: the kernel's number of it, which is not C's `timer_t`.
