@@ -51,6 +51,14 @@ impl World {
                 answer.into()
             }
             Step::Close { slot } => self.close(slot).map(|()| 0).into(),
+            _ => self.call(step),
+        }
+    }
+
+    /// Takes a step that opens and closes nothing. Several threads may do so at once.
+    pub fn call(&self, step: &Step) -> Answer {
+        match *step {
+            Step::Open(_) | Step::Duplicate { .. } | Step::Close { .. } => panic!("{step:?} changes the descriptors"),
             Step::Add { epoll, slot, events, data } => {
                 self.control(raw::EPOLL_CTL_ADD, epoll, slot, events, data).map(|()| 0).into()
             }
@@ -58,7 +66,7 @@ impl World {
                 self.control(raw::EPOLL_CTL_MOD, epoll, slot, events, data).map(|()| 0).into()
             }
             Step::Delete { epoll, slot } => self.control(raw::EPOLL_CTL_DEL, epoll, slot, 0, 0).map(|()| 0).into(),
-            Step::Wait { epoll, room } => self.wait(epoll, room),
+            Step::Wait { epoll, room } => self.wait(epoll, room, Some(Duration::ZERO)),
             Step::WaitNowhere { epoll } => {
                 let nowhere = 8_usize as *mut Event;
                 // SAFETY: the address is unmapped, so the kernel writes nothing.
@@ -120,13 +128,13 @@ impl World {
         }
     }
 
-    fn wait(&self, epoll: usize, room: usize) -> Answer {
+    pub fn wait(&self, epoll: usize, room: usize, timeout: Option<Duration>) -> Answer {
         let mut buffer = Event::buffer::<16>();
         let Some(epoll) = self.epoll(epoll) else {
             // SAFETY: the buffer has that much room.
             return unsafe { raw::epoll_wait(number(epoll), buffer.as_mut_ptr().cast(), room as i32, 0) }.into();
         };
-        match epoll.wait(&mut buffer[..room], Some(Duration::ZERO)) {
+        match epoll.wait(&mut buffer[..room], timeout) {
             Ok(events) => Answer {
                 result: Ok(events.len()),
                 events: events.iter().map(|event| (event.flags().bits(), event.data().u64())).collect(),
