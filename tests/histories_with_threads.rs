@@ -11,6 +11,8 @@ mod cases;
 mod corpus;
 #[path = "histories/threads/crew.rs"]
 mod crew;
+#[path = "histories/threads/faulty.rs"]
+mod faulty;
 #[path = "support/figures.rs"]
 mod figures;
 #[path = "histories/kernel.rs"]
@@ -27,9 +29,10 @@ mod step;
 #[allow(dead_code)]
 mod world;
 
-use call::{plan, short, THREADS};
+use call::{plan, plan_in_turns, short, Plan, THREADS};
 use cases::cases;
-use crew::{world, Crew};
+use crew::{world, Calls, Crew};
+use faulty::{Fault, Faulty};
 use model::{History, Made};
 use search::{explain, Explained};
 use std::sync::Mutex;
@@ -58,8 +61,11 @@ fn table(history: &History) -> String {
     const WIDTH: usize = 34;
     let mut rows: Vec<(u64, usize, String)> = Vec::new();
     for (thread, made) in calls(history) {
-        let events: Vec<String> =
-            made.answer.events.iter().map(|(flags, data)| format!("{flags:x}:{}", data >> 32)).collect();
+        let event = |(flags, data): &(u32, u64)| match flags {
+            0 => data.to_string(), // what was read
+            _ => format!("{flags:x}:{}", data >> 32),
+        };
+        let events: Vec<String> = made.answer.events.iter().map(event).collect();
         let result = made.answer.result.map_or_else(|errno| format!("{errno:?}"), |count| count.to_string());
         rows.push((made.begin, thread, short(&made.call)));
         rows.push((made.end, thread, format!("= {result} {}", events.join(" "))));
@@ -76,6 +82,30 @@ fn table(history: &History) -> String {
         lines.push(line(&cells));
     }
     lines.join("\n")
+}
+
+/// A plan and its history, which nothing explains.
+struct Refused {
+    plan: Plan,
+    history: History,
+}
+
+/// Runs a plan up to this many times, until a history is refused.
+fn refused(crew: &Crew, plan: &Plan, times: usize, calls: &dyn Fn() -> Box<dyn Calls>) -> Option<Refused> {
+    let histories = (0..times).map(|_| crew.run(plan, calls()));
+    let mut refused = histories.filter(|history| explain(history).is_none());
+    refused.next().map(|history| Refused { plan: plan.clone(), history })
+}
+
+/// Leaves out calls for as long as a history without them is refused in one of `times` runs.
+fn shrunk(crew: &Crew, mut refused_before: Refused, times: usize, calls: &dyn Fn() -> Box<dyn Calls>) -> Refused {
+    loop {
+        let smaller = refused_before.plan.smaller();
+        match smaller.iter().find_map(|plan| refused(crew, plan, times, calls)) {
+            Some(smaller) => refused_before = smaller,
+            None => return refused_before,
+        }
+    }
 }
 
 #[derive(Default)]
@@ -96,7 +126,13 @@ fn each_answer_is_one_that_an_order_of_the_calls_allows() {
         let plan = plan(number);
         let history = crew.run(&plan, Box::new(world()));
         let Some(explained) = explain(&history) else {
-            panic!("no order of the calls of history {number} gives these answers:\n{}", table(&history))
+            let first = table(&history);
+            let Refused { history, .. } = shrunk(&crew, Refused { plan, history }, 300, &|| Box::new(world()));
+            panic!(
+                "no order of the calls of history {number} gives these answers:\n{first}\n\n\
+                 The shortest like it:\n{}",
+                table(&history)
+            )
         };
         let pairs = overlaps(&history);
         counted.calls += calls(&history).count();
@@ -119,4 +155,28 @@ fn each_answer_is_one_that_an_order_of_the_calls_allows() {
             ("histories that nothing explains", 0), // such a history fails before this
         ],
     );
+}
+
+/// Plans that a fault is looked for in.
+const PLANS: u64 = 300;
+
+/// Each fault shows when one call ends before the next begins, so the plans are run in turns. The
+/// calls and their order are then the same in every run. So are the answers, and the plan that
+/// finds the fault.
+#[test]
+fn a_fault_put_in_on_purpose_is_found() {
+    let _alone = ALONE.lock();
+    let crew = Crew::new();
+    let find = |fault| {
+        let faulty = move || -> Box<dyn Calls> { Box::new(Faulty::new(fault)) };
+        let found = (0..PLANS).find_map(|number| Some((number, refused(&crew, &plan_in_turns(number), 1, &faulty)?)));
+        found.map(|(number, found)| (number, shrunk(&crew, found, 1, &faulty).history))
+    };
+    if let Some((number, history)) = find(Fault::None) {
+        panic!("history {number} has no fault, and nothing explains it:\n{}", table(&history));
+    }
+    for fault in Fault::ALL {
+        let (number, history) = find(fault).unwrap_or_else(|| panic!("{fault:?} is in none of {PLANS} histories"));
+        println!("\n{fault:?} is found in history {number}, whose core is:\n{}", table(&history));
+    }
 }

@@ -18,6 +18,8 @@ pub const BELL: usize = 8;
 /// The epolls. The second may watch the first.
 pub const EPOLLS: [usize; 2] = [INNER, 1];
 pub const INNER: usize = 0;
+/// The calls of each plan that watch the bell, before all others.
+const BELLS: usize = EPOLLS.len();
 
 /// What one thread does at one time.
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +74,31 @@ pub struct Plan {
     pub turns: Option<Vec<usize>>,
 }
 
+impl Plan {
+    /// The same plan without one of its calls, for each of them.
+    pub fn smaller(&self) -> Vec<Self> {
+        let mut smaller = Vec::new();
+        for (thread, calls) in self.threads.iter().enumerate() {
+            for call in 0..calls.len() {
+                let mut plan = self.clone();
+                plan.threads[thread].remove(call);
+                if let Some(turns) = &mut plan.turns {
+                    let its = |(_, turn): &(usize, &usize)| **turn == thread;
+                    let place = turns.iter().enumerate().filter(its).nth(call).map(|(place, _)| place);
+                    turns.remove(place.expect("a turn for each call"));
+                }
+                smaller.push(plan);
+            }
+        }
+        for call in BELLS..self.set_up.len() {
+            let mut plan = self.clone();
+            plan.set_up.remove(call);
+            smaller.push(plan);
+        }
+        smaller
+    }
+}
+
 /// The generator of Steele, Lea and Flood (SplitMix64).
 pub struct Random(pub u64);
 
@@ -118,17 +145,27 @@ pub fn plan(number: u64) -> Plan {
     let mut random = Random(number);
     let style = random.one_of(&STYLES);
     let mut planner = Planner { random, style, made: 0 };
-    let set_up = planner.set_up();
+    let mut set_up = planner.set_up();
     let threads = 2 + planner.random.below(2);
     let most = 1 + planner.random.below(if threads == 2 { 4 } else { 3 });
-    let threads: Vec<Vec<Call>> = (0..threads).map(|_| (0..most).map(|_| planner.call()).collect()).collect();
+    let mut threads: Vec<Vec<Call>> = (0..threads).map(|_| (0..most).map(|_| planner.call()).collect()).collect();
+    if style == Style::Exclusive && threads.len() == 3 {
+        // A thread in each epoll sleeps, and the third one writes.
+        set_up.truncate(BELLS);
+        for epoll in EPOLLS {
+            let (events, data) = (EPOLLIN | EPOLLEXCLUSIVE, planner.data());
+            set_up.push(Call::Take(Step::Add { epoll, slot: COUNTER, events, data }));
+        }
+        threads[0][0] = Call::Sleep { epoll: EPOLLS[0], room: 16 };
+        threads[1][0] = Call::Sleep { epoll: EPOLLS[1], room: 16 };
+        threads[2][0] = Call::Take(Step::Count { slot: COUNTER, add: 1 });
+    }
     let in_turns = planner.random.below(8) == 0;
     let turns = in_turns.then(|| planner.turns(&threads));
     Plan { set_up, threads, turns }
 }
 
 /// The same plan with the calls made in turns.
-#[allow(dead_code)]
 pub fn plan_in_turns(number: u64) -> Plan {
     let plan = plan(number);
     let mut planner = Planner { random: Random(!number), style: Style::Mixed, made: 0 };

@@ -10,7 +10,7 @@ use std::fs;
 use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{channel, Receiver, Sender};
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// Whatever takes longer hangs.
@@ -82,7 +82,7 @@ fn until(what: &str, condition: impl Fn() -> bool) {
         if condition() {
             return;
         }
-        if round % 64 < 60 && start.is_none() {
+        if round % 1000 != 999 {
             std::hint::spin_loop();
             continue;
         }
@@ -94,12 +94,11 @@ fn until(what: &str, condition: impl Fn() -> bool) {
 
 struct Worker {
     id: Arc<AtomicI32>,
-    jobs: Option<Sender<Arc<Job>>>,
+    jobs: Sender<Arc<Job>>,
     made: Receiver<Vec<Made>>,
-    handle: Option<JoinHandle<()>>,
 }
 
-/// Threads that wait for plans.
+/// Threads that wait for plans. They end when the crew is dropped.
 pub struct Crew {
     workers: Vec<Worker>,
 }
@@ -110,7 +109,7 @@ impl Crew {
             let id = Arc::new(AtomicI32::new(0));
             let ((jobs, job), (done, made)) = (channel::<Arc<Job>>(), channel());
             let own = Arc::clone(&id);
-            let handle = thread::spawn(move || {
+            thread::spawn(move || {
                 // SAFETY: the call has no argument.
                 own.store(unsafe { libc::gettid() }, SeqCst);
                 for job in job {
@@ -121,7 +120,7 @@ impl Crew {
                     }
                 }
             });
-            Worker { id, jobs: Some(jobs), made, handle: Some(handle) }
+            Worker { id, jobs, made }
         };
         Self { workers: (0..WORKERS).map(worker).collect() }
     }
@@ -144,7 +143,7 @@ impl Crew {
         }
         let workers = || self.workers.iter().take(plan.threads.len());
         for worker in workers() {
-            worker.jobs.as_ref().expect("a worker").send(Arc::clone(&job)).expect("a worker that works");
+            worker.jobs.send(Arc::clone(&job)).expect("a worker that works");
         }
         let mut turns = plan.turns.clone().unwrap_or_default();
         let mut asleep = self.settle(&job);
@@ -212,17 +211,6 @@ impl Crew {
             times.push(times_slept(id));
         }
         Some((asleep, times))
-    }
-}
-
-impl Drop for Crew {
-    fn drop(&mut self) {
-        for worker in &mut self.workers {
-            worker.jobs = None;
-            let handle = worker.handle.take().expect("a thread");
-            // A failed thread has failed its history already.
-            let _ = handle.join();
-        }
     }
 }
 
