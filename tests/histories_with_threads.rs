@@ -29,16 +29,19 @@ mod step;
 #[allow(dead_code)]
 mod world;
 
-use call::{plan, plan_in_turns, short, Plan, THREADS};
+use barepoll::raw::{EPOLLET, EPOLLIN, EPOLLOUT};
+use call::{plan, plan_in_turns, short, Call, Plan, COUNTER, READER, THREADS, WRITER};
 use cases::cases;
 use crew::{world, Calls, Crew};
 use faulty::{Fault, Faulty};
+use kernel::Answer;
 use model::{History, Made};
 use search::{explain, Explained};
 use std::sync::Mutex;
+use step::Step;
 
 /// Histories of an ordinary test run.
-const HISTORIES: u32 = 10_000;
+const HISTORIES: u32 = 2000;
 
 /// Serializes the tests, because histories use the same descriptors.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -179,4 +182,60 @@ fn a_fault_put_in_on_purpose_is_found() {
         let (number, history) = find(fault).unwrap_or_else(|| panic!("{fault:?} is in none of {PLANS} histories"));
         println!("\n{fault:?} is found in history {number}, whose core is:\n{}", table(&history));
     }
+}
+
+/// A call of a history that is written by hand: its begin, its end, its answer.
+fn made(call: Step, (begin, end): (u64, u64), result: usize, events: &[(u32, u64)]) -> Made {
+    Made { call: Call::Take(call), answer: Answer { result: Ok(result), events: events.to_vec() }, begin, end }
+}
+
+const IN: u32 = EPOLLIN;
+const COUNT: Step = Step::Count { slot: COUNTER, add: 1 };
+const WAIT: Step = Step::Wait { epoll: 0, room: 16 };
+
+fn add(slot: usize, events: u32) -> Step {
+    Step::Add { epoll: 0, slot, events, data: slot as u64 }
+}
+
+#[test]
+fn a_wait_may_find_nothing_only_beside_another_wait() {
+    let history = |second| -> History {
+        let main = vec![made(add(COUNTER, IN), (0, 1), 0, &[]), made(COUNT, (2, 3), 8, &[])];
+        [vec![made(WAIT, (4, 7), 1, &[(IN, 3)])], vec![made(WAIT, second, 0, &[])], vec![], main]
+    };
+    assert_eq!(explain(&history((5, 6))), Some(Explained::ByParts));
+    assert_eq!(explain(&history((8, 9))), None);
+}
+
+#[test]
+fn an_edge_may_be_reported_twice_only_during_its_write() {
+    let history = |write, first, second| -> History {
+        let both = IN | EPOLLOUT;
+        let waits = vec![made(WAIT, first, 1, &[(both, 3)]), made(WAIT, second, 1, &[(both, 3)])];
+        // The counter is writable, so it is on the ready list.
+        let main = vec![made(add(COUNTER, both | EPOLLET), (0, 1), 0, &[])];
+        [vec![made(COUNT, write, 8, &[])], waits, vec![], main]
+    };
+    assert_eq!(explain(&history((2, 7), (3, 4), (5, 6))), Some(Explained::ByParts));
+    assert_eq!(explain(&history((2, 3), (4, 5), (6, 7))), None);
+}
+
+#[test]
+fn the_events_of_a_wait_may_be_of_different_moments_only_during_the_calls() {
+    let (write, bytes) = (Step::Write { slot: WRITER, bytes: 1 }, 8);
+    let (read, read_counter) = (Step::Read { slot: READER, bytes }, Step::Read { slot: COUNTER, bytes });
+    let history = |wait| -> History {
+        let main = vec![
+            made(add(COUNTER, IN), (0, 1), 0, &[]),
+            made(add(READER, IN), (2, 3), 0, &[]),
+            made(COUNT, (4, 5), 8, &[]),
+            made(write, (6, 7), 1, &[]),
+            // The reader stays on the ready list.
+            made(read, (8, 9), 1, &[]),
+        ];
+        let changes = vec![made(read_counter, (11, 12), 8, &[(0, 1)]), made(write, (13, 14), 1, &[])];
+        [vec![made(WAIT, wait, 2, &[(IN, 3), (IN, 4)])], changes, vec![], main]
+    };
+    assert_eq!(explain(&history((10, 15))), Some(Explained::ByParts));
+    assert_eq!(explain(&history((15, 16))), None);
 }

@@ -146,8 +146,8 @@ pub fn plan(number: u64) -> Plan {
     let style = random.one_of(&STYLES);
     let mut planner = Planner { random, style, made: 0 };
     let mut set_up = planner.set_up();
-    let threads = 2 + planner.random.below(2);
-    let most = 1 + planner.random.below(if threads == 2 { 4 } else { 3 });
+    let threads = planner.random.one_of(&[2, 2, 3]);
+    let most = 1 + planner.random.below(if threads == 2 { 5 } else { 3 });
     let mut threads: Vec<Vec<Call>> = (0..threads).map(|_| (0..most).map(|_| planner.call()).collect()).collect();
     if style == Style::Exclusive && threads.len() == 3 {
         // A thread in each epoll sleeps, and the third one writes.

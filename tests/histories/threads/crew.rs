@@ -5,7 +5,6 @@ use super::kernel::Answer;
 use super::model::{History, Made};
 use super::step::{Kind, Step};
 use super::world::World;
-use std::cell::Cell;
 use std::fs;
 use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{channel, Receiver, Sender};
@@ -146,7 +145,8 @@ impl Crew {
             worker.jobs.send(Arc::clone(&job)).expect("a worker that works");
         }
         let mut turns = plan.turns.clone().unwrap_or_default();
-        let mut asleep = self.settle(&job);
+        let may_sleep = plan.threads.iter().flatten().any(|call| matches!(call, Call::Sleep { .. }));
+        let mut asleep = if may_sleep || plan.turns.is_some() { self.settle(&job) } else { 0 };
         while !turns.is_empty() {
             // A thread that sleeps has its turn when it is awake.
             let Some(place) = turns.iter().position(|thread| asleep >> thread & 1 == 0) else { break };
@@ -184,13 +184,15 @@ impl Crew {
     /// It looks twice, because a thread that runs can wake one that slept at the first look. A
     /// thread that did not run in between slept all the time.
     fn settle(&self, job: &Job) -> u8 {
-        let asleep = Cell::new(0);
-        until("every thread sleeps or is done", || {
-            let first = self.look(job);
-            asleep.set(first.as_ref().map_or(0, |(asleep, _)| *asleep));
-            first.is_some() && (asleep.get() == 0 || first == self.look(job))
-        });
-        asleep.get()
+        let start = Instant::now();
+        loop {
+            match self.look(job) {
+                Some((0, _)) => return 0,
+                Some(first) if self.look(job).as_ref() == Some(&first) => return first.0,
+                _ => thread::yield_now(),
+            }
+            assert!(start.elapsed() < HANGS, "every thread sleeps or is done: not after {HANGS:?}");
+        }
     }
 
     /// The threads that sleep, and how often each did so. `None` if a thread runs.
