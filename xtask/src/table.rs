@@ -6,7 +6,7 @@ use crate::kit::report;
 use crate::machines::kernels::{self, KERNELS};
 use crate::machines::results::Results;
 use crate::machines::targets::{short, TARGETS};
-use crate::machines::worst;
+use crate::machines::{emulated, not_linux, worst};
 use crate::step::{Run, Tier, World};
 use crate::test::{last_run, needed_tools, Summary};
 use clap::Args;
@@ -78,7 +78,9 @@ pub fn architectures_table(results: &Results) -> Result<String, String> {
         targets: Vec<String>,
         machines: Vec<String>,
         emulated: Vec<String>,
+        worst: Vec<String>,
         kernels: Vec<String>,
+        layers: Vec<String>,
     }
     let before = README.table(ARCHITECTURES)?;
     let is_in_readme = |port: &str, kernel: &str| {
@@ -94,11 +96,17 @@ pub fn architectures_table(results: &Results) -> Result<String, String> {
         }
         let row = rows.entry(port.clone()).or_default();
         push_new(&mut row.targets, short(target.name).to_string() + if target.stable { "" } else { " (nightly)" });
-        let runs = || results.runs.iter().filter(|run| run.target == target.name && run.on != worst::ON);
+        let runs = || results.runs.iter().filter(|run| run.target == target.name);
         for run in runs() {
-            push_new(&mut row.machines, run.machine.clone());
-            if kernels::kernel_name(&run.on).is_none() {
+            if run.on == worst::ON {
+                push_new(&mut row.worst, run.summary());
+            } else if emulated::is_emulator(&run.on) {
+                push_new(&mut row.machines, run.machine.clone());
                 push_new(&mut row.emulated, run.summary());
+            } else if kernels::kernel_name(&run.on).is_none() {
+                push_new(&mut row.layers, not_linux::short(&run.on).into());
+            } else {
+                push_new(&mut row.machines, run.machine.clone());
             }
         }
         for kernel in KERNELS {
@@ -112,6 +120,8 @@ pub fn architectures_table(results: &Results) -> Result<String, String> {
                 push_new(&mut row.kernels, kernel.name.into());
             }
         }
+        // User-mode Linux is in no table of boards.
+        runs().filter_map(|run| kernels::kernel_name(&run.on)).for_each(|name| push_new(&mut row.kernels, name.into()));
     }
     let cells = order.iter().filter_map(|port| {
         let row = rows.get(port)?;
@@ -122,10 +132,12 @@ pub fn architectures_table(results: &Results) -> Result<String, String> {
             row.targets.join(", "),
             if machines.is_empty() { "asserted when it compiles".into() } else { machines },
             or(&row.emulated, "–"),
+            or(&row.worst, worst::nothing_to_destroy(port).unwrap_or("–")),
             or(&row.kernels, "–"),
+            or(&row.layers, "–"),
         ])
     });
-    let header = ["port", "targets", "machine", "checks under qemu-user, old and new", KERNELS_COLUMN];
+    let header = ["port", "targets", "machine", "qemu-user, old and new", "worst kernel", KERNELS_COLUMN, "not Linux"];
     Ok(report::markdown(&header, cells))
 }
 

@@ -242,6 +242,12 @@ fn table() -> String {
     report::markdown(&["port", "registers overwritten", "source", "targets"], ABIS.iter().map(row))
 }
 
+/// What README's table says of a port whose kernel destroys nothing that the ABI preserves.
+pub fn nothing_to_destroy(port: &str) -> Option<&'static str> {
+    let abi = ABIS.iter().find(|abi| abi.ports.contains(&port))?;
+    abi.destroyed.is_empty().then_some("nothing to destroy")
+}
+
 impl Abi {
     fn of(target: &Target) -> Result<&'static Self, String> {
         let port = target.port();
