@@ -51,9 +51,27 @@ impl Goal {
     }
 }
 
+/// The name of the table of goals, and its header.
+const GOALS: &str = "goals";
+const GOALS_HEADER: [&str; 5] = ["what is to be reached", "goal", "measured", "null pair", "outcome"];
+
+/// The old rows, with each new one in the place of the old one of its name. The others follow.
+fn merged(old: impl Iterator<Item = Vec<String>>, mut new: Vec<Vec<String>>) -> Vec<Vec<String>> {
+    let mut rows: Vec<Vec<String>> = old
+        .map(|row| match new.iter().position(|other| other.first() == row.first()) {
+            Some(place) => new.remove(place),
+            None => row,
+        })
+        .collect();
+    rows.append(&mut new);
+    rows
+}
+
 #[derive(Default)]
 pub struct Measured {
     tables: Vec<Table>,
+    /// The table of goals for a document.
+    goals_table: Option<(Document, String)>,
     pub goals: Vec<Goal>,
     /// Errors on any machine: sizes and counts that are too high.
     pub wrong: Vec<String>,
@@ -76,10 +94,19 @@ impl Measured {
         self.tables.push(table);
     }
 
-    pub fn add_goals(&mut self, documents: &'static [Document]) {
-        let header = ["what is to be reached", "goal", "measured", "null pair", "outcome"];
-        let text = report::markdown(&header, self.goals.iter().map(Goal::cells));
-        self.add(Table { name: "goals".into(), rows: json!(self.goals), text, chart: None, documents });
+    /// Adds the table of goals. Without a run of everything, a document keeps its rows of the goals
+    /// that were not measured.
+    pub fn add_goals(&mut self, document: Document, is_everything: bool) -> Result<(), String> {
+        let mut rows: Vec<Vec<String>> = self.goals.iter().map(Goal::cells).collect();
+        let text = report::markdown(&GOALS_HEADER, rows.clone());
+        if is_everything {
+            self.add(Table { name: GOALS.into(), rows: json!(self.goals), text, chart: None, documents: &[] });
+        } else {
+            println!("\n{text}\n");
+            rows = merged(document.rows(GOALS)?.into_iter().skip(1), rows);
+        }
+        self.goals_table = Some((document, report::markdown(&GOALS_HEADER, rows)));
+        Ok(())
     }
 
     /// A figure, or the median of its quartiles.
@@ -97,10 +124,12 @@ impl Measured {
             let text = serde_json::to_string_pretty(&tables).map_err(|error| format!("cannot write JSON: {error}"))?;
             std::fs::write(file, text).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
         }
-        let failed: Vec<String> = match output.write {
-            true => self.tables.iter().filter_map(|table| table.write().err()).collect(),
-            false => Vec::new(),
-        };
+        let mut failed = Vec::new();
+        if output.write {
+            failed.extend(self.tables.iter().filter_map(|table| table.write().err()));
+            let goals = self.goals_table.iter();
+            failed.extend(goals.filter_map(|(document, text)| document.write(GOALS, text).err()));
+        }
         if failed.is_empty() {
             return Ok(());
         }
@@ -116,5 +145,18 @@ impl Table {
             text = format!("{text}\n\n![{title}]({})", file.trim_start_matches("docs/"));
         }
         self.documents.iter().try_for_each(|document| document.write(&self.name, &text).map(drop))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::merged;
+
+    #[test]
+    fn a_new_row_takes_the_place_of_the_old_one_or_follows() {
+        let rows = |rows: &[[&str; 2]]| rows.iter().map(|row| row.map(String::from).to_vec()).collect::<Vec<_>>();
+        let old = rows(&[["a", "1"], ["b", "2"], ["c", "3"]]);
+        let new = rows(&[["d", "4"], ["b", "5"]]);
+        assert_eq!(merged(old.into_iter(), new), rows(&[["a", "1"], ["b", "5"], ["c", "3"], ["d", "4"]]));
     }
 }

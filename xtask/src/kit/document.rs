@@ -40,19 +40,23 @@ impl Document {
 
     /// The cells of a table, by the names of their row and column.
     pub fn table(self, name: &str) -> Result<BTreeMap<String, BTreeMap<String, String>>, String> {
-        let text = self.read()?;
-        let (opening, closing) = (format!("<!-- {name}: "), format!("<!-- end of {name} -->"));
-        let block = text.split_once(&opening).and_then(|(_, rest)| Some(rest.split_once(&closing)?.0));
-        let block = block.ok_or_else(|| self.no_table(name))?;
-        let cells =
-            |line: &str| line.trim_matches('|').split('|').map(|cell| cell.trim().to_string()).collect::<Vec<_>>();
-        let mut lines = block.lines().filter(|line| line.starts_with("| ")).map(cells);
-        let header = lines.next().unwrap_or_default();
+        let mut rows = self.rows(name)?.into_iter();
+        let header = rows.next().unwrap_or_default();
         let row = |cells: Vec<String>| {
             let mut named = header.iter().cloned().zip(cells);
             Some((named.next()?.1, named.collect()))
         };
-        Ok(lines.filter_map(row).collect())
+        Ok(rows.filter_map(row).collect())
+    }
+
+    /// The cells of each row of a table, and first of its header.
+    pub fn rows(self, name: &str) -> Result<Vec<Vec<String>>, String> {
+        let text = self.read()?;
+        let (opening, closing) = (format!("<!-- {name}: "), format!("<!-- end of {name} -->"));
+        let block = text.split_once(&opening).and_then(|(_, rest)| Some(rest.split_once(&closing)?.0));
+        let block = block.ok_or_else(|| self.no_table(name))?;
+        let cells = |line: &str| line.trim_matches('|').split('|').map(|cell| cell.trim().to_string()).collect();
+        Ok(block.lines().filter(|line| line.starts_with("| ")).map(cells).collect())
     }
 
     fn read(self) -> Result<String, String> {
