@@ -79,7 +79,9 @@ pub fn llvm(cache: &Cache, rustc: &mut Command) -> Result<PathBuf, String> {
     let about = run(rustc.arg("-vV").current_dir(root()))?;
     let version = about.lines().find_map(|line| line.strip_prefix("LLVM version: ")?.split('.').next());
     let package = format!("llvm-{}", version.ok_or("rustc prints no LLVM version")?);
-    let folder = cache.closure(Suite("testing"), debian::host(), &[&package], &[])?;
+    let folder = cache
+        .closure(Suite("testing"), debian::host(), &[&package], &[])
+        .map_err(|why| format!("cannot get {package}, of this compiler's LLVM, from Debian testing: {why}"))?;
     Ok(folder.join("usr/lib").join(package).join("bin"))
 }
 
