@@ -34,20 +34,13 @@ pub fn build(cache: &Cache, target: &Target, package: &str, programs: &Path) -> 
         assembler: linker.with_file_name("m68k-linux-gnu-as"),
     };
     // Cargo does not compile a fresh package again, so the file stays beside cargo's own. Each
-    // checkout has its own. rustc links the miscompiled program too: without it, cargo would compile
-    // each time.
+    // checkout has its own. rustc links the miscompiled program too, because cargo compiles again
+    // if a program is missing.
     let checkout = root().display().to_string().replace(['/', ','], "+");
     let program = cross::target_dir(cache, target).join(format!("{package}{checkout}.ll"));
     let mut cargo = cross::cargo(cache, target, "rustc")?;
-    cargo.args([
-        "-p",
-        package,
-        "--bin",
-        package,
-        "--message-format=json-render-diagnostics",
-        "--",
-        "-Ccode-model=large",
-    ]);
+    cargo.args(["-p", package, "--bin", package, "--message-format=json-render-diagnostics"]);
+    cargo.args(["--", "-Ccode-model=large"]);
     let output = capture(cargo.arg(format!("--emit=llvm-ir={}", program.display())))?;
     if !output.status.success() {
         return Err(format!("cannot compile {package}:\n{}", String::from_utf8_lossy(&output.stderr)));
