@@ -104,7 +104,7 @@ pub fn architectures_table(results: &Results) -> Result<String, String> {
                 push_new(&mut row.machines, run.machine.clone());
                 push_new(&mut row.emulated, run.summary());
             } else if kernels::kernel_name(&run.on).is_none() {
-                push_new(&mut row.layers, not_linux::short(&run.on).into());
+                push_new(&mut row.layers, not_linux::with_differences(&run.on));
             } else {
                 push_new(&mut row.machines, run.machine.clone());
             }
@@ -134,7 +134,7 @@ pub fn architectures_table(results: &Results) -> Result<String, String> {
             or(&row.emulated, "–"),
             or(&row.worst, worst::nothing_to_destroy(port).unwrap_or("–")),
             or(&row.kernels, "–"),
-            or(&row.layers, "–"),
+            or(&row.layers, "x86_64 only"),
         ])
     });
     let header = ["port", "targets", "machine", "qemu-user, old and new", "worst kernel", KERNELS_COLUMN, "not Linux"];

@@ -1,6 +1,6 @@
 //! How gVisor and other layers differ from Linux: the failed checks, and what they mean for users.
 
-use super::conformance::KnownFault;
+use super::conformance::{KnownFault, Run};
 use crate::kit::report;
 use std::sync::LazyLock;
 
@@ -13,6 +13,8 @@ pub struct Difference {
     /// What it means for a program, and how to avoid it.
     advice: &'static str,
     pub checks: &'static [&'static str],
+    /// Any other check may fail with this in its message. If empty, none may.
+    failure: &'static str,
     /// Whether each of the checks fails in each run. If not, it depends on the order of events.
     pub always: bool,
 }
@@ -65,6 +67,7 @@ pub const DIFFERENCES: &[Difference] = &[
             "pidfd::waitid_takes_each_of_its_kinds",
             "pidfd::waitid_without_an_end_to_report_writes_no_process",
         ],
+        failure: "",
         always: true,
     },
     Difference {
@@ -79,6 +82,7 @@ pub const DIFFERENCES: &[Difference] = &[
             "interest_set::exclusive_comes_and_goes",
             "interest_set::a_refused_change_keeps_no_later_one_back",
         ],
+        failure: "",
         always: true,
     },
     Difference {
@@ -90,6 +94,7 @@ pub const DIFFERENCES: &[Difference] = &[
             "triggers::one_of_two_exclusive_epolls_wakes_for_one_write",
             "triggers::one_write_wakes_some_of_four_exclusive_epolls_and_not_all",
         ],
+        failure: "",
         always: true,
     },
     Difference {
@@ -101,16 +106,18 @@ pub const DIFFERENCES: &[Difference] = &[
             "readiness::rdhup_is_reported_only_if_asked",
             "readiness::whatever_ends_a_read_is_readable",
         ],
+        failure: "",
         always: true,
     },
     Difference {
         on: GVISOR,
-        promise: Promise::Manual,
+        promise: Promise::None,
         what: "no `HUP` of a Unix socket that both sides shut down",
         advice: "Take a read of 0 bytes for the end.",
         checks: &[
             "readiness::a_shutdown_in_both_directions_is_hup",
         ],
+        failure: "",
         always: true,
     },
     Difference {
@@ -124,6 +131,7 @@ pub const DIFFERENCES: &[Difference] = &[
             "readiness::a_hang_up_and_an_error_are_reported_unasked",
             "readiness::whatever_ends_a_write_is_writable",
         ],
+        failure: "",
         always: true,
     },
     Difference {
@@ -134,27 +142,30 @@ pub const DIFFERENCES: &[Difference] = &[
         checks: &[
             "readiness::a_socket_is_writable_by_all_three_names",
         ],
+        failure: "",
         always: true,
     },
     Difference {
         on: GVISOR,
-        promise: Promise::Manual,
+        promise: Promise::None,
         what: "a wait into a bad address loses the events",
         advice: "After `EFAULT`, an edge-triggered event does not come again. Only `raw` can pass a bad address.",
         checks: &[
             "calls::epoll_wait_into_a_bad_address_is_efault_and_loses_nothing",
         ],
+        failure: "",
         always: true,
     },
     Difference {
         on: GVISOR,
-        promise: Promise::Manual,
+        promise: Promise::None,
         what: "`epoll_pwait2` and `timerfd_settime` accept times out of range",
         advice: "The error is missing. The safe functions pass no such time.",
         checks: &[
             "calls::epoll_pwait2_with_a_time_out_of_range_is_einval_where_it_exists",
             "timerfd::the_raw_calls_check_their_arguments",
         ],
+        failure: "",
         always: true,
     },
     Difference {
@@ -166,12 +177,13 @@ pub const DIFFERENCES: &[Difference] = &[
             "timerfd::a_timer_to_be_cancelled_is_not_while_nothing_sets_the_clock",
             "machine::setting_the_clock_cancels_the_timers_that_asked_for_it",
         ],
+        failure: "",
         always: true,
     },
     Difference {
         on: GVISOR,
         promise: Promise::Manual,
-        what: "a `SignalFd` returns one signal a read, and not the lowest first",
+        what: "a `SignalFd` returns one signal a read",
         advice: "Read until `EAGAIN`.",
         checks: &[
             "signalfd::one_read_takes_every_pending_signal_from_the_lowest",
@@ -179,6 +191,7 @@ pub const DIFFERENCES: &[Difference] = &[
             "signalfd::an_edge_triggered_epoll_reports_each_new_signal_once",
             "signalfd::an_info_has_the_value_that_was_sent_with_its_signal",
         ],
+        failure: "",
         always: true,
     },
     Difference {
@@ -190,26 +203,29 @@ pub const DIFFERENCES: &[Difference] = &[
             "signalfd::an_epoll_learns_that_a_changed_set_has_a_pending_signal",
             "signalfd::signalfd4_changes_a_descriptor_and_returns_it",
         ],
+        failure: "",
         always: true,
     },
     Difference {
         on: GVISOR,
         promise: Promise::None,
         what: "a masked wait runs the handler of a pending signal even if an event is ready",
-        advice: "None, if the handler may run in any masked wait.",
+        advice: "A handler may run although the wait returned an event.",
         checks: &[
             "signals::a_pending_signal_stays_pending_where_a_masked_wait_need_not_sleep",
         ],
+        failure: "",
         always: true,
     },
     Difference {
         on: GVISOR,
         promise: Promise::None,
         what: "`modify` and `delete` of a directory are `ENOENT`, not `EPERM`",
-        advice: "Both say that it is not watched.",
+        advice: "Take both for \"not watched\".",
         checks: &[
             "interest::a_directory_is_eperm",
         ],
+        failure: "",
         always: true,
     },
     Difference {
@@ -224,6 +240,7 @@ pub const DIFFERENCES: &[Difference] = &[
             "machine::more_than_max_user_watches_is_enospc_until_one_is_deleted_or_the_limit_raised",
             "machine::every_file_of_the_system_in_use_is_enfile",
         ],
+        failure: "",
         always: true,
     },
     Difference {
@@ -234,6 +251,7 @@ pub const DIFFERENCES: &[Difference] = &[
         checks: &[
             "machine::epoll_pwait2_is_there_from_linux_5_11_and_not_before",
         ],
+        failure: "",
         always: true,
     },
     // Each signal stops a traced process. So one that has no handler, such as the end of a child,
@@ -243,15 +261,8 @@ pub const DIFFERENCES: &[Difference] = &[
         promise: Promise::None,
         what: "a signal without a handler ends a wait",
         advice: "A wait ends by `EINTR` more often, by the end of a child for example. Repeat it, or use `wait_uninterrupted`.",
-        checks: &[
-            "sharing::a_write_to_what_is_not_watched_wakes_nobody",
-            "sharing::two_that_wait_for_one_epoll_share_its_edges",
-            "sharing::what_another_deletes_during_a_wait_is_silent",
-            "wakeups::a_top_that_watches_by_edge_wakes_one_of_two_who_wait",
-            "wakeups::one_who_looks_from_above_gets_the_event_or_leaves_it_to_one_who_waits",
-            "wakeups::one_who_waits_below_gets_the_event_and_one_above_too_where_below_is_a_level",
-            "wakeups::two_events_wake_both_who_wait_with_room_for_one",
-        ],
+checks: &[],
+        failure: "EINTR",
         always: false,
     },
     // The end of a traced process wakes those who wait for it once for its tracer, and once more
@@ -260,8 +271,9 @@ pub const DIFFERENCES: &[Difference] = &[
         on: TRACERS,
         promise: Promise::None,
         what: "the end of a child is reported late, or twice to an edge-triggered epoll",
-        advice: "None, if `try_wait` after each event may find nothing.",
+        advice: "After an event, `try_wait` may return `None`. Wait for the next one.",
         checks: &["pidfd::the_end_of_a_child_reaches_an_edge_triggered_epoll_once", "pidfd::waitid_takes_each_of_its_kinds"],
+        failure: "",
         always: false,
     },
 ];
@@ -287,6 +299,17 @@ pub fn known() -> &'static [KnownFault] {
     &KNOWN
 }
 
+/// Takes the failures for known that a difference explains by their message.
+pub fn explain(run: &mut Run) {
+    let differences = || DIFFERENCES.iter().filter(|difference| !difference.failure.is_empty());
+    for check in run.checks.iter_mut().filter(|check| check.known.is_none()) {
+        let Some(failure) = &check.failure else { continue };
+        let explains =
+            |difference: &&Difference| difference.applies_to(&run.on) && failure.contains(difference.failure);
+        check.known = differences().find(explains).map(|difference| difference.what.into());
+    }
+}
+
 /// The table of differences in docs/testing.md.
 pub fn table() -> String {
     let rows = DIFFERENCES.iter().map(|difference| {
@@ -294,7 +317,8 @@ pub fn table() -> String {
             Promise::Manual => "its manual",
             Promise::None => "nothing",
         };
-        let checks = difference.checks.len().to_string();
+        let count = difference.checks.len();
+        let checks = if difference.failure.is_empty() { count.to_string() } else { "some".into() };
         vec![difference.on.join(", "), difference.what.into(), difference.advice.into(), promise.into(), checks]
     });
     report::markdown(&["on", "difference from Linux", "what it means for a program", "promised by", "checks"], rows)

@@ -8,6 +8,8 @@ use seccompiler::{
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 
 pub enum Profile {
@@ -41,6 +43,15 @@ impl Profile {
         let filter = SeccompFilter::new(rules, SeccompAction::Errno(other), SeccompAction::Allow, TargetArch::x86_64);
         filter.and_then(TryInto::try_into).map_err(failed)
     }
+}
+
+/// A command that starts a program under a filter.
+pub fn filtered(program: &Path, filter: BpfProgram) -> Command {
+    let mut command = Command::new(program);
+    // SAFETY: between fork and exec, the closure makes two system calls. It allocates only if one of
+    // them fails.
+    unsafe { command.pre_exec(move || seccompiler::apply_filter(&filter).map_err(std::io::Error::other)) };
+    command
 }
 
 /// The numbers of x86_64's calls, by name.
