@@ -67,14 +67,14 @@ const LAYERS: &[Layer] = &[
     layer("gdb", Kind::Gdb, "`gdb` of this machine", "`gdb -batch -ex 'handle all nostop noprint pass' -ex run`"),
     layer("strace", Kind::Strace, "`strace` of this machine", "`strace -f`"),
     layer(
-        "gVisor 20221219, ptrace",
+        "gVisor 20221219 by ptrace",
         Kind::GVisor("bookworm", "ptrace"),
         "`runsc` of Debian 12",
         "`runsc --rootless --network=none --ignore-cgroups --platform=ptrace do`",
     ),
-    layer("gVisor 20240729, ptrace", Kind::GVisor("trixie", "ptrace"), "`runsc` of Debian 13", "the same"),
+    layer("gVisor 20240729 by ptrace", Kind::GVisor("trixie", "ptrace"), "`runsc` of Debian 13", "the same"),
     layer(
-        "gVisor 20240729, systrap",
+        "gVisor 20240729 by systrap",
         Kind::GVisor("trixie", "systrap"),
         "`runsc` of Debian 13",
         "the same with `--platform=systrap`, gVisor's default",
@@ -223,7 +223,7 @@ impl Layer {
             Kind::GVisor(suite, platform) => {
                 let package = cache.package(Suite(suite), debian::host(), "runsc")?;
                 // 0.0~20221219.0-2+b3
-                let version = self.on.split([' ', ',']).nth(1).unwrap_or_default();
+                let version = self.on.split(' ').nth(1).unwrap_or_default();
                 if !package.version.contains(version) {
                     let found = package.version;
                     return Err(format!(
