@@ -118,11 +118,6 @@ const LAYERS: &[Layer] = &[
     layer("bubblewrap 0.8", Kind::Bubblewrap, "`bubblewrap` of Debian 12", "`bwrap --unshare-all --ro-bind / /`"),
 ];
 
-/// A layer's name in README's table, without its version and what it does.
-pub fn short(on: &str) -> &str {
-    on.split([' ', '\'']).next().unwrap_or(on)
-}
-
 /// How many layers run in parallel. Most of the time they wait.
 const PARALLEL: usize = 4;
 
