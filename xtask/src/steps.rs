@@ -177,6 +177,11 @@ pub static STEPS: &[Step] = &[
         ..command("workspace", "Run the tests of the other packages of the workspace", NoCommand)
     },
     Step {
+        test: test("histories with threads", Everywhere, "histories", &[Native], native::histories_with_threads),
+        needs: &[&CC],
+        ..command("threads", "Compare threads that share epolls with a model, in a hundred thousand histories", NoCommand)
+    },
+    Step {
         test: test("soak, short run", Everywhere, "connections", &[Native], |world| soak::run_checks(&world.progress)),
         needs: &[&CC],
         ..command(

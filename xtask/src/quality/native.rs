@@ -22,3 +22,19 @@ pub fn tests(world: &World, name: &str, arguments: &[&str]) -> Result<usize, Str
         }
     })
 }
+
+/// The histories with threads of a test. `cargo test` runs fewer.
+const HISTORIES: usize = 100_000;
+
+/// Runs `tests/histories_with_threads.rs` at length. Returns the number of histories.
+pub fn histories_with_threads(world: &World) -> Result<usize, String> {
+    world.progress.checks("histories with threads", |job| {
+        job.at("building and running");
+        let arguments = ["test", "--locked", "--test", "histories_with_threads"];
+        let output = run(cargo().args(arguments).env("BAREPOLL_CASES", HISTORIES.to_string()))?;
+        match tests_passed(&output) {
+            0 => Err(format!("no test ran:\n{output}")),
+            _ => Ok(HISTORIES),
+        }
+    })
+}

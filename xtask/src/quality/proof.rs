@@ -14,7 +14,7 @@ pub struct Options {
     /// The measurements to run; all if none is given
     #[arg(value_parser = MEASUREMENTS.map(|measurement| measurement.name))]
     names: Vec<String>,
-    /// The number of random cases of `model` and `peers`; by default as many as take about a minute
+    /// The number of random cases of `model`, `threads` and `peers`; by default as many as take about a minute
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     cases: Option<u32>,
     /// The time of `faults`' storm of signals in seconds; by default a minute
@@ -50,8 +50,9 @@ impl Amount {
     }
 }
 
-const MEASUREMENTS: [Measurement; 3] = [
+const MEASUREMENTS: [Measurement; 4] = [
     Measurement { name: "model", test: "histories", amount: Amount::Cases(40_000) },
+    Measurement { name: "threads", test: "histories_with_threads", amount: Amount::Cases(100_000) },
     Measurement { name: "peers", test: "peers", amount: Amount::Cases(30_000) },
     Measurement { name: "faults", test: "faults", amount: Amount::Seconds(60) },
 ];
