@@ -1,5 +1,12 @@
-//! Random histories of threads that share epolls. The kernel's answers are those of the model for
-//! some order of the calls.
+//! Random histories of two or three threads that share epolls. For some order of the calls that is
+//! consistent with time, the kernel's answers are the model's.
+//!
+//! A history has at most five calls a thread, so the search for an order is exhaustive. A history
+//! that it refuses is a failure at once: nothing is tried again. The model's comment lists the
+//! answers that need an order of the calls' parts. No call has a timeout, and no test waits for a
+//! time: a thread that sleeps is seen to sleep, and then a bell ends its wait.
+//!
+//! The number of a history is the seed of its calls. `BAREPOLL_CASES` is the number of histories.
 #![allow(clippy::incompatible_msrv)] // the minimum Rust version is the library's; tests use the current one
 
 #[path = "histories/threads/call.rs"]

@@ -221,10 +221,16 @@ fn about(thread: i32, what: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("cannot read {path}: {error}; mount /proc"))
 }
 
-/// Whether a thread is off its processor, inside a wait.
+/// Whether a thread is off its processor, inside a wait. The file says `running` of any other.
 fn sleeps_in_a_wait(thread: i32) -> bool {
     let waits = [
-        #[cfg(target_arch = "x86_64")]
+        // Younger ports have no such call.
+        #[cfg(not(any(
+            target_arch = "aarch64",
+            target_arch = "loongarch64",
+            target_arch = "riscv32",
+            target_arch = "riscv64"
+        )))]
         libc::SYS_epoll_wait,
         libc::SYS_epoll_pwait,
         libc::SYS_epoll_pwait2,

@@ -62,7 +62,7 @@ pub fn explain(history: &History) -> Option<Explained> {
     if is_reachable(history, whole_call) {
         return Some(Explained::ByCalls);
     }
-    is_reachable(history, |state, thread, history| part(state, thread, history)).then_some(Explained::ByParts)
+    is_reachable(history, part).then_some(Explained::ByParts)
 }
 
 /// Whether these steps lead to the end of all calls.
