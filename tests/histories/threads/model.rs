@@ -21,7 +21,8 @@
 //!   first epoll, and a thread that is about to sleep does not sleep yet.
 //!
 //! Each thread runs a fixed sequence of parts, so only the order of threads is left to choose. The
-//! model is of x86-64's memory order: stores become visible in the order of the program.
+//! model is of x86-64's memory order: stores become visible in the order of the program. It has no
+//! wake-up without a cause, which `schedule` allows. No history has shown one.
 
 use super::call::{Call, BELL, COUNTER, READER, THREADS, WRITER};
 use super::kernel::Answer;

@@ -28,7 +28,7 @@ const HISTORIES: usize = 100_000;
 
 /// Runs `tests/histories_with_threads.rs` at length. Returns the number of histories.
 pub fn histories_with_threads(world: &World) -> Result<usize, String> {
-    world.progress.checks("histories with threads", |job| {
+    world.progress.count("histories with threads", "histories", |job| {
         job.at("building and running");
         let arguments = ["test", "--locked", "--test", "histories_with_threads"];
         let output = run(cargo().args(arguments).env("BAREPOLL_CASES", HISTORIES.to_string()))?;
