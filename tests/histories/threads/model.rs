@@ -5,20 +5,24 @@
 //! these answers, which no order of whole calls explains, are right:
 //!
 //! * A wait without time finds nothing while another thread's wait holds the events.
-//!   `ep_events_available` reads the ready list and then whether a scan is going on, without a lock.
-//!   `ep_start_scan` empties the list before it says that a scan goes on, and `ep_done_scan` says
-//!   that it is over before it puts back the rest. (From 7.2 on a sequence counter prevents this.)
+//!   `ep_events_available` reads the ready list and then whether a scan is going on, without a
+//!   lock. `ep_start_scan` empties the list before it says that a scan goes on, and `ep_done_scan`
+//!   says that it is over before it puts back the rest. In 6.12.118 and 7.2, a sequence counter
+//!   prevents this.
 //! * The events of a wait are of different moments. `ep_send_events` polls one file after another
 //!   while others write.
 //! * An event is reported twice for one write. A write changes the file first and calls
 //!   `ep_poll_callback` then. A wait in between finds the file ready for an older reason, and the
 //!   callback puts the registration on the ready list once more.
+//! * A change of a registration is seen before its own event. `ep_modify` sets the flags and the
+//!   data, polls the file, and puts the registration on the ready list, one after another. A write
+//!   in between notifies with the new flags.
 //! * An event comes late. A callback during a scan goes to `ovflist`, and from there to the ready
 //!   list when the scan is over. A pipe's write wakes after it has unlocked the pipe.
 //! * The order of events changes: `ep_done_scan` puts what came during the scan before what was
 //!   reported and stays ready.
-//! * An exclusive event wakes a second epoll. `ep_poll_callback` passes it on if nobody sleeps in the
-//!   first epoll, and a thread that is about to sleep does not sleep yet.
+//! * An exclusive event wakes a second epoll. `ep_poll_callback` passes it on if nobody sleeps in
+//!   the first epoll, and a thread that is about to sleep does not sleep yet.
 //!
 //! Each thread runs a fixed sequence of parts, so only the order of threads is left to choose. The
 //! model is of x86-64's memory order: stores become visible in the order of the program. It has no
