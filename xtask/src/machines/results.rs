@@ -42,10 +42,14 @@ impl Results {
             (None, Some(name)) => format!("nothing after `{name}`"),
             // The program started and died. An emulator or a kernel that does not start prints
             // another error.
-            (None, None) => text.lines().find_map(|line| {
-                let end = line.find(INIT_DIED).map(|at| &line[at..])?;
-                Some(format!("nothing, before the kernel says `{}`", end.trim_end_matches([' ', ']', '-'])))
-            })?,
+            (None, None) => {
+                let of_kernel = text.lines().find_map(|line| {
+                    let end = line.find(INIT_DIED).map(|at| &line[at..])?;
+                    Some(format!("nothing, before the kernel says `{}`", end.trim_end_matches([' ', ']', '-'])))
+                });
+                let has_started = text.lines().any(|line| line.starts_with("machine: "));
+                of_kernel.or_else(|| has_started.then(|| "nothing after the program's first line".into()))?
+            }
         })
     }
 
