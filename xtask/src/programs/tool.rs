@@ -4,7 +4,8 @@
 use crate::kit::document::CONFORMANCE;
 use crate::kit::progress::Job;
 use crate::kit::report;
-use crate::kit::shell::{both, run};
+use crate::kit::shell::{both, conformance_limit, run, run_within};
+use crate::kit::tool::{Tool, STRACE, VALGRIND};
 use crate::machines::conformance::Run as Checked;
 use crate::machines::cross::{self, PROGRAM};
 use crate::machines::emulated;
@@ -18,6 +19,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 #[derive(Args)]
 pub struct Options {
@@ -38,7 +40,7 @@ impl Run for Options {
             return build_all(world, folder, &select(&self.target)?);
         }
         if let Some(files) = &self.write {
-            return write_answers(files);
+            return write_answers(world, files);
         }
         println!("{} passed", run_checks(world)?);
         Ok(())
@@ -100,20 +102,20 @@ fn check_all(world: &World, job: &Job) -> Result<usize, String> {
     let emulators = emulated::emulators(cache)?;
     let emulator = emulators.last().ok_or("there is no emulator")?;
     job.at("running");
-    let tool = Tool { program: &program, emulated: &|| emulator.command(target, &program) };
+    let built = Program { path: &program, emulated: &|| emulator.command(target, &program) };
     for (name, check) in CHECKS {
-        check(&tool).map_err(|why| format!("{PROGRAM}, {name}: {why}"))?;
+        check(&built).map_err(|why| format!("{PROGRAM}, {name}: {why}"))?;
     }
     Ok(CHECKS.len())
 }
 
-struct Tool<'a> {
-    program: &'a Path,
+struct Program<'a> {
+    path: &'a Path,
     /// The program under an emulator that fails [`FAILING`].
     emulated: &'a dyn Fn() -> Command,
 }
 
-type Check = fn(&Tool) -> Result<(), String>;
+type Check = fn(&Program) -> Result<(), String>;
 
 const CHECKS: &[(&str, Check)] = &[
     ("a list has the checks of a run", list_is_run),
@@ -129,10 +131,10 @@ const CHECKS: &[(&str, Check)] = &[
 /// qemu has no host signal for the highest ones of its machine.
 const FAILING: &str = "signals::each_high_signal_is_blocked_by_its_own_bit";
 
-impl Tool<'_> {
+impl Program<'_> {
     /// What the program prints, which must end with this status.
     fn prints(&self, arguments: &[&str], status: i32) -> Result<String, String> {
-        output(Command::new(self.program).args(arguments), status)
+        output(Command::new(self.path).args(arguments), status)
     }
 }
 
@@ -150,25 +152,25 @@ fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> Re
     (found == expected).then_some(()).ok_or_else(|| format!("{what}: {found:?} instead of {expected:?}"))
 }
 
-fn list_is_run(tool: &Tool) -> Result<(), String> {
-    let list = tool.prints(&["--list"], 0)?;
-    let run = Checked::read("this machine", "this kernel", &tool.prints(&[], 0)?, 0.0, &[])?;
+fn list_is_run(program: &Program) -> Result<(), String> {
+    let list = program.prints(&["--list"], 0)?;
+    let run = Checked::read("this machine", "this kernel", &program.prints(&[], 0)?, 0.0, &[])?;
     same("names", run.checks.iter().map(|check| check.name.as_str()).collect::<Vec<_>>(), list.lines().collect())
 }
 
-fn filters(tool: &Tool) -> Result<(), String> {
-    let list = tool.prints(&["--list"], 0)?;
-    let two = tool.prints(&["--list", "eventfd::", "an_epoll_is"], 0)?;
+fn filters(program: &Program) -> Result<(), String> {
+    let list = program.prints(&["--list"], 0)?;
+    let two = program.prints(&["--list", "eventfd::", "an_epoll_is"], 0)?;
     let expected = list.lines().filter(|name| name.contains("eventfd::") || name.contains("an_epoll_is"));
     same("two filters", two.lines().collect::<Vec<_>>(), expected.collect())?;
     let whole = "eventfd::writing_zero_changes_nothing";
-    same("the whole name", tool.prints(&["--list", "--exact", whole], 0)?, format!("{whole}\n"))?;
-    same("a run", tool.prints(&["--exact", whole], 0)?.contains("conformance: 1 passed, 0 failed\n"), true)
+    same("the whole name", program.prints(&["--list", "--exact", whole], 0)?, format!("{whole}\n"))?;
+    same("a run", program.prints(&["--exact", whole], 0)?.contains("conformance: 1 passed, 0 failed\n"), true)
 }
 
-fn tap(tool: &Tool) -> Result<(), String> {
-    let list = tool.prints(&["--list", "eventfd"], 0)?;
-    let printed = tool.prints(&["--tap", "eventfd"], 0)?;
+fn tap(program: &Program) -> Result<(), String> {
+    let list = program.prints(&["--list", "eventfd"], 0)?;
+    let printed = program.prints(&["--tap", "eventfd"], 0)?;
     let mut lines = printed.lines();
     same("the version", lines.next(), Some("TAP version 14"))?;
     same("the plan", lines.next(), Some(format!("1..{}", list.lines().count()).as_str()))?;
@@ -186,9 +188,9 @@ fn objects(printed: &str) -> Result<Vec<Value>, String> {
     printed.lines().map(parse).collect()
 }
 
-fn json(tool: &Tool) -> Result<(), String> {
-    let names = tool.prints(&["--list"], 0)?;
-    let listed = objects(&tool.prints(&["--list", "--json"], 0)?)?;
+fn json(program: &Program) -> Result<(), String> {
+    let names = program.prints(&["--list"], 0)?;
+    let listed = objects(&program.prints(&["--list", "--json"], 0)?)?;
     same(
         "the list",
         listed.iter().filter_map(|object| object["name"].as_str()).collect(),
@@ -201,7 +203,7 @@ fn json(tool: &Tool) -> Result<(), String> {
         same("the source of a check", text("source").is_some_and(|source| source.contains(": ")), true)?;
     }
     let expected: Vec<&str> = names.lines().filter(|name| name.contains("eventfd")).collect();
-    let printed = objects(&tool.prints(&["--json", "eventfd"], 0)?)?;
+    let printed = objects(&program.prints(&["--json", "eventfd"], 0)?)?;
     let running = printed.iter().filter_map(|object| object["running"].as_str());
     same("what runs", running.collect(), expected.clone())?;
     let passed = printed.iter().filter(|object| object["outcome"] == "ok").filter_map(|object| object["name"].as_str());
@@ -210,8 +212,8 @@ fn json(tool: &Tool) -> Result<(), String> {
     same("the counts", printed.last(), Some(&counts))
 }
 
-fn failure(tool: &Tool) -> Result<(), String> {
-    let prints = |format: &[&str]| output((tool.emulated)().args(format).args(["--exact", FAILING]), 1);
+fn failure(program: &Program) -> Result<(), String> {
+    let prints = |format: &[&str]| output((program.emulated)().args(format).args(["--exact", FAILING]), 1);
     let lines = prints(&[])?;
     let failed = lines.lines().find_map(|line| line.strip_prefix(&format!("FAILED {FAILING}: ")));
     let reason = failed.ok_or_else(|| format!("no line says FAILED:\n{lines}"))?;
@@ -229,25 +231,25 @@ fn failure(tool: &Tool) -> Result<(), String> {
     same("the counts", printed.last(), Some(&serde_json::json!({ "passed": 0, "failed": 1 })))
 }
 
-fn timeout(tool: &Tool) -> Result<(), String> {
+fn timeout(program: &Program) -> Result<(), String> {
     // The first waits for longer than a second.
     let (slow, fast) = ("timeouts::no_timeout_outlasts_a_second", "timeouts::a_timeout_of_zero_does_not_wait");
-    let printed = tool.prints(&["--timeout=1", "--exact", slow, fast], 1)?;
+    let printed = program.prints(&["--timeout=1", "--exact", slow, fast], 1)?;
     same("the failure", printed.contains(&format!("FAILED {slow}: no end within 1 s\n")), true)?;
     same("the other check", printed.contains(&format!("ok {fast}\n")), true)?;
-    let printed = tool.prints(&["--timeout=600", "signals::a_signal_interrupts"], 0)?;
+    let printed = program.prints(&["--timeout=600", "signals::a_signal_interrupts"], 0)?;
     same("all of them", printed.contains(" passed, 0 failed\n"), true)
 }
 
-fn help(tool: &Tool) -> Result<(), String> {
-    let printed = tool.prints(&["--help"], 0)?;
+fn help(program: &Program) -> Result<(), String> {
+    let printed = program.prints(&["--help"], 0)?;
     for option in ["--exact", "--list", "--tap", "--json", "--timeout=SECONDS", "--help"] {
         same(option, printed.contains(&format!("  {option} ")), true)?;
     }
     Ok(())
 }
 
-fn wrong_arguments(tool: &Tool) -> Result<(), String> {
+fn wrong_arguments(program: &Program) -> Result<(), String> {
     for (arguments, remedy) in [
         (&["--verbose"][..], "--help lists the options"),
         (&["--tap", "--json"], "leave one out"),
@@ -258,16 +260,39 @@ fn wrong_arguments(tool: &Tool) -> Result<(), String> {
         (&["--timeout=0"], "write --timeout=60"),
         (&["--timeout=a_minute"], "write --timeout=60"),
     ] {
-        let printed = tool.prints(arguments, 2)?;
+        let printed = program.prints(arguments, 2)?;
         let is_one_line = printed.starts_with("error: ") && printed.lines().count() == 1;
         same(&printed, is_one_line && printed.contains(remedy), true)?;
     }
     Ok(())
 }
 
+/// Programs that run another one, and their arguments. A full test does not run the list under them.
+const TRACERS: [(&Tool, &[&str]); 2] = [(&STRACE, &["-o", "/dev/null"]), (&VALGRIND, &["-q", "--log-file=/dev/null"])];
+
+/// Runs the program under each tracer.
+fn traced(world: &World) -> Result<Vec<Checked>, String> {
+    let target = select(&[format!("{}-unknown-linux-gnu", std::env::consts::ARCH)])?[0];
+    let job = world.progress.job("tracers");
+    job.at("building and running");
+    let program = cross::build_bare(world.cache()?, target)?;
+    let run_under = |(tool, arguments): &(&Tool, &[&str])| {
+        tool.ensure()?;
+        let start = Instant::now();
+        let output = run_within(Command::new(tool.name).args(*arguments).arg(&program), conformance_limit())?;
+        // `strace -- version 6.1`, `valgrind-3.19.0`
+        let version = report::first_line(tool.name, &["--version"]);
+        let on = format!("{} {}", tool.name, version.rsplit([' ', '-']).next().unwrap_or_default());
+        Checked::read(target.name, &on, &output, start.elapsed().as_secs_f32(), &[])
+    };
+    let runs = TRACERS.iter().map(run_under).collect::<Result<Vec<_>, _>>();
+    job.done(if runs.is_ok() { "done" } else { "FAILED" });
+    runs
+}
+
 /// Writes the tables of who answers what.
-fn write_answers(files: &[PathBuf]) -> Result<(), String> {
-    let mut runs = Vec::new();
+fn write_answers(world: &World, files: &[PathBuf]) -> Result<(), String> {
+    let mut runs = traced(world)?;
     let last = [last_run()];
     for file in if files.is_empty() { &last } else { files } {
         runs.extend(Summary::read(file)?.results.runs);
