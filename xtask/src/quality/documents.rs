@@ -286,6 +286,7 @@ fn output_for_input(command: &mut Command, input: &str) -> Result<String, String
 }
 
 fn boards() -> String {
-    let header = ["Debian's kernels", "emulator", "its arguments", "the kernel command line begins with"];
+    let header =
+        ["Debian's kernels, or a kernel's name", "emulator", "its arguments", "the kernel command line begins with"];
     report::markdown(&header, kernels::boards())
 }
