@@ -1,7 +1,6 @@
 //! A client of qemu-user's gdb stub: GDB's remote serial protocol, over a socket in the file
 //! system.
 
-use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -10,7 +9,7 @@ use std::time::{Duration, Instant};
 
 pub struct Client {
     stream: UnixStream,
-    received: VecDeque<u8>,
+    received: Vec<u8>,
     is_first: bool,
 }
 
@@ -49,7 +48,7 @@ impl Client {
             }
         };
         stream.set_read_timeout(Some(limit)).map_err(|error| format!("cannot set a limit on a socket: {error}"))?;
-        let mut client = Self { stream, received: VecDeque::new(), is_first: true };
+        let mut client = Self { stream, received: Vec::new(), is_first: true };
         client.ask("qSupported:QCatchSyscalls+;multiprocess+;vContSupported+")?;
         client.ask("?")?;
         match client.ask("QCatchSyscalls:1")?.as_deref() {
@@ -152,14 +151,14 @@ fn is_end(kind: ErrorKind) -> bool {
 }
 
 /// Takes the first whole packet, `$text#sum`, and what precedes it.
-fn take_packet(received: &mut VecDeque<u8>) -> Option<String> {
-    let start = received.iter().position(|byte| *byte == b'$')? + 1;
-    let length = received.range(start..).position(|byte| *byte == b'#')?;
-    if received.len() < start + length + 3 {
-        return None;
-    }
-    let packet = received.range(start..start + length).map(|byte| *byte as char).collect();
-    received.drain(..start + length + 3);
+fn take_packet(received: &mut Vec<u8>) -> Option<String> {
+    // All replies are ASCII. A loop over bytes would take longer than the emulator.
+    let text = std::str::from_utf8(received).ok()?;
+    let (_, rest) = text.split_once('$')?;
+    let (packet, sum) = rest.split_once('#')?;
+    let (_, rest) = sum.split_at_checked(2)?;
+    let (packet, length) = (packet.to_string(), text.len() - rest.len());
+    received.drain(..length);
     Some(packet)
 }
 
@@ -200,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_packet_is_taken_when_it_is_whole() {
-        let mut received = VecDeque::from(*b"+$OK#9a$T05thr");
+        let mut received = b"+$OK#9a$T05thr".to_vec();
         assert_eq!(take_packet(&mut received).as_deref(), Some("OK"));
         assert_eq!(take_packet(&mut received), None);
         assert_eq!(received, b"$T05thr");
