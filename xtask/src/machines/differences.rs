@@ -87,6 +87,15 @@ pub const DIFFERENCES: &[Difference] = &[
     },
     Difference {
         on: GVISOR,
+        promise: Promise::Manual,
+        what: "epolls nest more than five deep",
+        advice: "A program that does so fails on Linux.",
+        checks: &["nested::a_source_below_five_epolls_is_watched_and_below_six_refused"],
+        failure: "",
+        always: true,
+    },
+    Difference {
+        on: GVISOR,
         promise: Promise::None,
         what: "one event wakes all epolls that watch by `EXCLUSIVE`",
         advice: "Correct, but slow: all workers wake and one accepts. Give each worker a socket of its own by `SO_REUSEPORT`.",

@@ -106,6 +106,26 @@ const SUN4U: Board = Board {
     ..board("qemu-system-sparc64", &["-M", "sun4u", "-nic", "none", "-vga", "none"], "console=ttyS0")
 };
 
+const BARE_PSERIES: Board = board(
+    "qemu-system-ppc64",
+    &[
+        "-M",
+        "pseries,x-vof=on,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken",
+        "-cpu",
+        "POWER8",
+        "-nic",
+        "none",
+        "-vga",
+        "none",
+    ],
+    "console=hvc0",
+);
+const PPCE500: Board =
+    Board { cpus: "1", ..board("qemu-system-ppc", &["-M", "ppce500", "-nic", "none"], "console=ttyS0") };
+const VIRT_RISCV32: Board = Board { cpus: "1", ..board("qemu-system-riscv32", &["-M", "virt"], "console=ttyS0") };
+
+const VIRT_M68K: Board = Board { cpus: "1", ..board("qemu-system-m68k", &["-M", "virt"], "console=ttyGF0") };
+
 /// A kernel, and the targets whose programs it runs.
 pub struct Kernel {
     pub name: &'static str,
@@ -207,6 +227,13 @@ const MIPS: &str = "mips-unknown-linux-gnu";
 const MIPS64: &str = "mips64-unknown-linux-gnuabi64";
 const SPARC64: &str = "sparc64-unknown-linux-gnu";
 const SPARC: &str = "sparc-unknown-linux-gnu";
+const AARCH64_BE: &str = "aarch64_be-unknown-linux-gnu";
+const ARMEB: &str = "armeb-unknown-linux-gnueabi";
+const PPC: &str = "powerpc-unknown-linux-gnu";
+const PPC64_ELFV1: &str = "powerpc64-unknown-linux-gnu";
+const PPC64_ELFV2: &str = "powerpc64-unknown-linux-musl";
+const RISCV32: &str = "riscv32gc-unknown-linux-gnu";
+const M68K: &str = "m68k-unknown-linux-gnu";
 const MIPS64R6EL: &str = "mipsisa64r6el-unknown-linux-gnuabi64";
 
 pub const KERNELS: &[Kernel] = &[
@@ -276,6 +303,78 @@ pub const KERNELS: &[Kernel] = &[
         ),
         SUN4U,
         &[SPARC64, SPARC],
+    ),
+    built(
+        "aarch64_be-6.1",
+        build(
+            "arm64",
+            "aarch64-linux-gnu",
+            "arch/arm64/boot/Image",
+            &["CPU_BIG_ENDIAN", "COMPAT", "SERIAL_AMBA_PL011", "SERIAL_AMBA_PL011_CONSOLE"],
+        ),
+        VIRT_64,
+        &[AARCH64_BE, ARMEB],
+    ),
+    built(
+        "powerpc64-6.1",
+        build(
+            "powerpc",
+            "powerpc64-linux-gnu",
+            "vmlinux",
+            &["PPC64", "PPC_BOOK3S_64", "PPC_PSERIES", "CPU_BIG_ENDIAN", "COMPAT", "HVC_CONSOLE"],
+        ),
+        BARE_PSERIES,
+        &[PPC64_ELFV1, PPC64_ELFV2, PPC],
+    ),
+    built(
+        "riscv32-6.1",
+        build(
+            "riscv",
+            "riscv64-linux-gnu",
+            "arch/riscv/boot/Image",
+            &[
+                "NONPORTABLE",
+                "ARCH_RV32I",
+                "MMU",
+                "FPU",
+                "SOC_VIRT",
+                "SERIAL_8250",
+                "SERIAL_8250_CONSOLE",
+                "SERIAL_OF_PLATFORM",
+            ],
+        ),
+        VIRT_RISCV32,
+        &[RISCV32],
+    ),
+    built(
+        "powerpc-6.1",
+        build(
+            "powerpc",
+            "powerpc64-linux-gnu",
+            "vmlinux",
+            &[
+                "PPC_85xx",
+                "FSL_SOC_BOOKE",
+                "PPC_QEMU_E500",
+                "PCI",
+                "SERIAL_8250",
+                "SERIAL_8250_CONSOLE",
+                "SERIAL_OF_PLATFORM",
+            ],
+        ),
+        PPCE500,
+        &[PPC],
+    ),
+    built(
+        "m68k-6.1",
+        build(
+            "m68k",
+            "m68k-linux-gnu",
+            "vmlinux",
+            &["MMU", "M68KCLASSIC", "M68040", "VIRT", "GOLDFISH", "GOLDFISH_TTY"],
+        ),
+        VIRT_M68K,
+        &[M68K],
     ),
 ];
 

@@ -96,7 +96,11 @@ pub const TARGETS: &[Target] = &[
     stable("armv7-unknown-linux-gnueabihf", &["qemu-arm"], "32 bits, u64 aligned to 8"),
     stable("thumbv7neon-unknown-linux-gnueabihf", &["qemu-arm"], "Thumb code, whose frame pointer is r7"),
     stable("armv5te-unknown-linux-gnueabi", &["qemu-arm"], "no atomic instructions"),
-    stable("armeb-unknown-linux-gnueabi", &["qemu-armeb"], "big-endian, 32 bits"),
+    // A big-endian kernel of 64 bits runs only code whose instructions are little-endian.
+    Target {
+        flags: &["-Clink-arg=--be8"],
+        ..stable("armeb-unknown-linux-gnueabi", &["qemu-armeb"], "big-endian, 32 bits")
+    },
     stable("riscv64gc-unknown-linux-gnu", &["qemu-riscv64"], "asm-generic numbers"),
     variant(
         "riscv64gc+v-unknown-linux-gnu",
