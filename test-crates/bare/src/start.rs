@@ -87,7 +87,7 @@ enter!("add %sp, 2047 + 16 * 8, %o0", "sub %sp, 48, %sp", "call {run}", "nop");
 #[cfg(target_arch = "sparc")]
 enter!("add %sp, 16 * 4, %o0", "sub %sp, 32, %sp", "call {run}", "nop");
 #[cfg(target_arch = "m68k")]
-enter!("move.l %sp, %d0", "move.l %d0, -(%sp)", "bsr {run}");
+enter!("move.l %sp, %d0", "move.l %d0, -(%sp)", "jsr {run}");
 #[cfg(target_arch = "hexagon")]
 enter!("r0 = r29", "call {run}");
 
