@@ -120,8 +120,6 @@ const BARE_PSERIES: Board = board(
     ],
     "console=hvc0",
 );
-const PPCE500: Board =
-    Board { cpus: "1", ..board("qemu-system-ppc", &["-M", "ppce500", "-nic", "none"], "console=ttyS0") };
 const VIRT_RISCV32: Board = Board { cpus: "1", ..board("qemu-system-riscv32", &["-M", "virt"], "console=ttyS0") };
 
 const VIRT_M68K: Board = Board { cpus: "1", ..board("qemu-system-m68k", &["-M", "virt"], "console=ttyGF0") };
@@ -321,7 +319,17 @@ pub const KERNELS: &[Kernel] = &[
             "powerpc",
             "powerpc64-linux-gnu",
             "vmlinux",
-            &["PPC64", "PPC_BOOK3S_64", "PPC_PSERIES", "CPU_BIG_ENDIAN", "COMPAT", "HVC_CONSOLE"],
+            &[
+                "PPC64",
+                "PPC_BOOK3S_64",
+                "PPC_PSERIES",
+                "CPU_BIG_ENDIAN",
+                "COMPAT",
+                "HVC_CONSOLE",
+                "PPC_OF_BOOT_TRAMPOLINE",
+                "ALTIVEC",
+                "VSX",
+            ],
         ),
         BARE_PSERIES,
         &[PPC64_ELFV1, PPC64_ELFV2, PPC],
@@ -345,25 +353,6 @@ pub const KERNELS: &[Kernel] = &[
         ),
         VIRT_RISCV32,
         &[RISCV32],
-    ),
-    built(
-        "powerpc-6.1",
-        build(
-            "powerpc",
-            "powerpc64-linux-gnu",
-            "vmlinux",
-            &[
-                "PPC_85xx",
-                "FSL_SOC_BOOKE",
-                "PPC_QEMU_E500",
-                "PCI",
-                "SERIAL_8250",
-                "SERIAL_8250_CONSOLE",
-                "SERIAL_OF_PLATFORM",
-            ],
-        ),
-        PPCE500,
-        &[PPC],
     ),
     built(
         "m68k-6.1",
