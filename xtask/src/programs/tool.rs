@@ -5,17 +5,18 @@ use crate::kit::document::CONFORMANCE;
 use crate::kit::progress::Job;
 use crate::kit::report;
 use crate::kit::shell::{both, conformance_limit, run, run_within};
-use crate::kit::tool::{Tool, STRACE, VALGRIND};
+use crate::kit::tool::VALGRIND;
 use crate::machines::conformance::Run as Checked;
 use crate::machines::cross::{self, PROGRAM};
 use crate::machines::emulated;
 use crate::machines::kernels;
 use crate::machines::targets::{select, short, Target};
+use crate::machines::worst;
 use crate::step::{Run, World};
 use crate::test::{last_run, Summary};
 use clap::Args;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -267,35 +268,31 @@ fn wrong_arguments(program: &Program) -> Result<(), String> {
     Ok(())
 }
 
-/// Programs that run another one, and their arguments. A full test does not run the list under them.
-const TRACERS: [(&Tool, &[&str]); 2] = [(&STRACE, &["-o", "/dev/null"]), (&VALGRIND, &["-q", "--log-file=/dev/null"])];
-
-/// Runs the program under each tracer.
-fn traced(world: &World) -> Result<Vec<Checked>, String> {
+/// Runs the program under valgrind. A full test does so only for its memory errors.
+fn under_valgrind(world: &World) -> Result<Checked, String> {
     let target = select(&[format!("{}-unknown-linux-gnu", std::env::consts::ARCH)])?[0];
-    let job = world.progress.job("tracers");
+    VALGRIND.ensure()?;
+    let job = world.progress.job("valgrind");
     job.at("building and running");
     let program = cross::build_bare(world.cache()?, target)?;
-    let run_under = |(tool, arguments): &(&Tool, &[&str])| {
-        tool.ensure()?;
-        let start = Instant::now();
-        let output = run_within(Command::new(tool.name).args(*arguments).arg(&program), conformance_limit())?;
-        // `strace -- version 6.1`, `valgrind-3.19.0`
-        let version = report::first_line(tool.name, &["--version"]);
-        let on = format!("{} {}", tool.name, version.rsplit([' ', '-']).next().unwrap_or_default());
-        Checked::read(target.name, &on, &output, start.elapsed().as_secs_f32(), &[])
-    };
-    let runs = TRACERS.iter().map(run_under).collect::<Result<Vec<_>, _>>();
-    job.done(if runs.is_ok() { "done" } else { "FAILED" });
-    runs
+    let start = Instant::now();
+    let mut valgrind = Command::new(VALGRIND.name);
+    let output = run_within(valgrind.args(["-q", "--log-file=/dev/null"]).arg(&program), conformance_limit())?;
+    // `valgrind-3.19.0`
+    let on = report::first_line(VALGRIND.name, &["--version"]).replace('-', " ");
+    let run = Checked::read(target.name, &on, &output, start.elapsed().as_secs_f32(), &[]);
+    job.done(if run.is_ok() { "done" } else { "FAILED" });
+    run
 }
 
 /// Writes the tables of who answers what.
 fn write_answers(world: &World, files: &[PathBuf]) -> Result<(), String> {
-    let mut runs = traced(world)?;
+    let mut runs = vec![under_valgrind(world)?];
     let last = [last_run()];
     for file in if files.is_empty() { &last } else { files } {
-        runs.extend(Summary::read(file)?.results.runs);
+        let read = Summary::read(file)?.results.runs;
+        // The worst kernel is qemu-user too.
+        runs.extend(read.into_iter().filter(|run| run.on != worst::ON));
     }
     for (name, table) in [("implementations", implementations(&runs)), ("differences", differences(&runs))] {
         let changed = CONFORMANCE.write(name, &table)?;
@@ -336,24 +333,29 @@ fn implementations(runs: &[Checked]) -> String {
     report::markdown(&["implementation", "machines", "checks", "pass on all", "differ"], rows.into_iter().map(row))
 }
 
-/// A row for each check that an implementation fails: on which of its machines, and why.
+/// A row for each reason that an implementation's checks fail: on which of its machines, how many
+/// checks and the first of them.
 fn differences(runs: &[Checked]) -> String {
-    let mut rows: BTreeMap<(&str, String, String), Vec<&str>> = BTreeMap::new();
-    let mut machines: BTreeMap<String, usize> = BTreeMap::new();
+    let mut rows: BTreeMap<(String, String), (BTreeSet<&str>, BTreeSet<&str>)> = BTreeMap::new();
+    let mut machines: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     for run in runs {
-        *machines.entry(implementation(run)).or_default() += 1;
+        let (implementation, machine) = (implementation(run), short(&run.target));
+        machines.entry(implementation.clone()).or_default().insert(machine);
         for check in &run.checks {
             let Some(failure) = &check.failure else { continue };
             let values = failure.split_once(": ").map_or(failure.as_str(), |(_, values)| values);
             let why = check.known.clone().unwrap_or_else(|| format!("`{}`", values.replace('|', "\\|")));
-            rows.entry((check.name.as_str(), implementation(run), why)).or_default().push(short(&run.target));
+            let (on, checks) = rows.entry((implementation.clone(), why)).or_default();
+            on.insert(machine);
+            checks.insert(&check.name);
         }
     }
-    let row = |((check, implementation, why), mut on): ((&str, String, String), Vec<&str>)| {
-        let is_everywhere = machines.get(&implementation) == Some(&on.len());
-        on.dedup();
-        let on = if is_everywhere && on.len() > 1 { "all".into() } else { on.join(", ") };
-        vec![format!("`{check}`"), implementation, on, why]
+    let row = |((implementation, why), (on, checks)): ((String, String), (BTreeSet<&str>, BTreeSet<&str>))| {
+        let is_everywhere = machines.get(&implementation) == Some(&on);
+        let names = Vec::from_iter(on).join(", ");
+        let on = if is_everywhere && names.contains(',') { "all".into() } else { names };
+        let first = checks.first().map(|check| format!("`{check}`")).unwrap_or_default();
+        vec![implementation, why, on, checks.len().to_string(), first]
     };
-    report::markdown(&["check", "implementation", "machines", "reason"], rows.into_iter().map(row))
+    report::markdown(&["implementation", "reason", "machines", "checks", "the first"], rows.into_iter().map(row))
 }
