@@ -20,8 +20,11 @@ fn main() {
     let trials = checks.map(|(subject, check)| {
         Trial::test(format!("{subject}::{}", check.name), || (check.run)(&mut Libc).map_err(|f| f.to_string().into()))
     });
-    let sources = Trial::test("every_check_names_its_source", || Ok(every_check_names_its_source()?));
-    libtest_mimic::run(&arguments, trials.chain([sources]).collect()).exit();
+    let mut trials: Vec<Trial> = trials.collect();
+    if cfg!(not(miri)) {
+        trials.push(Trial::test("every_check_names_its_source", || Ok(every_check_names_its_source()?)));
+    }
+    libtest_mimic::run(&arguments, trials).exit();
 }
 
 /// A source is `FILE: NAME, NAME`. The file is one of Linux, or one of this crate with these names.
@@ -38,8 +41,10 @@ fn every_check_names_its_source() -> Result<(), String> {
                 return Err(wrong("names no identifier"));
             }
             if file.starts_with("src/") {
-                let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
-                let text = std::fs::read_to_string(path).map_err(|error| wrong(&error.to_string()))?;
+                // Another package of the repository may compile this too.
+                let folders = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+                let text = folders.map(|folder| std::fs::read_to_string(folder.join(file))).find_map(Result::ok);
+                let text = text.ok_or_else(|| wrong("is no file"))?;
                 if !["struct", "union", "fn"].iter().any(|kind| text.contains(&format!("pub {kind} {name}"))) {
                     return Err(wrong("is no public name of that file"));
                 }
