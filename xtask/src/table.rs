@@ -99,7 +99,9 @@ pub fn architectures_table(results: &Results) -> Result<String, String> {
         let runs = || results.runs.iter().filter(|run| run.target == target.name);
         for run in runs() {
             if run.on == worst::ON {
-                push_new(&mut row.worst, run.summary());
+                // No count: how many of the emulator's known faults show depends on its speed.
+                let outcome = if run.failed().next().is_none() { "passed" } else { "FAILED" };
+                push_new(&mut row.worst, outcome.into());
             } else if emulated::is_emulator(&run.on) {
                 push_new(&mut row.machines, run.machine.clone());
                 push_new(&mut row.emulated, run.summary());
