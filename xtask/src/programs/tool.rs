@@ -333,11 +333,13 @@ fn implementations(runs: &[Checked]) -> String {
     report::markdown(&["implementation", "machines", "checks", "pass on all", "differ"], rows.into_iter().map(row))
 }
 
+type Names<'a> = BTreeSet<&'a str>;
+
 /// A row for each reason that an implementation's checks fail: on which of its machines, how many
 /// checks and the first of them.
 fn differences(runs: &[Checked]) -> String {
-    let mut rows: BTreeMap<(String, String), (BTreeSet<&str>, BTreeSet<&str>)> = BTreeMap::new();
-    let mut machines: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+    let mut rows: BTreeMap<(String, String), (Names, Names)> = BTreeMap::new();
+    let mut machines: BTreeMap<String, Names> = BTreeMap::new();
     for run in runs {
         let (implementation, machine) = (implementation(run), short(&run.target));
         machines.entry(implementation.clone()).or_default().insert(machine);
@@ -350,7 +352,7 @@ fn differences(runs: &[Checked]) -> String {
             checks.insert(&check.name);
         }
     }
-    let row = |((implementation, why), (on, checks)): ((String, String), (BTreeSet<&str>, BTreeSet<&str>))| {
+    let row = |((implementation, why), (on, checks)): ((String, String), (Names, Names))| {
         let is_everywhere = machines.get(&implementation) == Some(&on);
         let names = Vec::from_iter(on).join(", ");
         let on = if is_everywhere && names.contains(',') { "all".into() } else { names };
