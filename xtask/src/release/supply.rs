@@ -121,7 +121,20 @@ pub fn run_checks(progress: &Progress, cache: &Cache) -> Result<usize, String> {
 
 /// Checks that the crate has no other dependencies than [`CRATES`].
 fn dependencies() -> Result<(), String> {
-    let tree = ["tree", "--locked", "-p", "barepoll", "--edges", "normal,build", "--target", "all", "--prefix", "none"];
+    // Without `--quiet`, cargo says that it waits for another cargo.
+    let tree = [
+        "tree",
+        "--quiet",
+        "--locked",
+        "-p",
+        "barepoll",
+        "--edges",
+        "normal,build",
+        "--target",
+        "all",
+        "--prefix",
+        "none",
+    ];
     let tree = run(cargo().args(tree).args(["--all-features", "--format", "{p}"]))?;
     let crates: BTreeSet<&str> = tree.lines().filter_map(|line| line.split_whitespace().next()).collect();
     if crates == BTreeSet::from(CRATES) {
