@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 /// A kernel prints this when its first process dies.
 const INIT_DIED: &str = "Attempted to kill init";
 
+/// qemu-user prints this when the program dies.
+const OF_QEMU: &str = "qemu: uncaught target signal";
+
 /// Runs of the conformance program, and their failures.
 #[derive(Clone, Default, Deserialize, Serialize)]
 pub struct Results {
@@ -47,8 +50,10 @@ impl Results {
                     let end = line.find(INIT_DIED).map(|at| &line[at..])?;
                     Some(format!("nothing, before the kernel says `{}`", end.trim_end_matches([' ', ']', '-'])))
                 });
-                let has_started = text.lines().any(|line| line.starts_with("machine: "));
-                of_kernel.or_else(|| has_started.then(|| "nothing after the program's first line".into()))?
+                let has = |start: &str| text.lines().any(|line| line.starts_with(start));
+                let has_started = || has("machine: ").then(|| "nothing after the program's first line".into());
+                let died = || has(OF_QEMU).then(|| "nothing, not even the program's first line".into());
+                of_kernel.or_else(has_started).or_else(died)?
             }
         })
     }
