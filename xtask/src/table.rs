@@ -6,7 +6,7 @@ use crate::kit::report;
 use crate::machines::kernels::{self, KERNELS};
 use crate::machines::results::Results;
 use crate::machines::targets::{short, TARGETS};
-use crate::machines::{emulated, not_linux, worst};
+use crate::machines::{not_linux, worst};
 use crate::step::{Run, Tier, World};
 use crate::test::{last_run, needed_tools, Summary};
 use clap::Args;
@@ -102,13 +102,13 @@ pub fn architectures_table(results: &Results) -> Result<String, String> {
                 // No count: how many of the emulator's known faults show depends on its speed.
                 let outcome = if run.failed().next().is_none() { "passed" } else { "FAILED" };
                 push_new(&mut row.worst, outcome.into());
-            } else if emulated::is_emulator(&run.on) {
-                push_new(&mut row.machines, run.machine.clone());
-                push_new(&mut row.emulated, run.summary());
-            } else if kernels::kernel_name(&run.on).is_none() {
+            } else if not_linux::is_layer(&run.on) {
                 push_new(&mut row.layers, not_linux::with_differences(&run.on));
             } else {
                 push_new(&mut row.machines, run.machine.clone());
+                if kernels::kernel_name(&run.on).is_none() {
+                    push_new(&mut row.emulated, run.summary());
+                }
             }
         }
         for kernel in KERNELS {

@@ -2,7 +2,7 @@
 
 use super::Output;
 use crate::kit::chart::{draw_bars, Bar};
-use crate::kit::document::Document;
+use crate::kit::document::{Document, PERFORMANCE};
 use crate::kit::report;
 use serde::Serialize;
 use serde_json::{json, Value};
@@ -70,8 +70,6 @@ fn merged(old: impl Iterator<Item = Vec<String>>, mut new: Vec<Vec<String>>) -> 
 #[derive(Default)]
 pub struct Measured {
     tables: Vec<Table>,
-    /// The table of goals for a document.
-    goals_table: Option<(Document, String)>,
     pub goals: Vec<Goal>,
     /// Errors on any machine: sizes and counts that are too high.
     pub wrong: Vec<String>,
@@ -94,18 +92,22 @@ impl Measured {
         self.tables.push(table);
     }
 
-    /// Adds the table of goals. Without a run of everything, a document keeps its rows of the goals
-    /// that were not measured.
-    pub fn add_goals(&mut self, document: Document, is_everything: bool) -> Result<(), String> {
+    /// Adds the table of goals. Without a run of everything, docs/performance.md keeps its rows of
+    /// the goals that were not measured.
+    pub fn add_goals(&mut self, is_everything: bool) -> Result<(), String> {
         let mut rows: Vec<Vec<String>> = self.goals.iter().map(Goal::cells).collect();
-        let text = report::markdown(&GOALS_HEADER, rows.clone());
-        if is_everything {
-            self.add(Table { name: GOALS.into(), rows: json!(self.goals), text, chart: None, documents: &[] });
-        } else {
-            println!("\n{text}\n");
-            rows = merged(document.rows(GOALS)?.into_iter().skip(1), rows);
+        println!("\n{}\n", report::markdown(&GOALS_HEADER, rows.clone()));
+        if !is_everything {
+            rows = merged(PERFORMANCE.rows(GOALS)?.into_iter().skip(1), rows);
         }
-        self.goals_table = Some((document, report::markdown(&GOALS_HEADER, rows)));
+        let text = report::markdown(&GOALS_HEADER, rows);
+        self.tables.push(Table {
+            name: GOALS.into(),
+            rows: json!(self.goals),
+            text,
+            chart: None,
+            documents: &[PERFORMANCE],
+        });
         Ok(())
     }
 
@@ -124,12 +126,10 @@ impl Measured {
             let text = serde_json::to_string_pretty(&tables).map_err(|error| format!("cannot write JSON: {error}"))?;
             std::fs::write(file, text).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
         }
-        let mut failed = Vec::new();
-        if output.write {
-            failed.extend(self.tables.iter().filter_map(|table| table.write().err()));
-            let goals = self.goals_table.iter();
-            failed.extend(goals.filter_map(|(document, text)| document.write(GOALS, text).err()));
-        }
+        let failed: Vec<String> = match output.write {
+            true => self.tables.iter().filter_map(|table| table.write().err()).collect(),
+            false => Vec::new(),
+        };
         if failed.is_empty() {
             return Ok(());
         }

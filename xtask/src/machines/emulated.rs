@@ -71,11 +71,6 @@ pub type TargetResult = Result<Vec<Run>, String>;
 /// The start of the names of all versions of qemu-user.
 const QEMU: &str = "qemu-user ";
 
-/// Whether [`Run::on`](super::conformance::Run::on) names an emulator.
-pub fn is_emulator(on: &str) -> bool {
-    on.starts_with(QEMU)
-}
-
 /// Faults of these versions of qemu-user. They do not apply to kernels.
 pub(super) const KNOWN_FAULTS: &[KnownFault] = &[
     eventfd2_flags("qemu-user 7.2"),

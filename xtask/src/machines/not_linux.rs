@@ -135,12 +135,7 @@ fn run_on(world: &World, layers: &[&Layer]) -> Result<usize, String> {
     if debian::host() != "amd64" {
         return Err("this step needs an x86_64 machine: User-mode Linux runs on no other".into());
     }
-    let [target] =
-        targets::select(&[TARGET.to_string()])?.into_iter().filter(|target| target.name == TARGET).collect::<Vec<_>>()
-            [..]
-    else {
-        return Err(format!("there is no target {TARGET}"));
-    };
+    let target = targets::of_this_machine()?;
     let job = world.progress.job("the program");
     job.at("building");
     let program = cross::build_bare(cache, target);

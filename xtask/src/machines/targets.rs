@@ -165,6 +165,12 @@ pub fn short(name: &str) -> &str {
     }
 }
 
+/// The target of this machine.
+pub fn of_this_machine() -> Result<&'static Target, String> {
+    let name = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    TARGETS.iter().find(|target| target.name == name).ok_or_else(|| format!("there is no target {name}"))
+}
+
 /// The targets whose name starts with one of these. If empty, all targets.
 pub fn select(starts: &[String]) -> Result<Vec<&'static Target>, String> {
     for start in starts {

@@ -14,7 +14,7 @@ use crate::kit::progress::Progress;
 use crate::kit::report;
 use crate::kit::shell::{cargo, root, run};
 use crate::machines::cross;
-use crate::machines::targets::{select, Target};
+use crate::machines::targets::{of_this_machine, select, Target};
 use crate::step::{Run, World};
 use clap::Args;
 use object::{Object, ObjectSymbol};
@@ -115,7 +115,7 @@ fn joined<'n>(names: impl IntoIterator<Item = &'n String>) -> String {
 }
 
 fn is_here(target: &Target) -> bool {
-    target.name == format!("{}-unknown-linux-gnu", std::env::consts::ARCH)
+    of_this_machine().is_ok_and(|here| here.name == target.name)
 }
 
 /// Links the program. Returns the undefined symbols of its object file, which is the whole program.

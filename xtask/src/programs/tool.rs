@@ -10,7 +10,7 @@ use crate::machines::conformance::Run as Checked;
 use crate::machines::cross::{self, PROGRAM};
 use crate::machines::emulated;
 use crate::machines::kernels;
-use crate::machines::targets::{select, short, Target};
+use crate::machines::targets::{of_this_machine, select, short, Target};
 use crate::machines::worst;
 use crate::step::{Run, World};
 use crate::test::{last_run, Summary};
@@ -98,7 +98,7 @@ pub fn run_checks(world: &World) -> Result<usize, String> {
 fn check_all(world: &World, job: &Job) -> Result<usize, String> {
     job.at("building");
     let cache = world.cache()?;
-    let target = select(&[format!("{}-unknown-linux-gnu", std::env::consts::ARCH)])?[0];
+    let target = of_this_machine()?;
     let program = cross::build_bare(cache, target)?;
     let emulators = emulated::emulators(cache)?;
     let emulator = emulators.last().ok_or("there is no emulator")?;
@@ -270,7 +270,7 @@ fn wrong_arguments(program: &Program) -> Result<(), String> {
 
 /// Runs the program under valgrind. A full test does so only for its memory errors.
 fn under_valgrind(world: &World) -> Result<Checked, String> {
-    let target = select(&[format!("{}-unknown-linux-gnu", std::env::consts::ARCH)])?[0];
+    let target = of_this_machine()?;
     VALGRIND.ensure()?;
     let job = world.progress.job("valgrind");
     job.at("building and running");
