@@ -6,6 +6,7 @@
 //! bounded piece of work, and no client starves the others. Memory per client is bounded too: the
 //! server does not read from a client that does not read its echo.
 
+use barepoll::signo::{SIGINT, SIGTERM};
 use barepoll::{Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags, SigSet, SignalFd, SignalFdFlags};
 use socket2::{Domain, Socket, Type};
 use std::collections::HashMap;
@@ -19,9 +20,6 @@ usage: echo [ADDR]
 
 Sends each TCP client's bytes back. ADDR defaults to 127.0.0.1:7777; port 0 picks a free port.
 A line `quit`, the end of a pipe or terminal, SIGTERM or Ctrl-C stops the server. It then prints what it served.";
-
-const SIGINT: i32 = 2;
-const SIGTERM: i32 = 15;
 
 /// The most bytes read from a connection at once, and the most kept for one.
 const CHUNK: usize = 64 * 1024;

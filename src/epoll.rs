@@ -303,13 +303,13 @@ impl Epoll {
     /// always finds a ready descriptor must unblock such signals itself now and then.
     ///
     /// ```
-    /// use barepoll::{Epoll, Errno, Event, SigSet};
+    /// use barepoll::{signo::SIGTERM, Epoll, Errno, Event, SigSet};
     /// use std::sync::atomic::{AtomicBool, Ordering};
     ///
-    /// static IS_OVER: AtomicBool = AtomicBool::new(false); // a handler of SIGTERM sets it
+    /// static IS_OVER: AtomicBool = AtomicBool::new(false); // the handler of SIGTERM sets it
     ///
     /// fn run(epoll: &Epoll) -> barepoll::Result<()> {
-    ///     let mask = SigSet::from_signals(&[15])?.block()?;
+    ///     let mask = SigSet::from_signals(&[SIGTERM])?.block()?;
     ///     let mut buffer = Event::buffer::<64>();
     ///     while !IS_OVER.load(Ordering::Relaxed) {
     ///         match epoll.wait_masked(&mut buffer, None, &mask) {

@@ -72,6 +72,7 @@
 //! | [`Event`], [`EventData`], [`EventFlags`] | events, in the kernel's layout |
 //! | [`SigSet`], [`BusyPoll`], [`Timeout`] | other arguments, in the form that the kernel takes |
 //! | [`SignalFd`], [`SignalInfo`] | reads signals, as any other descriptor's input |
+//! | [`signo`] | the numbers of signals, by name |
 //! | [`Waker`], [`Awake`] | wakes a loop from another thread; no call while the loop is awake |
 //! | [`PidFd`] | a process: readable when it ends, with [`ChildStatus`] for how |
 //! | [`InterestSet`] | collects changes of interest and applies them before the wait |
@@ -147,6 +148,7 @@ pub mod raw;
 mod sanitizer;
 mod signal;
 mod signalfd;
+pub mod signo;
 pub mod syscall;
 mod timeout;
 mod timerfd;

@@ -18,6 +18,7 @@ use core::ptr;
 /// has got the number since. Dropping it closes it, and does nothing to the process.
 ///
 /// ```
+/// use barepoll::signo::SIGKILL;
 /// use barepoll::{Epoll, Event, EventData, EventFlags, PidFd};
 /// use std::process::{Command, Stdio};
 ///
@@ -27,10 +28,10 @@ use core::ptr;
 /// let epoll = Epoll::new()?;
 /// epoll.add(&pidfd, EventData::new_u64(7), EventFlags::IN)?;
 ///
-/// pidfd.send_signal(9)?; // SIGKILL
+/// pidfd.send_signal(SIGKILL)?;
 /// let mut buffer = Event::buffer::<1>();
 /// assert_eq!(epoll.wait(&mut buffer, None)?.len(), 1);
-/// assert_eq!(pidfd.wait()?.signal(), Some(9));
+/// assert_eq!(pidfd.wait()?.signal(), Some(SIGKILL));
 /// # Ok::<(), barepoll::Errno>(())
 /// ```
 ///
@@ -121,14 +122,14 @@ impl PidFd {
     /// A process that has ended and was not waited for still takes signals, and ignores them.
     ///
     /// ```
-    /// use barepoll::{Errno, PidFd};
+    /// use barepoll::{signo::SIGTERM, Errno, PidFd};
     /// use std::process::Command;
     ///
     /// let mut child = Command::new("true").spawn().expect("`true` runs");
     /// let pidfd = PidFd::open(child.id() as i32)?;
-    /// pidfd.send_signal(15)?; // SIGTERM
+    /// pidfd.send_signal(SIGTERM)?;
     /// child.wait().expect("it ends");
-    /// assert_eq!(pidfd.send_signal(15), Err(Errno::ESRCH));
+    /// assert_eq!(pidfd.send_signal(SIGTERM), Err(Errno::ESRCH));
     /// # Ok::<(), Errno>(())
     /// ```
     ///

@@ -472,9 +472,9 @@ fn unless_first_argument(newer: Option<usize>, returned: isize) -> Result<()> {
 /// If a signal that this unblocks is pending, its handler runs before this returns.
 ///
 /// ```
-/// use barepoll::{raw, SigSet};
+/// use barepoll::{raw, signo::SIGTERM, SigSet};
 ///
-/// let (signals, mut before) = (SigSet::from_signals(&[15])?, SigSet::empty());
+/// let (signals, mut before) = (SigSet::from_signals(&[SIGTERM])?, SigSet::empty());
 /// // SAFETY: both sets outlive the calls.
 /// unsafe {
 ///     raw::rt_sigprocmask(raw::SIG_BLOCK, &signals, &mut before)?;
@@ -514,9 +514,9 @@ pub unsafe fn rt_sigprocmask(how: u32, set: *const SigSet, old: *mut SigSet) -> 
 /// records of 128 bytes, [`SignalInfo`](crate::SignalInfo).
 ///
 /// ```
-/// use barepoll::{raw, SigSet};
+/// use barepoll::{raw, signo::SIGTERM, SigSet};
 ///
-/// let signals = SigSet::from_signals(&[15])?;
+/// let signals = SigSet::from_signals(&[SIGTERM])?;
 /// // SAFETY: the set outlives the calls, and the descriptor is this program's own.
 /// unsafe {
 ///     let fd = raw::signalfd4(-1, &signals, raw::SFD_CLOEXEC)?;

@@ -17,15 +17,17 @@ const WORDS: usize = SIGSET_BYTES / size_of::<usize>();
 
 /// A set of signals: the kernel's `sigset_t`.
 ///
-/// libc's `sigset_t` is larger. Signals have numbers from 1 to 64 (128 on MIPS). A libc reserves
-/// the first real-time signals: glibc 32 and 33, musl 32 to 34.
+/// libc's `sigset_t` is larger. Signals have numbers from 1 to 64 (128 on MIPS), and
+/// [`signo`](crate::signo) has their names. A libc reserves the first real-time signals: glibc 32 and
+/// 33, musl 32 to 34.
 ///
 /// ```
+/// use barepoll::signo::{SIGINT, SIGTERM};
 /// use barepoll::SigSet;
 ///
 /// let mut mask = SigSet::empty();
-/// mask.insert(2)?; // SIGINT
-/// assert!(mask.contains(2) && !mask.contains(15));
+/// mask.insert(SIGINT)?;
+/// assert!(mask.contains(SIGINT) && !mask.contains(SIGTERM));
 /// # Ok::<(), barepoll::Errno>(())
 /// ```
 ///
@@ -78,7 +80,7 @@ impl SigSet {
     /// The empty set.
     ///
     /// ```
-    /// assert!(!barepoll::SigSet::empty().contains(15));
+    /// assert!(!barepoll::SigSet::empty().contains(barepoll::signo::SIGTERM));
     /// ```
     #[doc(alias = "sigemptyset")]
     #[must_use]
@@ -93,7 +95,7 @@ impl SigSet {
     /// `pthread_cancel` takes effect only afterwards.
     ///
     /// ```
-    /// assert!(barepoll::SigSet::full().contains(15));
+    /// assert!(barepoll::SigSet::full().contains(barepoll::signo::SIGTERM));
     /// ```
     #[doc(alias = "sigfillset")]
     #[must_use]
@@ -104,10 +106,11 @@ impl SigSet {
     /// The set of these signals.
     ///
     /// ```
+    /// use barepoll::signo::{SIGHUP, SIGINT, SIGTERM};
     /// use barepoll::{Errno, SigSet};
     ///
-    /// let signals = SigSet::from_signals(&[2, 15])?; // SIGINT, SIGTERM
-    /// assert!(signals.contains(2) && signals.contains(15) && !signals.contains(1));
+    /// let signals = SigSet::from_signals(&[SIGINT, SIGTERM])?;
+    /// assert!(signals.contains(SIGINT) && signals.contains(SIGTERM) && !signals.contains(SIGHUP));
     /// assert_eq!(SigSet::from_signals(&[0]), Err(Errno::EINVAL));
     /// # Ok::<(), Errno>(())
     /// ```
@@ -149,10 +152,10 @@ impl SigSet {
     /// Adds a signal.
     ///
     /// ```
-    /// use barepoll::{Errno, SigSet};
+    /// use barepoll::{signo::SIGTERM, Errno, SigSet};
     ///
     /// let mut mask = SigSet::empty();
-    /// mask.insert(15)?;
+    /// mask.insert(SIGTERM)?;
     /// assert_eq!(mask.insert(0), Err(Errno::EINVAL));
     /// # Ok::<(), barepoll::Errno>(())
     /// ```
@@ -171,9 +174,11 @@ impl SigSet {
     /// Removes a signal.
     ///
     /// ```
-    /// let mut mask = barepoll::SigSet::full();
-    /// mask.remove(2)?; // SIGINT may come
-    /// assert!(!mask.contains(2));
+    /// use barepoll::{signo::SIGINT, SigSet};
+    ///
+    /// let mut mask = SigSet::full();
+    /// mask.remove(SIGINT)?;
+    /// assert!(!mask.contains(SIGINT));
     /// # Ok::<(), barepoll::Errno>(())
     /// ```
     ///
@@ -295,11 +300,12 @@ impl SigSet {
     /// of before.
     ///
     /// ```
+    /// use barepoll::signo::{SIGINT, SIGTERM};
     /// use barepoll::SigSet;
     ///
-    /// let signals = SigSet::from_signals(&[2, 15])?; // SIGINT, SIGTERM
+    /// let signals = SigSet::from_signals(&[SIGINT, SIGTERM])?;
     /// let before = signals.block()?;
-    /// assert!(SigSet::thread_mask()?.contains(15));
+    /// assert!(SigSet::thread_mask()?.contains(SIGTERM));
     /// before.set_thread_mask()?;
     /// # Ok::<(), barepoll::Errno>(())
     /// ```
@@ -326,12 +332,13 @@ impl SigSet {
     /// place.
     ///
     /// ```
+    /// use barepoll::signo::{SIGINT, SIGTERM};
     /// use barepoll::SigSet;
     ///
-    /// let signals = SigSet::from_signals(&[2, 15])?; // SIGINT, SIGTERM
+    /// let signals = SigSet::from_signals(&[SIGINT, SIGTERM])?;
     /// signals.block()?;
     /// let before = signals.unblock()?;
-    /// assert!(before.contains(2) && !SigSet::thread_mask()?.contains(2));
+    /// assert!(before.contains(SIGINT) && !SigSet::thread_mask()?.contains(SIGINT));
     /// # Ok::<(), barepoll::Errno>(())
     /// ```
     ///
@@ -352,10 +359,10 @@ impl SigSet {
     /// mask of before.
     ///
     /// ```
-    /// use barepoll::SigSet;
+    /// use barepoll::{signo::SIGTERM, SigSet};
     ///
-    /// let before = SigSet::from_signals(&[15])?.set_thread_mask()?;
-    /// assert!(SigSet::thread_mask()?.iter().eq([15]));
+    /// let before = SigSet::from_signals(&[SIGTERM])?.set_thread_mask()?;
+    /// assert!(SigSet::thread_mask()?.iter().eq([SIGTERM]));
     /// before.set_thread_mask()?;
     /// # Ok::<(), barepoll::Errno>(())
     /// ```
@@ -376,10 +383,10 @@ impl SigSet {
     /// Returns the signals that this thread blocks.
     ///
     /// ```
-    /// use barepoll::SigSet;
+    /// use barepoll::{signo::SIGKILL, SigSet};
     ///
     /// let mask = SigSet::thread_mask()?;
-    /// assert!(!mask.contains(9)); // SIGKILL
+    /// assert!(!mask.contains(SIGKILL));
     /// # Ok::<(), barepoll::Errno>(())
     /// ```
     ///
@@ -425,9 +432,10 @@ fn change_mask(how: u32, set: *const SigSet) -> Result<SigSet> {
 /// The signals of a [`SigSet`], from the lowest. [`SigSet::iter`] makes it.
 ///
 /// ```
+/// use barepoll::signo::{SIGINT, SIGTERM};
 /// use barepoll::SigSet;
 ///
-/// for signal in SigSet::from_signals(&[2, 15])? {
+/// for signal in SigSet::from_signals(&[SIGINT, SIGTERM])? {
 ///     println!("signal {signal}");
 /// }
 /// # Ok::<(), barepoll::Errno>(())

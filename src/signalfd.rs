@@ -18,18 +18,19 @@ use core::slice;
 /// threads, because a new thread inherits the mask.
 ///
 /// ```
+/// use barepoll::signo::{SIGINT, SIGTERM};
 /// use barepoll::{Epoll, Event, EventData, EventFlags};
 /// use barepoll::{SigSet, SignalFd, SignalFdFlags, SignalInfo};
 /// # use barepoll::syscall;
 /// # use linux_raw_sys::general::{__NR_getpid, __NR_kill};
 ///
-/// let signals = SigSet::from_signals(&[2, 15])?; // SIGINT, SIGTERM
+/// let signals = SigSet::from_signals(&[SIGINT, SIGTERM])?;
 /// signals.block()?;
 /// let signalfd = SignalFd::new(&signals, SignalFdFlags::CLOEXEC | SignalFdFlags::NONBLOCK)?;
 /// let epoll = Epoll::new()?;
 /// epoll.add(&signalfd, EventData::new_u64(1), EventFlags::IN)?;
 /// # // SAFETY: neither call takes a pointer.
-/// # unsafe { syscall!(__NR_getpid).and_then(|pid| syscall!(__NR_kill, pid, 15))? };
+/// # unsafe { syscall!(__NR_getpid).and_then(|pid| syscall!(__NR_kill, pid, SIGTERM))? };
 ///
 /// assert_eq!(epoll.wait(&mut Event::buffer::<8>(), None)?.len(), 1);
 /// let mut buffer = SignalInfo::buffer::<8>();
@@ -72,9 +73,9 @@ impl SignalFd {
     /// The kernel ignores `SIGKILL` and `SIGSTOP` in the set.
     ///
     /// ```
-    /// use barepoll::{SigSet, SignalFd, SignalFdFlags};
+    /// use barepoll::{signo::SIGTERM, SigSet, SignalFd, SignalFdFlags};
     ///
-    /// let signals = SigSet::from_signals(&[15])?;
+    /// let signals = SigSet::from_signals(&[SIGTERM])?;
     /// signals.block()?;
     /// let signalfd = SignalFd::new(&signals, SignalFdFlags::CLOEXEC | SignalFdFlags::NONBLOCK)?;
     /// # Ok::<(), barepoll::Errno>(())
@@ -106,10 +107,11 @@ impl SignalFd {
     /// it.
     ///
     /// ```
+    /// use barepoll::signo::{SIGINT, SIGTERM};
     /// use barepoll::{SigSet, SignalFd, SignalFdFlags};
     ///
-    /// let signalfd = SignalFd::new(&SigSet::from_signals(&[15])?, SignalFdFlags::CLOEXEC)?;
-    /// signalfd.set(&SigSet::from_signals(&[2, 15])?)?;
+    /// let signalfd = SignalFd::new(&SigSet::from_signals(&[SIGTERM])?, SignalFdFlags::CLOEXEC)?;
+    /// signalfd.set(&SigSet::from_signals(&[SIGINT, SIGTERM])?)?;
     /// # Ok::<(), barepoll::Errno>(())
     /// ```
     ///
@@ -132,9 +134,9 @@ impl SignalFd {
     /// Waits until a signal is pending. It does not wait for the buffer to fill.
     ///
     /// ```
-    /// use barepoll::{Errno, SigSet, SignalFd, SignalFdFlags, SignalInfo};
+    /// use barepoll::{signo::SIGTERM, Errno, SigSet, SignalFd, SignalFdFlags, SignalInfo};
     ///
-    /// let signals = SigSet::from_signals(&[15])?;
+    /// let signals = SigSet::from_signals(&[SIGTERM])?;
     /// signals.block()?;
     /// let signalfd = SignalFd::new(&signals, SignalFdFlags::CLOEXEC | SignalFdFlags::NONBLOCK)?;
     /// let mut buffer = SignalInfo::buffer::<8>();
@@ -191,19 +193,19 @@ impl SignalFd {
 /// | `SIGBUS` of broken memory | `fault_address`, `fault_address_lsb` |
 ///
 /// ```
-/// use barepoll::syscall;
+/// use barepoll::{signo::SIGTERM, syscall};
 /// use barepoll::{SigSet, SignalFd, SignalFdFlags, SignalInfo};
 /// use linux_raw_sys::general::{__NR_getpid, __NR_kill};
 ///
-/// let signals = SigSet::from_signals(&[15])?;
+/// let signals = SigSet::from_signals(&[SIGTERM])?;
 /// signals.block()?;
 /// let signalfd = SignalFd::new(&signals, SignalFdFlags::CLOEXEC)?;
 /// // SAFETY: neither call takes a pointer.
-/// unsafe { syscall!(__NR_getpid).and_then(|pid| syscall!(__NR_kill, pid, 15))? };
+/// unsafe { syscall!(__NR_getpid).and_then(|pid| syscall!(__NR_kill, pid, SIGTERM))? };
 ///
 /// let mut buffer = SignalInfo::buffer::<8>();
 /// let infos = signalfd.read(&mut buffer)?;
-/// assert_eq!((infos[0].signal(), infos[0].sender_pid()), (15, std::process::id() as i32));
+/// assert_eq!((infos[0].signal(), infos[0].sender_pid()), (SIGTERM, std::process::id() as i32));
 /// # Ok::<(), barepoll::Errno>(())
 /// ```
 ///
@@ -254,10 +256,10 @@ impl SignalInfo {
     /// The signal's number.
     ///
     /// ```
-    /// use barepoll::SignalInfo;
+    /// use barepoll::{signo::SIGINT, SignalInfo};
     ///
     /// fn is_interrupt(info: &SignalInfo) -> bool {
-    ///     info.signal() == 2 // SIGINT
+    ///     info.signal() == SIGINT
     /// }
     /// ```
     #[doc(alias = "ssi_signo")]
@@ -514,10 +516,10 @@ impl SignalInfo {
     /// Of `SIGBUS` with code 5 (`BUS_MCEERR_AO`): the address whose memory has broken.
     ///
     /// ```
-    /// use barepoll::SignalInfo;
+    /// use barepoll::{signo::SIGBUS, SignalInfo};
     ///
     /// fn broken(info: &SignalInfo) -> Option<usize> {
-    ///     (info.signal() == 7 && info.code() == 5).then(|| info.fault_address())
+    ///     (info.signal() == SIGBUS && info.code() == 5).then(|| info.fault_address())
     /// }
     /// ```
     #[doc(alias = "ssi_addr")]

@@ -4,7 +4,7 @@
 #![allow(clippy::incompatible_msrv)] // the minimum Rust version is the library's; tests use the current one
 
 use barepoll::{
-    raw, CreateFlags, Errno, Event, EventFdFlags, EventFlags, PidFdFlags, SigSet, SignalFdFlags, SignalInfo,
+    raw, signo, CreateFlags, Errno, Event, EventFdFlags, EventFlags, PidFdFlags, SigSet, SignalFdFlags, SignalInfo,
 };
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -320,6 +320,26 @@ fn every_errno_has_the_value_of_libc_and_of_linux_raw_sys() {
     for (name, errno, libc, linux_raw_sys) in errnos() {
         assert_eq!((errno.raw(), errno.raw() as u32), (libc, linux_raw_sys), "{name}");
     }
+}
+
+macro_rules! signals {
+    ($($NAME:ident)+) => {
+        [$((stringify!($NAME), signo::$NAME, libc::$NAME, linux_raw_sys::general::$NAME)),+]
+    };
+}
+
+#[test]
+fn every_signal_has_the_number_of_the_kernels_headers_of_libc_and_of_linux_raw_sys() {
+    let headers = headers(&host_abi(), "constants");
+    let signals = signals! {
+        SIGHUP SIGINT SIGQUIT SIGILL SIGTRAP SIGABRT SIGBUS SIGFPE SIGKILL SIGUSR1 SIGSEGV SIGUSR2 SIGPIPE SIGALRM SIGTERM SIGCHLD SIGCONT SIGSTOP SIGTSTP SIGTTIN SIGTTOU SIGURG SIGXCPU SIGXFSZ SIGVTALRM SIGPROF SIGWINCH SIGIO SIGPWR SIGSYS
+    };
+    for (name, signal, libc, linux_raw_sys) in signals {
+        let expected = headers.get(name).and_then(Value::as_i64);
+        assert_eq!((Some(signal.into()), signal, signal as u32), (expected, libc, linux_raw_sys), "{name}");
+    }
+    let names = headers.keys().filter(|name| name.starts_with("SIG") && !name.starts_with("SIG_"));
+    assert_eq!(names.count(), signals.len(), "each signal of the headers is a constant of signo");
 }
 
 #[test]

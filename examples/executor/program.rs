@@ -5,6 +5,7 @@ mod hello;
 
 use super::{listen, Async, Executor, READ};
 use barepoll::fd::AsFd;
+use barepoll::signo::{SIGINT, SIGTERM};
 use barepoll::{Epoll, Errno, Event, EventData, EventFlags, SigSet, SignalFd, SignalFdFlags, SignalInfo, Timeout};
 use std::cell::{Cell, RefCell};
 use std::fmt::Arguments;
@@ -22,9 +23,6 @@ const HELP: &str = "
 Sends each TCP client's bytes back on the first address, and greets each HTTP/1.1 client on the
 second. Both default to 127.0.0.1:0; port 0 picks a free port. A line `quit`, the end of a pipe or
 terminal, SIGTERM or Ctrl-C stops the servers.";
-
-const SIGINT: i32 = 2;
-const SIGTERM: i32 = 15;
 
 /// How long an HTTP client may be silent.
 const IDLE: Duration = Duration::from_secs(30);

@@ -32,6 +32,10 @@ pub const SI_CODE: usize = 8;
 /// Where a word has 32 bits: whether a 64-bit argument starts at an even one, counted from 0.
 pub const PAIRS_ARE_ALIGNED: bool = false;
 
+/// The numbers of signals.
+pub mod signals;
+pub use signals::most as signal;
+
 /// What `rt_sigprocmask` does with a set.
 pub const SIG_BLOCK: u32 = 0;
 pub const SIG_UNBLOCK: u32 = 1;

@@ -48,6 +48,8 @@ pub const SIGSET_BYTES: usize = 16;
 /// Before `si_errno`.
 pub const SI_CODE: usize = 4;
 
+pub use crate::arch::generic::signals::mips as signal;
+
 pub const SIG_BLOCK: u32 = 1;
 pub const SIG_UNBLOCK: u32 = 2;
 pub const SIG_SETMASK: u32 = 3;

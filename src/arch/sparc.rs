@@ -33,6 +33,8 @@ syscalls! { #[inline(never)] extern "C" fn by ta("o0" "o1" "o2" "o3" "o4" "o5") 
 pub const O_CLOEXEC: u32 = 0x40_0000;
 pub const O_NONBLOCK: u32 = 0x4000;
 
+pub use crate::arch::generic::signals::sparc as signal;
+
 pub const SIG_BLOCK: u32 = 1;
 pub const SIG_UNBLOCK: u32 = 2;
 pub const SIG_SETMASK: u32 = 4;

@@ -1,9 +1,10 @@
 //! Every function of `raw`, and every error that can be provoked.
 
+use super::LONG;
 use super::{closed_number, counter, lasts, unmapped_address, watching, with_blocked};
-use super::{LONG, SIGALRM, SIGPIPE};
 use barepoll::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use barepoll::raw::{self, Timespec};
+use barepoll::signo::{SIGALRM, SIGPIPE};
 use barepoll::{Epoll, Errno, Event, EventData, EventFlags, SigSet};
 use core::mem::size_of;
 use core::ptr;

@@ -95,11 +95,6 @@ pub trait Machine: Host {
     fn set_wall_clock(&mut self, time: Duration) -> Result<(), Errno>;
 }
 
-/// Signal numbers for the checks. They are the same on every architecture.
-pub const SIGKILL: i32 = 9;
-pub const SIGPIPE: i32 = 13;
-pub const SIGALRM: i32 = 14;
-pub const SIGTERM: i32 = 15;
 /// A real-time signal. Where a word has 32 bits, it lies in the mask's second word.
 pub const SIGREALTIME: i32 = 40;
 

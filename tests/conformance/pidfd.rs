@@ -1,8 +1,9 @@
 //! Processes: their descriptors, signals and ends.
 
-use super::{counter, is_open, ready, ready_within, watching, ChildEnd, Failure, Host, LONG, NOTHING, SIGKILL};
+use super::{counter, is_open, ready, ready_within, watching, ChildEnd, Failure, Host, LONG, NOTHING};
 use barepoll::fd::{AsFd, AsRawFd, OwnedFd};
 use barepoll::raw::{self, Siginfo};
+use barepoll::signo::SIGKILL;
 use barepoll::{ChildStatus, Errno, EventFlags, PidFd, PidFdFlags};
 use core::ptr;
 

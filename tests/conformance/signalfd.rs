@@ -1,8 +1,9 @@
 //! The signalfd: which signals it reads, in which order, and what it says of them.
 
 use super::{count, ready, unmapped_address, watching, with_blocked, NOTHING};
-use super::{Outcome, SIGALRM, SIGREALTIME, SIGTERM};
+use super::{Outcome, SIGREALTIME};
 use barepoll::fd::{AsFd, AsRawFd};
+use barepoll::signo::{SIGALRM, SIGTERM};
 use barepoll::{raw, syscall, Epoll, Errno, Event, EventFlags, SigSet, SignalFd, SignalFdFlags, SignalInfo};
 use core::mem::size_of;
 use core::time::Duration;

@@ -67,7 +67,7 @@ macro_rules! define_ports {
 /// Every constant of a port: its section and names in the headers' file, and the port's value.
 macro_rules! facts {
     ($port:ident) => {{
-        use $port::{errno, nr};
+        use $port::{errno, nr, signal};
         facts![
             "syscalls":
             nr::READ: "read";
@@ -99,6 +99,36 @@ macro_rules! facts {
             $port::SIG_BLOCK: "SIG_BLOCK";
             $port::SIG_UNBLOCK: "SIG_UNBLOCK";
             $port::SIG_SETMASK: "SIG_SETMASK";
+            signal::SIGHUP: "SIGHUP";
+            signal::SIGINT: "SIGINT";
+            signal::SIGQUIT: "SIGQUIT";
+            signal::SIGILL: "SIGILL";
+            signal::SIGTRAP: "SIGTRAP";
+            signal::SIGABRT: "SIGABRT";
+            signal::SIGBUS: "SIGBUS";
+            signal::SIGFPE: "SIGFPE";
+            signal::SIGKILL: "SIGKILL";
+            signal::SIGUSR1: "SIGUSR1";
+            signal::SIGSEGV: "SIGSEGV";
+            signal::SIGUSR2: "SIGUSR2";
+            signal::SIGPIPE: "SIGPIPE";
+            signal::SIGALRM: "SIGALRM";
+            signal::SIGTERM: "SIGTERM";
+            signal::SIGCHLD: "SIGCHLD";
+            signal::SIGCONT: "SIGCONT";
+            signal::SIGSTOP: "SIGSTOP";
+            signal::SIGTSTP: "SIGTSTP";
+            signal::SIGTTIN: "SIGTTIN";
+            signal::SIGTTOU: "SIGTTOU";
+            signal::SIGURG: "SIGURG";
+            signal::SIGXCPU: "SIGXCPU";
+            signal::SIGXFSZ: "SIGXFSZ";
+            signal::SIGVTALRM: "SIGVTALRM";
+            signal::SIGPROF: "SIGPROF";
+            signal::SIGWINCH: "SIGWINCH";
+            signal::SIGIO: "SIGIO";
+            signal::SIGPWR: "SIGPWR";
+            signal::SIGSYS: "SIGSYS";
             $port::EPIOCSPARAMS: "EPIOCSPARAMS";
             $port::EPIOCGPARAMS: "EPIOCGPARAMS";
             "layout":
@@ -166,6 +196,12 @@ trait Number {
 impl Number for u16 {
     fn value(self) -> Option<u64> {
         Some(self.into())
+    }
+}
+
+impl Number for i32 {
+    fn value(self) -> Option<u64> {
+        u64::try_from(self).ok()
     }
 }
 

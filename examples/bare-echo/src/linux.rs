@@ -24,10 +24,6 @@ pub mod general {
     pub const O_CLOEXEC: u32 = 0o2_000_000;
     pub const O_NONBLOCK: u32 = 0o4000;
     pub const O_RDONLY: u32 = 0;
-    pub const SIGINT: u32 = 2;
-    pub const SIGPIPE: u32 = 13;
-    pub const SIGTERM: u32 = 15;
-    pub const SIG_BLOCK: u32 = 0;
     pub const __NR_accept4: u32 = 242;
     pub const __NR_bind: u32 = 200;
     pub const __NR_exit_group: u32 = 94;
@@ -38,10 +34,8 @@ pub mod general {
     pub const __NR_listen: u32 = 201;
     pub const __NR_openat: u32 = 56;
     pub const __NR_reboot: u32 = 142;
-    pub const __NR_rt_sigprocmask: u32 = 135;
     pub const __NR_setsid: u32 = 157;
     pub const __NR_setsockopt: u32 = 208;
-    pub const __NR_signalfd4: u32 = 74;
     pub const __NR_socket: u32 = 198;
 }
 

@@ -7,7 +7,7 @@ use crate::linux::errno::ECONNABORTED;
 use crate::system::{accept, listen, local_address, receive, send, signals};
 use crate::Failure;
 use barepoll::fd::OwnedFd;
-use barepoll::{Epoll, Errno, Event, EventData, EventFlags, Result};
+use barepoll::{Epoll, Errno, Event, EventData, EventFlags, Result, SignalFd};
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
 use core::net::SocketAddrV4;
@@ -56,7 +56,7 @@ pub struct Server {
     epoll: Epoll,
     listener: OwnedFd,
     /// Readable once a signal wants to end the server.
-    _signals: OwnedFd,
+    _signals: SignalFd,
     connections: [Option<Connection>; CONNECTIONS],
     buffers: &'static mut Buffers,
     open: usize,

@@ -6,13 +6,14 @@
 use crate::linux::general::*;
 use crate::linux::net::*;
 use barepoll::fd::{AsRawFd, FromRawFd, OwnedFd};
-use barepoll::{raw, syscall, Errno, Result, SigSet};
+use barepoll::signo::{SIGINT, SIGPIPE, SIGTERM};
+use barepoll::{raw, syscall, Errno, Result, SigSet, SignalFd, SignalFdFlags};
 use core::ffi::CStr;
 use core::mem::{size_of, MaybeUninit};
 use core::net::SocketAddrV4;
 use core::ptr::null_mut;
 
-/// `SOCK_NONBLOCK | SOCK_CLOEXEC`. Linux defines the flags of sockets and of `signalfd4` as these.
+/// `SOCK_NONBLOCK | SOCK_CLOEXEC`. Linux defines the flags of sockets as these.
 const FLAGS: u32 = O_NONBLOCK | O_CLOEXEC;
 
 pub fn process() -> Result<usize> {
@@ -40,20 +41,9 @@ pub fn command_line(room: &mut [u8]) -> Result<&[u8]> {
 /// Blocks SIGTERM and SIGINT, and returns a descriptor that is readable once one of them came.
 ///
 /// Blocks SIGPIPE too, which a write to a closed socket or pipe raises.
-pub fn signals() -> Result<OwnedFd> {
-    let mut ends = SigSet::empty();
-    ends.insert(SIGTERM as i32)?;
-    ends.insert(SIGINT as i32)?;
-    let mut blocked = ends;
-    blocked.insert(SIGPIPE as i32)?;
-    let (how, old, size) = (SIG_BLOCK, null_mut::<SigSet>(), size_of::<SigSet>());
-    // SAFETY: both sets are the kernel's, and of this size. The old mask is not wanted.
-    let fd = unsafe {
-        syscall!(__NR_rt_sigprocmask, how, &raw const blocked, old, size)?;
-        syscall!(__NR_signalfd4, -1, &raw const ends, size, FLAGS)?
-    };
-    // SAFETY: the descriptor is new, and nothing else owns it.
-    Ok(unsafe { own(fd) })
+pub fn signals() -> Result<SignalFd> {
+    SigSet::from_signals(&[SIGTERM, SIGINT, SIGPIPE])?.block()?;
+    SignalFd::new(&SigSet::from_signals(&[SIGTERM, SIGINT])?, SignalFdFlags::CLOEXEC | SignalFdFlags::NONBLOCK)
 }
 
 pub fn listen(address: SocketAddrV4) -> Result<OwnedFd> {
