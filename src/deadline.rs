@@ -20,11 +20,11 @@ use core::time::Duration;
 /// # Ok::<(), barepoll::Errno>(())
 /// ```
 ///
-/// It counts nanoseconds from an [origin](Self::ORIGIN) for 544 years. Later moments are the last
-/// one. Without std the origin is the clock's own, about the machine's start. With feature `std` it
-/// is a moment of this process, and an [`Instant`] converts to a `Deadline` and back. An `Instant`
-/// from before that moment becomes the origin, which is past. So use a `Deadline` in one process
-/// only.
+/// It counts nanoseconds from an [origin](Self::ORIGIN), for up to 544 years. Later moments become
+/// the last one. Without std the origin is the clock's own, about the machine's start. With feature
+/// `std` it is a moment of this process, and an [`Instant`] converts to a `Deadline` and back. An
+/// `Instant` from before the origin becomes the origin. Processes have different origins, so use a
+/// `Deadline` in one process only.
 ///
 /// [`Instant`]: https://doc.rust-lang.org/std/time/struct.Instant.html
 ///

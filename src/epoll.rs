@@ -290,10 +290,10 @@ impl Epoll {
     /// If a signal is blocked in this thread but absent from `mask`, its handler can run only
     /// during this wait. So a loop loses no signal between a check and the wait:
     ///
-    /// 1. [`SigSet::block`] the signal, before the loop. It returns the mask of before, to wait with.
+    /// 1. Before the loop, [`SigSet::block`] the signal. It returns the previous mask.
     /// 2. In the loop, check the flag that the handler sets.
-    /// 3. Wait with the mask of before. A signal that came since step 1 is pending. The wait returns
-    ///    `EINTR` at once, and the handler has run.
+    /// 3. Wait with the previous mask. If a signal has come since step 1, it is pending. Then its
+    ///    handler runs, and the wait returns `EINTR` at once.
     ///
     /// With [`wait`](Self::wait) instead, a handler that runs between steps 2 and 3 sets a flag that
     /// the loop sees only after the wait. A [`SignalFd`](crate::SignalFd) needs no handler.

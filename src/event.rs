@@ -105,10 +105,10 @@ const POINTERS: usize = size_of::<u64>() / size_of::<*mut c_void>();
 
 /// Eight bytes that the kernel returns with every event: its `epoll_data_t`.
 ///
-/// Read it back as it was made: `new_u32` with [`u32`](Self::u32), and so on. Another reader is
-/// safe and returns bytes of the same eight, in this machine's order. A `u32` stands in the four
-/// bytes at the *low address*, which on a big-endian machine are the high half of the `u64`. A
-/// pointer keeps its provenance. The crate never dereferences it.
+/// Read it back as it was made: `new_u32` with [`u32`](Self::u32), and so on. Another accessor is
+/// safe too, and returns some of the same eight bytes, in this machine's order. A `u32` stands in
+/// the four bytes at the *low address*, which on a big-endian machine are the high half of the
+/// `u64`. A pointer keeps its provenance. The crate never dereferences it.
 ///
 /// ```
 /// use barepoll::EventData;

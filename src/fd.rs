@@ -1,7 +1,7 @@
 //! Owned and borrowed descriptors.
 //!
-//! With feature `std` they are the standard library's own. Without it they have the same names, and
-//! the part of the functions that a crate without libc can offer.
+//! With feature `std` they are the standard library's own. Without it, the crate's own types have
+//! the same names, and those of std's functions that a crate without libc can offer.
 //!
 //! ```
 //! use barepoll::fd::{AsFd, AsRawFd, OwnedFd};

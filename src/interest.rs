@@ -13,8 +13,8 @@ use core::ptr;
 /// Collects a loop's interests and applies their net changes to the kernel before a wait.
 ///
 /// [`set`](Self::set) and [`remove`](Self::remove) make no system call. [`flush`](Self::flush)
-/// makes the fewest that give the kernel's interest list the state that one call each would have
-/// given it:
+/// makes the fewest calls that bring the kernel's interest list to the same state as one call for
+/// each change:
 ///
 /// | since the last flush | calls |
 /// |---|---|
@@ -316,8 +316,8 @@ impl<'s> InterestSet<'s> {
     ///
     /// - A descriptor is already registered (`EEXIST`): the flush modifies it.
     /// - A registration is gone (`ENOENT`): the flush adds it.
-    /// - A removed descriptor is gone (`EBADF`, `ENOENT`). `EPERM` and `EINVAL` mean that its
-    ///   number is now a file's that no epoll can watch, or not this one.
+    /// - A removed descriptor is gone (`EBADF`, `ENOENT`). With `EPERM` or `EINVAL`, its
+    ///   number now belongs to a file that no epoll, or not this one, can watch.
     ///
     /// See [`epoll_ctl(2)`](https://man7.org/linux/man-pages/man2/epoll_ctl.2.html).
     #[doc(alias = "epoll_ctl")]

@@ -1,7 +1,8 @@
 //! Linux's epoll and eventfd by the crate's own system calls: no libc, no allocation, no panic.
 //!
 //! An [`Epoll`] watches descriptors and reports which are ready. An [`EventFd`] is the cheapest way
-//! to wake it. Each method is one system call, and its code is as short as hand-written assembly.
+//! to wake it. Almost every method is one system call, in code about as short as hand-written
+//! assembly.
 //!
 //! A loop over a socket of the standard library, with feature `std`
 //! (`barepoll = { version = "0.1", features = ["std"] }`):
@@ -95,7 +96,8 @@
 //! - [`fd`] exports the standard library's own types, so [`Epoll`] can watch sockets and files
 //!   directly.
 //! - [`Errno`] implements `std::error::Error` and converts into `std::io::Error`.
-//! - [`Epoll::wait_uninterrupted`] reads std's clock, which makes no system call on most machines.
+//! - [`Deadline::now`], [`Epoll::wait_uninterrupted`] and [`Epoll::wait_until`] read std's clock,
+//!   which makes no system call on most machines.
 //!
 //! If a type implements this crate's `AsFd` for programs without the feature, it must not implement
 //! std's too. With the feature they are the same trait.

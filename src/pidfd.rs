@@ -14,8 +14,8 @@ use core::ptr;
 /// reports the end of a child, without `SIGCHLD`. The event stays until the descriptor is closed.
 /// Since Linux 6.9, [`HUP`](crate::EventFlags::HUP) comes with it once the process has been reaped.
 ///
-/// It stays the same process's descriptor: a signal through it cannot reach another process that
-/// has got the number since. Dropping it closes it, and does nothing to the process.
+/// It always refers to the same process. A signal through it cannot reach a newer process with the
+/// same number. Dropping it closes the descriptor, and does nothing to the process.
 ///
 /// ```
 /// use barepoll::signo::SIGKILL;
@@ -53,7 +53,8 @@ use core::ptr;
 /// # Older kernels
 ///
 /// The calls need Linux 5.3, and the waits 5.4. Before, they are `ENOSYS`. Android's sandbox kills
-/// apps for calls that its C library does not make, and the older releases' does not make these.
+/// apps for calls that Android's C library does not make. Older releases' library does not make
+/// these calls.
 ///
 /// See [`pidfd_open(2)`](https://man7.org/linux/man-pages/man2/pidfd_open.2.html).
 #[doc(alias = "pidfd")]

@@ -345,8 +345,8 @@ pub fn timerfd_create(clock: u32, flags: u32) -> Result<RawFd> {
 /// [`timerfd_settime(2)`](https://man7.org/linux/man-pages/man2/timerfd_settime.2.html): arms or
 /// disarms a timer.
 ///
-/// A zero `new_value.it_value` disarms. The kernel writes the time left and the interval of before
-/// into `old_value`, if that is not null. Expirations that nothing has read are forgotten.
+/// A zero `new_value.it_value` disarms. If `old_value` is not null, the kernel writes the previous
+/// time left and interval there. Expirations that nothing has read are forgotten.
 ///
 /// On 32-bit machines this is `timerfd_settime64` (Linux 5.1).
 /// [`TimerFd::set`](crate::TimerFd::set) replaces it on older kernels.

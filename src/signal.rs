@@ -296,8 +296,7 @@ impl SigSet {
         Signals(*self)
     }
 
-    /// Blocks these signals in this thread, besides those that it blocks already. Returns the mask
-    /// of before.
+    /// Blocks these signals in this thread too, and returns the previous mask.
     ///
     /// ```
     /// use barepoll::signo::{SIGINT, SIGTERM};
@@ -326,7 +325,7 @@ impl SigSet {
         change_mask(raw::SIG_BLOCK, self)
     }
 
-    /// Unblocks these signals in this thread. Returns the mask of before.
+    /// Unblocks these signals in this thread, and returns the previous mask.
     ///
     /// If one of them is pending, its handler runs before this returns, or its default action takes
     /// place.

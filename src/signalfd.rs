@@ -51,8 +51,8 @@ use core::slice;
 /// - A read takes a signal with a lower number first. A standard signal (below 32) is pending at
 ///   most once: several children that end may cause one `SIGCHLD`. So wait for children until none
 ///   is left. Real-time signals queue, in the order in which they were sent.
-/// - Where a program has set `SIG_IGN` for `SIGCHLD`, the kernel does not send it. The default action
-///   of doing nothing does not matter: a blocked signal stays pending all the same.
+/// - Where a program has set `SIG_IGN` for `SIGCHLD`, the kernel does not send it. With the default
+///   action, which does nothing, a blocked `SIGCHLD` still becomes pending.
 /// - A fault of a thread (`SIGSEGV`, `SIGBUS`, `SIGFPE`, `SIGILL`, `SIGTRAP`) cannot be read. While
 ///   its signal is blocked it kills the process. A `SIGSEGV` that another process sent can be.
 /// - A blocked signal stays blocked in a program that `execve` starts: see *The thread's mask* of

@@ -225,8 +225,8 @@ impl<'s> Timers<'s> {
     /// # Ok::<(), barepoll::Errno>(())
     /// ```
     ///
-    /// If a due timer leads to another that is due too, such a loop takes that one as well. To end,
-    /// add no timer that is due at the same `now`.
+    /// If you add a timer inside this loop and it is due at the same `now`, the loop takes it too.
+    /// If every due timer adds such a timer, the loop never ends.
     #[inline]
     pub fn pop_due(&mut self, now: Deadline) -> Option<EventData> {
         if self.next_deadline()? > now {

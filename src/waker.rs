@@ -18,8 +18,8 @@ pub use awake::Awake;
 /// Wakes a waiting [`Epoll`] from any thread.
 ///
 /// A wake-up costs two calls: a write here and a wait in the loop. While one is pending, another
-/// costs none. A loop that says when it is [`awake`](Self::awake) gets wake-ups without a write
-/// meanwhile.
+/// costs none. If a loop says when it is [`awake`](Self::awake), wake-ups make no call during that
+/// time.
 ///
 /// A waker is an edge-triggered eventfd that is never read, and a state. A thread with work for the
 /// loop makes the work visible, then calls [`wake`](Self::wake). When an event carries this waker's
@@ -57,10 +57,10 @@ pub use awake::Awake;
 /// If the loop does not acknowledge an event, the waker stays silent for good: every later `wake`
 /// assumes that one is pending.
 ///
-/// Dropping it closes the eventfd, and the epoll forgets it. You may borrow its descriptor to
-/// [delete](Epoll::delete) it before that, or to watch it by another epoll too. Use
-/// [`ET`](EventFlags::ET) there: it stays readable, because nothing reads it. A direct write to it
-/// wakes the loop without the flag.
+/// Dropping the waker closes the eventfd, and the epoll forgets it. You may borrow the descriptor
+/// to [delete](Epoll::delete) it from the epoll earlier, or to watch it with another epoll too. Use
+/// [`ET`](EventFlags::ET) for that: the eventfd stays readable, because nothing reads it. A direct
+/// write to the eventfd wakes the loop, but does not count as a pending wake-up.
 #[doc(alias = "eventfd")]
 pub struct Waker {
     eventfd: EventFd,

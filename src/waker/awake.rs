@@ -49,10 +49,11 @@ use core::mem::MaybeUninit;
 /// need not look for work just before it waits. If it drops this, such a wake-up is written to the
 /// eventfd, and [`Epoll::wait`] finds it. So none is lost if a loop leaves early or panics.
 ///
-/// While this lives, a wait by other means is not ended by a wake-up. The wake-up is not lost: the
-/// next wait by this returns at once. If this is forgotten ([`core::mem::forget`]), the loop stays
-/// awake for the waker. Of several threads that wait for one epoll, one may have this. The others'
-/// waits are not ended while it is awake.
+/// While an `Awake` exists, a wake-up does not end a wait by other means, such as [`Epoll::wait`].
+/// The wake-up is not lost: the next wait by the `Awake` returns at once. If you forget the `Awake`
+/// ([`core::mem::forget`]), the waker takes the loop for awake for ever. If several threads wait
+/// for one epoll, one of them may have an `Awake`. While it is awake, a wake-up does not end the
+/// others' waits.
 #[doc(alias = "epoll_wait")]
 #[must_use = "the loop is awake while this lives"]
 pub struct Awake<'w> {
@@ -149,8 +150,8 @@ impl Awake<'_> {
         })
     }
 
-    /// Whether the last wait ended after a wake-up that no wait before it has reported. False before
-    /// the first wait, which reports what came before [`Waker::awake`].
+    /// Whether the last wait reports a wake-up that no earlier wait reported. False before the
+    /// first wait. That wait also reports wake-ups from before [`Waker::awake`].
     ///
     /// If so, the loop sees all that was written before the wake-up.
     ///
