@@ -4,7 +4,7 @@ use crate::clock;
 use crate::errno::Result;
 use crate::timeout::Timespec;
 use core::fmt;
-use core::ops::Add;
+use core::ops::{Add, AddAssign};
 use core::time::Duration;
 
 /// A moment of `CLOCK_MONOTONIC`, for [`Epoll::wait_until`](crate::Epoll::wait_until) and
@@ -22,9 +22,9 @@ use core::time::Duration;
 ///
 /// It counts nanoseconds from an [origin](Self::ORIGIN), for up to 544 years. Later moments become
 /// the last one. Without std the origin is the clock's own, about the machine's start. With feature
-/// `std` it is a moment of this process, and an [`Instant`] converts to a `Deadline` and back. An
-/// `Instant` from before the origin becomes the origin. Processes have different origins, so use a
-/// `Deadline` in one process only.
+/// `std` it is 34 years before this process first used a `Deadline`, and an [`Instant`] converts to a
+/// `Deadline` and back. Processes have different origins, so use a `Deadline` in one process only.
+/// That first use takes a lock, so do not leave it to a signal handler.
 ///
 /// [`Instant`]: https://doc.rust-lang.org/std/time/struct.Instant.html
 ///
@@ -156,6 +156,15 @@ impl Add<Duration> for Deadline {
     }
 }
 
+/// Adds a time, as `+` does. A timer with an interval adds it to its own deadline, and not to the
+/// time at which it is taken, so that delays do not add up.
+impl AddAssign<Duration> for Deadline {
+    #[inline]
+    fn add_assign(&mut self, duration: Duration) {
+        *self = *self + duration;
+    }
+}
+
 impl fmt::Debug for Deadline {
     #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -164,7 +173,7 @@ impl fmt::Debug for Deadline {
     }
 }
 
-/// Reads no clock.
+/// Reads no clock, except to set the origin in the first use of a `Deadline`.
 #[cfg(feature = "std")]
 impl From<std::time::Instant> for Deadline {
     #[inline]
@@ -173,11 +182,11 @@ impl From<std::time::Instant> for Deadline {
     }
 }
 
-/// Reads no clock.
+/// Reads no clock, except to set the origin in the first use of a `Deadline`.
 #[cfg(feature = "std")]
 impl From<Deadline> for std::time::Instant {
     #[inline]
     fn from(deadline: Deadline) -> Self {
-        clock::origin() + deadline.saturating_duration_since(Deadline::ORIGIN)
+        clock::after_origin(deadline.saturating_duration_since(Deadline::ORIGIN))
     }
 }

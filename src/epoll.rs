@@ -290,9 +290,10 @@ impl Epoll {
     /// If a signal is blocked in this thread but absent from `mask`, its handler can run only
     /// during this wait. So a loop loses no signal between a check and the wait:
     ///
-    /// 1. Before the loop, [`SigSet::block`] the signal. It returns the previous mask.
+    /// 1. Before the loop, [`SigSet::block`] the signal. It returns the previous mask. Take the signal
+    ///    out of that mask: the program may have been started with the signal blocked.
     /// 2. In the loop, check the flag that the handler sets.
-    /// 3. Wait with the previous mask. If a signal has come since step 1, it is pending. Then its
+    /// 3. Wait with that mask. If a signal has come since step 1, it is pending. Then its
     ///    handler runs, and the wait returns `EINTR` at once.
     ///
     /// With [`wait`](Self::wait) instead, a handler that runs between steps 2 and 3 sets a flag that
@@ -309,7 +310,8 @@ impl Epoll {
     /// static IS_OVER: AtomicBool = AtomicBool::new(false); // the handler of SIGTERM sets it
     ///
     /// fn run(epoll: &Epoll) -> barepoll::Result<()> {
-    ///     let mask = SigSet::from_signals(&[SIGTERM])?.block()?;
+    ///     let signals = SigSet::from_signals(&[SIGTERM])?;
+    ///     let mask = signals.block()? - signals;
     ///     let mut buffer = Event::buffer::<64>();
     ///     while !IS_OVER.load(Ordering::Relaxed) {
     ///         match epoll.wait_masked(&mut buffer, None, &mask) {

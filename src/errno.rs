@@ -182,7 +182,7 @@ define_errnos! {
     EINTR: "interrupted by a signal"
     EINVAL: "invalid argument"
     EIO: "input or output failed"
-    ELOOP: "epolls would watch each other in a circle, or nest too deep"
+    ELOOP: "epolls would watch each other in a cycle, or nest too deep"
     EMFILE: "this process has too many open descriptors"
     ENFILE: "the system has too many open files"
     ENOBUFS: "no buffer space"

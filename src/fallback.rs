@@ -1,6 +1,6 @@
 //! `epoll_pwait2`, which an older kernel, emulator or container lacks, and its fallback. The crate
-//! remembers for the process that the call is missing. (`clock.rs` does the same for the clock of
-//! 32-bit machines.) And `pidfd_open`, which has no fallback: its absence becomes `ENOSYS`.
+//! remembers for the process that the call is missing. (`clock.rs` and `timerfd/calls.rs` do the same
+//! for calls of 32-bit machines.) And `pidfd_open`, which has no fallback: its absence becomes `ENOSYS`.
 
 use crate::arch;
 use crate::errno::{Errno, Result};
@@ -14,8 +14,8 @@ use core::ptr;
 use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 /// Whether this error means that a call is missing. Older kernels return `ENOSYS`. Old container
-/// runtimes return `EPERM`, which the calls in question never return themselves. Hexagon's kernel
-/// returns −1 for a call that it does not know, which is `EPERM` too.
+/// runtimes return `EPERM`. Hexagon's kernel returns −1 for a call that it does not know, which is
+/// `EPERM` too. If the call itself may return `EPERM`, its caller must find out more.
 pub(crate) fn is_missing(errno: Errno) -> bool {
     matches!(errno, Errno::ENOSYS | Errno::EPERM)
 }

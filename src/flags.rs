@@ -382,7 +382,10 @@ impl EventFlags {
     ///   After the data that is left comes the end of input.
     /// - [`HUP`](Self::HUP): a pipe has no writer, or a socket is shut down in both directions. A
     ///   pipe that hung up has no `IN` when it is empty.
-    /// - [`ERR`](Self::ERR): a socket's read returns the error.
+    /// - [`ERR`](Self::ERR): a socket's read returns the error. A socket with timestamps or
+    ///   `MSG_ZEROCOPY` is an exception: there `ERR` may only mean that its error queue has messages.
+    ///   Read them with `MSG_ERRQUEUE`, or the event stays.
+    /// - [`RDNORM`](Self::RDNORM), if it is in the interest: as `IN`.
     ///
     /// [`PRI`](Self::PRI) is none of them: a read does not return out-of-band data.
     ///
@@ -395,7 +398,7 @@ impl EventFlags {
     #[inline]
     #[must_use]
     pub const fn is_readable(self) -> bool {
-        self.0 & (uapi::EPOLLIN | uapi::EPOLLRDHUP | uapi::EPOLLHUP | uapi::EPOLLERR) != 0
+        self.0 & (uapi::EPOLLIN | uapi::EPOLLRDNORM | uapi::EPOLLRDHUP | uapi::EPOLLHUP | uapi::EPOLLERR) != 0
     }
 
     /// Whether a nonblocking write does something now. It takes bytes or returns an error.
@@ -404,7 +407,8 @@ impl EventFlags {
     /// - [`OUT`](Self::OUT): there is room, or a `connect` has ended.
     /// - [`HUP`](Self::HUP): a socket is shut down in both directions. A write returns `EPIPE`.
     /// - [`ERR`](Self::ERR): a pipe has no reader, and a write returns `EPIPE`. Or a socket's write
-    ///   returns the error.
+    ///   returns the error, with the exception that [`is_readable`](Self::is_readable) names.
+    /// - [`WRNORM`](Self::WRNORM), if it is in the interest: as `OUT`.
     ///
     /// ```
     /// use barepoll::EventFlags;
@@ -415,7 +419,7 @@ impl EventFlags {
     #[inline]
     #[must_use]
     pub const fn is_writable(self) -> bool {
-        self.0 & (uapi::EPOLLOUT | uapi::EPOLLHUP | uapi::EPOLLERR) != 0
+        self.0 & (uapi::EPOLLOUT | uapi::EPOLLWRNORM | uapi::EPOLLHUP | uapi::EPOLLERR) != 0
     }
 }
 

@@ -80,11 +80,11 @@
 //! | [`Timers`], [`Deadline`] | the deadlines of a loop, and the moment until which it waits |
 //! | [`Errno`] | the kernel's error numbers, by name |
 //! | [`fd`] | owned and borrowed descriptors: the standard library's with feature `std`, equivalents without it |
-//! | [`raw`] | the system calls themselves, one to one, and every constant of the kernel's headers |
+//! | [`raw`] | the system calls themselves, one to one, and the constants of the kernel's headers |
 //! | [`mod@syscall`] | any other system call, for programs without libc |
 #![cfg_attr(
     doc,
-    doc = "| [`guide`] | epoll in ten minutes, migrating, runtimes, programs without libc, porting, testing |"
+    doc = "| [`guide`] | epoll in ten minutes, migrating, runtimes, programs without libc, porting, testing, kernels with known faults |"
 )]
 //!
 #![cfg_attr(doc, doc = include_str!("../docs/layers.svg"))]

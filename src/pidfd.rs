@@ -77,7 +77,8 @@ impl PidFd {
     ///
     /// # Errors
     ///
-    /// - `ESRCH`: no process has this number.
+    /// - `ESRCH`: no process has this number. In older kernels that is `EINVAL`, if a process group or
+    ///   a session still has it.
     /// - `EINVAL`: `pid` is not positive. Or it is the number of a thread that does not lead its
     ///   process (`ENOENT` in newer kernels).
     /// - `EMFILE`: this process has no descriptor left. `ENFILE`: the system has no file left.
@@ -120,7 +121,9 @@ impl PidFd {
 
     /// Sends the process a signal. Signal 0 sends nothing, and tests the process.
     ///
-    /// A process that has ended and was not waited for still takes signals, and ignores them.
+    /// A process that has ended and was not waited for still takes signals, and ignores them. If the
+    /// user has too many signals pending (`RLIMIT_SIGPENDING`), a real-time signal does not queue: it
+    /// is pending once, without its sender.
     ///
     /// ```
     /// use barepoll::{signo::SIGTERM, Errno, PidFd};
@@ -140,8 +143,6 @@ impl PidFd {
     /// - `EPERM`: this process may not send that process a signal.
     /// - `EINVAL`: there is no such signal. Or the process is in a PID namespace that is not this
     ///   one's or below it.
-    /// - `ENOMEM`, `EAGAIN`: the kernel has no memory for a real-time signal, or the user has too
-    ///   many pending.
     /// - `EBADF`: this was made `From` a descriptor that is no pidfd.
     ///
     /// See [`pidfd_send_signal(2)`](https://man7.org/linux/man-pages/man2/pidfd_send_signal.2.html).

@@ -23,12 +23,13 @@
 //! ```
 //!
 //! The constants are those of the kernel's `linux/eventpoll.h`, `linux/eventfd.h`,
-//! `linux/timerfd.h`, `linux/signal.h`, `linux/signalfd.h`, `linux/pidfd.h` and `linux/wait.h`,
-//! with this machine's values.
+//! `linux/timerfd.h`, `linux/signal.h`, `linux/signalfd.h`, `linux/pidfd.h`, `linux/wait.h`,
+//! `linux/time.h` and `asm-generic/siginfo.h`, with this machine's values. The numbers of signals
+//! are in [`signo`](crate::signo).
 //!
-//! Under MemorySanitizer, a wait and a read announce the memory that the kernel wrote. Under
-//! ThreadSanitizer, calls order threads: a write or a change of an interest list before a later
-//! read or wait. See *Sanitizers* in `guide::testing`.
+//! Under MemorySanitizer, the calls announce the memory that the kernel wrote. Under
+//! ThreadSanitizer, they order threads: a write, for example, before a later read or wait. See
+//! *Sanitizers* in `guide::testing`.
 
 use crate::arch::{self, nr};
 use crate::errno::{result, word, Errno, Result};
@@ -541,6 +542,7 @@ pub unsafe fn rt_sigprocmask(how: u32, set: *const SigSet, old: *mut SigSet) -> 
 /// `mask` must be valid for reads. `fd` must be −1, or a descriptor whose owner allows the change.
 #[inline]
 pub unsafe fn signalfd4(fd: RawFd, mask: *const SigSet, flags: u32) -> Result<RawFd> {
+    sanitizer::released();
     // SAFETY: the caller vouches for the mask, and the size is that of the kernel's set. A result
     // that is no error is a new descriptor, or `fd` itself.
     unsafe {
@@ -726,7 +728,8 @@ pub unsafe fn ioctl(fd: RawFd, request: u32, arg: *mut c_void) -> Result<usize> 
 ///
 /// # Errors
 ///
-/// - `ESRCH`: no process has this number.
+/// - `ESRCH`: no process has this number. In older kernels that is `EINVAL`, if a process group or a
+///   session still has it.
 /// - `EINVAL`: `pid` is not positive, or the kernel does not know a flag. Or `pid` is the number of
 ///   a thread that does not lead its process (`ENOENT` in newer kernels).
 /// - `EMFILE`: this process has no descriptor left. `ENFILE`: the system has no file left.
@@ -768,8 +771,8 @@ pub fn pidfd_open(pid: i32, flags: u32) -> Result<RawFd> {
 ///   kernel is older than 5.1.
 /// - `EINVAL`: there is no such signal, `info` is of another signal, or the kernel does not know a
 ///   flag. Or the process is in a PID namespace that is not this one's or below it.
-/// - `ENOMEM`, `EAGAIN`: the kernel has no memory for a real-time signal, or the user has too many
-///   pending.
+/// - `EAGAIN`: `info` is that of `sigqueue`, the signal is real-time, and the user has too many
+///   pending or the kernel has no memory.
 /// - `EBADF`: `pidfd` is not open, or is no pidfd. `EFAULT`: `info` is not readable.
 /// - `ENOSYS`: the kernel is older than 5.1, or an emulator lacks the call.
 ///

@@ -3,8 +3,8 @@
 //!
 //! - MemorySanitizer (`barepoll_msan`) learns which memory the kernel wrote: that much and no more.
 //! - ThreadSanitizer (`barepoll_tsan`) learns that what a thread did before a write, a change of an
-//!   interest list or the setting of a timer comes before what a thread does after a later read or
-//!   wait.
+//!   interest list or of a signalfd, the setting of a timer or the sending of a signal comes before
+//!   what a thread does after a later read or wait.
 //!
 //! `build.rs` sets these two. Otherwise the functions are empty. docs/testing.md has the user's
 //! side.

@@ -6,7 +6,7 @@ use crate::raw;
 use core::fmt;
 use core::iter::FusedIterator;
 use core::mem::{size_of, MaybeUninit};
-use core::ops::{BitAnd, BitOr, Sub};
+use core::ops::{BitAnd, BitAndAssign, BitOr, BitOrAssign, Sub, SubAssign};
 use core::ptr;
 
 /// The number of signals: 64, 128 on MIPS.
@@ -18,8 +18,8 @@ const WORDS: usize = SIGSET_BYTES / size_of::<usize>();
 /// A set of signals: the kernel's `sigset_t`.
 ///
 /// libc's `sigset_t` is larger. Signals have numbers from 1 to 64 (128 on MIPS), and
-/// [`signo`](crate::signo) has their names. A libc reserves the first real-time signals: glibc 32 and
-/// 33, musl 32 to 34.
+/// [`signo`](crate::signo) has their names. A libc reserves the first real-time signals
+/// ([which](Self#the-threads-mask)).
 ///
 /// ```
 /// use barepoll::signo::{SIGINT, SIGTERM};
@@ -46,24 +46,23 @@ const WORDS: usize = SIGSET_BYTES / size_of::<usize>();
 /// - Each thread has a mask of its own. A signal sent to the process goes to any thread that does
 ///   not block it. So block a signal before the program starts threads.
 /// - A new thread starts with the mask of the thread that made it, and a child process with that of
-///   the thread that forked. `execve` keeps the mask and the pending signals. So a program that
-///   starts others restores the mask in the child first.
+///   the thread that forked. `execve` keeps the mask and the pending signals. std's `Command` keeps
+///   them too, since Rust 1.66. So a program that starts others restores the mask in the child first
+///   (`CommandExt::pre_exec`).
 /// - The kernel ignores `SIGKILL` and `SIGSTOP` in a mask. No error says so.
-/// - A fault (`SIGSEGV`, `SIGBUS`, `SIGFPE`, `SIGILL`, `SIGTRAP`) kills the process while its signal
-///   is blocked.
-/// - A libc uses the first real-time signals itself: glibc 32 and 33, musl 32 to 34. If a thread
-///   blocks them for long, another thread's `setuid` waits for it, and `pthread_cancel` takes effect
-///   only afterwards. libc's own functions keep them out of a mask. These methods do not. Take them
-///   out of a full set:
+/// - A fault (`SIGSEGV`, `SIGBUS`, `SIGFPE`, `SIGILL`, `SIGTRAP`, `SIGSYS`) kills the process while
+///   its signal is blocked.
+/// - A libc uses the first real-time signals itself: glibc 32 and 33, musl 32 to 34, Android 32 to
+///   41. If a thread blocks them for long, another thread's `setuid` waits for it, and
+///   `pthread_cancel` takes effect only afterwards. Android keeps 32 blocked, and the others not.
+///   libc's own functions leave them alone. These methods do not. To block everything else, take
+///   them out of a full set:
 ///
 /// ```
 /// use barepoll::SigSet;
 ///
-/// const LIBC: SigSet = match SigSet::from_signals(&[32, 33, 34]) {
-///     Ok(set) => set,
-///     Err(_) => SigSet::empty(),
-/// };
-/// let before = (SigSet::full() - LIBC).block()?;
+/// let mask: SigSet = SigSet::full().iter().filter(|signal| !(32..=41).contains(signal)).collect();
+/// let before = mask.block()?;
 /// // Nothing interrupts this part, not even Ctrl-C.
 /// before.set_thread_mask()?;
 /// # Ok::<(), barepoll::Errno>(())
@@ -314,7 +313,7 @@ impl SigSet {
     ///
     /// # Errors
     ///
-    /// None, unless a sandbox refuses the call.
+    /// None, unless a sandbox refuses the call. Miri has no such call: `ENOSYS`.
     ///
     /// See [`sigprocmask(2)`](https://man7.org/linux/man-pages/man2/sigprocmask.2.html).
     #[doc(alias = "sigprocmask")]
@@ -343,7 +342,7 @@ impl SigSet {
     ///
     /// # Errors
     ///
-    /// None, unless a sandbox refuses the call.
+    /// None, unless a sandbox refuses the call. Miri has no such call: `ENOSYS`.
     ///
     /// See [`sigprocmask(2)`](https://man7.org/linux/man-pages/man2/sigprocmask.2.html).
     #[doc(alias = "sigprocmask")]
@@ -368,7 +367,7 @@ impl SigSet {
     ///
     /// # Errors
     ///
-    /// None, unless a sandbox refuses the call.
+    /// None, unless a sandbox refuses the call. Miri has no such call: `ENOSYS`.
     ///
     /// See [`sigprocmask(2)`](https://man7.org/linux/man-pages/man2/sigprocmask.2.html).
     #[doc(alias = "sigprocmask")]
@@ -391,7 +390,7 @@ impl SigSet {
     ///
     /// # Errors
     ///
-    /// None, unless a sandbox refuses the call.
+    /// None, unless a sandbox refuses the call. Miri has no such call: `ENOSYS`.
     ///
     /// See [`sigprocmask(2)`](https://man7.org/linux/man-pages/man2/sigprocmask.2.html).
     #[doc(alias = "sigprocmask")]
@@ -510,40 +509,53 @@ impl Extend<i32> for SigSet {
 }
 
 /// Ignores numbers that are no signal's.
-impl FromIterator<i32> for SigSet {
+impl<'s> Extend<&'s i32> for SigSet {
     #[inline]
-    fn from_iter<I: IntoIterator<Item = i32>>(signals: I) -> Self {
+    fn extend<I: IntoIterator<Item = &'s i32>>(&mut self, signals: I) {
+        self.extend(signals.into_iter().copied());
+    }
+}
+
+/// Ignores numbers that are no signal's.
+impl<S> FromIterator<S> for SigSet
+where
+    Self: Extend<S>,
+{
+    #[inline]
+    fn from_iter<I: IntoIterator<Item = S>>(signals: I) -> Self {
         let mut set = Self::empty();
         set.extend(signals);
         set
     }
 }
 
-impl BitOr for SigSet {
-    type Output = Self;
+/// Implements an operator, and its assigning form, by a method.
+macro_rules! impl_operators {
+    ($($Operator:ident $operator:ident, $Assign:ident $assign:ident: $method:ident;)*) => {
+        $(
+            impl $Operator for SigSet {
+                type Output = Self;
 
-    #[inline]
-    fn bitor(self, other: Self) -> Self {
-        self.union(other)
-    }
+                #[inline]
+                fn $operator(self, other: Self) -> Self {
+                    self.$method(other)
+                }
+            }
+
+            impl $Assign for SigSet {
+                #[inline]
+                fn $assign(&mut self, other: Self) {
+                    *self = self.$method(other);
+                }
+            }
+        )*
+    };
 }
 
-impl BitAnd for SigSet {
-    type Output = Self;
-
-    #[inline]
-    fn bitand(self, other: Self) -> Self {
-        self.intersection(other)
-    }
-}
-
-impl Sub for SigSet {
-    type Output = Self;
-
-    #[inline]
-    fn sub(self, other: Self) -> Self {
-        self.difference(other)
-    }
+impl_operators! {
+    BitOr bitor, BitOrAssign bitor_assign: union;
+    BitAnd bitand, BitAndAssign bitand_assign: intersection;
+    Sub sub, SubAssign sub_assign: difference;
 }
 
 impl Default for SigSet {

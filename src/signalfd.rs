@@ -45,16 +45,22 @@ use core::slice;
 /// - A read takes the signals of the thread that reads, and those of its process. A signal that was
 ///   sent to another thread (`pthread_kill`) stays there. A wait on an epoll sees the signalfd ready
 ///   for the signals of the thread that waits, and of its process.
+/// - If several threads wait on one epoll, a signal to one of them may wake another, which finds
+///   nothing. Then no wait reports it. So send signals to the process, or give each thread an epoll.
 /// - After `fork`, the child reads its own signals through the inherited descriptor. But the epoll
 ///   that watches the descriptor learns only of signals to the process that added it. So make a new
 ///   signalfd in the child, and add that.
-/// - A read takes a signal with a lower number first. A standard signal (below 32) is pending at
-///   most once: several children that end may cause one `SIGCHLD`. So wait for children until none
-///   is left. Real-time signals queue, in the order in which they were sent.
+/// - A read takes the thread's own signals first, then those of the process. Of each, it takes those
+///   of faults first (`SIGSEGV`, …), then the one with the lowest number.
+/// - A standard signal (below 32) is pending at most once for the thread, and once for the process:
+///   several children that end may cause one `SIGCHLD`. So wait for children until none is left.
+///   Real-time signals queue, in the order in which they were sent, up to `RLIMIT_SIGPENDING` for
+///   each user.
 /// - Where a program has set `SIG_IGN` for `SIGCHLD`, the kernel does not send it. With the default
 ///   action, which does nothing, a blocked `SIGCHLD` still becomes pending.
-/// - A fault of a thread (`SIGSEGV`, `SIGBUS`, `SIGFPE`, `SIGILL`, `SIGTRAP`) cannot be read. While
-///   its signal is blocked it kills the process. A `SIGSEGV` that another process sent can be.
+/// - A fault of a thread (`SIGSEGV`, `SIGBUS`, `SIGFPE`, `SIGILL`, `SIGTRAP`, `SIGSYS`) cannot be
+///   read. While its signal is blocked it kills the process. A `SIGSEGV` that another process sent
+///   can be read.
 /// - A blocked signal stays blocked in a program that `execve` starts: see *The thread's mask* of
 ///   [`SigSet`].
 ///
@@ -149,7 +155,8 @@ impl SignalFd {
     /// - `EAGAIN`: no signal is pending, and this is nonblocking. `EINTR`: the handler of another
     ///   signal, installed without `SA_RESTART`, ran while this waited.
     /// - `EINVAL`: `infos` is empty (no call is made). Or this was made `From` a descriptor that is
-    ///   no signalfd and had fewer bytes than one [`SignalInfo`].
+    ///   no signalfd and had fewer bytes than one [`SignalInfo`]. `EBADF`: this was made from one that
+    ///   was opened with `O_PATH`.
     ///
     /// See [`read(2)`](https://man7.org/linux/man-pages/man2/read.2.html).
     #[inline]
@@ -306,8 +313,8 @@ impl SignalInfo {
         self.code
     }
 
-    /// The process that sent the signal, or the child that changed its state. 0 if it is in another
-    /// PID namespace, or for a signal of the kernel.
+    /// The process that sent the signal, or the child that changed its state. 0 if its PID namespace
+    /// is neither this one nor below it, or for a signal of the kernel.
     ///
     /// ```
     /// use barepoll::SignalInfo;
@@ -553,7 +560,7 @@ impl fmt::Debug for SignalInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("SignalInfo");
         debug.field("signal", &self.signal()).field("code", &self.code);
-        let numbers = [
+        let numbers: [(&str, i64); 9] = [
             ("errno", self.errno.into()),
             ("sender_pid", self.sender_pid().into()),
             ("sender_uid", self.uid.into()),
@@ -563,11 +570,15 @@ impl fmt::Debug for SignalInfo {
             ("overrun", self.overrun.into()),
             ("fd", self.fd.into()),
             ("band", self.band.into()),
-            ("fault_address", self.addr as i64),
         ];
         for (name, number) in &numbers {
-            if *number != 0_i64 {
+            if *number != 0 {
                 debug.field(name, number);
+            }
+        }
+        for (name, address) in &[("value_ptr", self.value_ptr()), ("fault_address", self.fault_address())] {
+            if *address != 0 {
+                debug.field(name, address);
             }
         }
         debug.finish()

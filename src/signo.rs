@@ -2,7 +2,7 @@
 //!
 //! Some differ between machines: `SIGCHLD` is 17, but 18 on MIPS and 20 on SPARC. Real-time signals
 //! have no names: they have the numbers from 32 to 64, to 128 on MIPS. A libc reserves the first of
-//! them: see [`SigSet`](crate::SigSet).
+//! them ([which](crate::SigSet#the-threads-mask)).
 //!
 //! ```
 //! use barepoll::signo::{SIGINT, SIGTERM};

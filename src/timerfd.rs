@@ -85,10 +85,11 @@ impl TimerFd {
     ///
     /// # Errors
     ///
-    /// - `ECANCELED`: the clock was set, and no [`read`](Self::read) has said so. The timer is armed
-    ///   all the same. Only for [`cancel_on_set`](TimerSetting::cancel_on_set).
+    /// - `ECANCELED`: the clock was set, and no [`read`](Self::read) has said so. None will. The timer
+    ///   is armed all the same. Only for [`cancel_on_set`](TimerSetting::cancel_on_set).
     /// - `EINVAL`: [`cancel_on_set`](TimerSetting::cancel_on_set) before Linux 3.0. Or this was made
-    ///   `From` a descriptor that is no timer.
+    ///   `From` a descriptor that is no timer. `EBADF`: this was made from one that was opened with
+    ///   `O_PATH`.
     /// - `EOVERFLOW`: a 32-bit machine's kernel is older than 5.1, or its container runtime is old,
     ///   or the system is Android. A time has more than `i32::MAX` seconds, so an absolute time is
     ///   after January 2038. The timer is as before.
@@ -122,7 +123,8 @@ impl TimerFd {
     /// # Errors
     ///
     /// - `EPERM`: a clock of alarms without `CAP_WAKE_ALARM`.
-    /// - `EINVAL`: this was made `From` a descriptor that is no timer.
+    /// - `EINVAL`: this was made `From` a descriptor that is no timer. `EBADF`: this was made from one
+    ///   that was opened with `O_PATH`.
     ///
     /// See [`timerfd_settime(2)`](https://man7.org/linux/man-pages/man2/timerfd_settime.2.html).
     #[doc(alias = "timerfd_settime")]
@@ -147,9 +149,11 @@ impl TimerFd {
     ///
     /// # Errors
     ///
-    /// - `EINVAL`: this was made `From` a descriptor that is no timer.
+    /// - `EINVAL`: this was made `From` a descriptor that is no timer. `EBADF`: this was made from one
+    ///   that was opened with `O_PATH`.
     /// - `EOVERFLOW`: the calls of this process have 32-bit times, as for [`set`](Self::set).
-    ///   Another process has set a time that does not fit.
+    ///   Another process has set a time that does not fit. The kernel then cuts the time, and only
+    ///   half of such times look wrong. The others are too short here.
     ///
     /// See [`timerfd_gettime(2)`](https://man7.org/linux/man-pages/man2/timerfd_gettime.2.html).
     #[doc(alias = "timerfd_gettime")]
@@ -178,10 +182,11 @@ impl TimerFd {
     ///
     /// - `EAGAIN`: it has not expired, and is nonblocking. `EINTR`: a signal handler, installed
     ///   without `SA_RESTART`, ran while this waited.
-    /// - `ECANCELED`: the clock was set, for a timer with
-    ///   [`cancel_on_set`](TimerSetting::cancel_on_set). The next read waits again.
+    /// - `ECANCELED`: the clock was set, or the machine was suspended, for a timer with
+    ///   [`cancel_on_set`](TimerSetting::cancel_on_set). An expiration that nothing has read is lost,
+    ///   and a timer with an interval may have stopped. So set it again.
     /// - `EINVAL`: this was made `From` a descriptor that is no timer and has fewer than eight
-    ///   bytes.
+    ///   bytes. `EBADF`: this was made from one that was opened with `O_PATH`.
     ///
     /// See [`read(2)`](https://man7.org/linux/man-pages/man2/read.2.html).
     #[inline]
@@ -298,7 +303,7 @@ impl TimerSetting {
     /// clock was set (Linux 3.0).
     ///
     /// The timer is readable then, even before it expires. So a program learns that its wall clock
-    /// times have changed. The kernel ignores this except for [`at`](Self::at) and
+    /// times have changed. Resuming a suspended machine counts as setting the clock. The kernel ignores this except for [`at`](Self::at) and
     /// [`Clock::REALTIME`] or [`Clock::REALTIME_ALARM`].
     ///
     /// ```

@@ -26,7 +26,8 @@ use core::time::Duration;
 /// assert!(timers.cancel(timeout).is_some()); // the answer has come
 ///
 /// while !timers.is_empty() {
-///     for event in epoll.wait_until(&mut buffer, timers.next_wait(Duration::from_millis(1)))? {
+///     let until = timers.next_wait(Duration::from_millis(1));
+///     for event in epoll.wait_until(&mut buffer, until)? { // go on after `EINTR`
 ///         println!("{event:?}");
 ///     }
 ///     let now = Deadline::now()?;

@@ -9,7 +9,7 @@ use std::cell::UnsafeCell;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ExitStatus};
 use std::sync::Once;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 impl std::error::Error for Errno {}
 
@@ -75,7 +75,11 @@ pub(crate) fn since_origin() -> Result<Timespec> {
     Ok(Instant::now().saturating_duration_since(origin).into())
 }
 
-/// The moment of the first call in this process. An `Instant` does not show its own origin.
+/// How long before the first call [`origin`] is: 34 years, longer than any machine has run. So each
+/// `Instant` of a program is later. A 32-bit `time_t` has room for it.
+const BEFORE: Duration = Duration::from_secs(1 << 30);
+
+/// A moment before all others of this process. An `Instant` does not show its own origin.
 pub(crate) fn origin() -> Instant {
     // By `Once`: `OnceLock` is newer than Rust 1.63.
     struct Origin(UnsafeCell<Option<Instant>>);
@@ -84,9 +88,19 @@ pub(crate) fn origin() -> Instant {
     static ORIGIN: Origin = Origin(UnsafeCell::new(None));
     static SET: Once = Once::new();
 
-    let now = Instant::now;
+    let before = || {
+        let now = Instant::now();
+        now.checked_sub(BEFORE).unwrap_or(now)
+    };
     // SAFETY: `Once` runs one closure at a time, and nothing reads before it has returned.
-    SET.call_once(|| unsafe { *ORIGIN.0.get() = Some(now()) });
+    SET.call_once(|| unsafe { *ORIGIN.0.get() = Some(before()) });
     // SAFETY: `call_once` has returned, so nothing writes any more.
-    unsafe { *ORIGIN.0.get() }.unwrap_or_else(now)
+    unsafe { *ORIGIN.0.get() }.unwrap_or_else(before)
+}
+
+/// The `Instant` this long after [`origin`].
+pub(crate) fn after_origin(time: Duration) -> Instant {
+    let origin = origin();
+    // On a 32-bit machine, Rust 1.63's `Instant` has no later moment than this second one.
+    origin.checked_add(time).or_else(|| origin.checked_add(BEFORE * 2)).unwrap_or(origin)
 }

@@ -303,9 +303,14 @@ fn the_debug_of_a_signal_info_has_what_is_not_zero() {
     let mut bytes = [0_u8; 128];
     bytes[..4].copy_from_slice(&15_u32.to_ne_bytes());
     bytes[12..16].copy_from_slice(&77_u32.to_ne_bytes());
+    bytes[72..80].fill(!0); // the address of a fault
     // SAFETY: any bytes are such an info.
     let info: SignalInfo = unsafe { transmute(bytes) };
-    assert_eq!(format!("{info:?}"), "SignalInfo { signal: 15, code: 0, sender_pid: 77 }");
+    let address = usize::MAX;
+    assert_eq!(
+        format!("{info:?}"),
+        format!("SignalInfo {{ signal: 15, code: 0, sender_pid: 77, fault_address: {address} }}")
+    );
 }
 
 #[test]

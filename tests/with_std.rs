@@ -242,6 +242,9 @@ fn an_instant_becomes_a_deadline_and_back() {
     let later = Duration::new(100, 1);
     assert_eq!(Deadline::from(instant + later), deadline + later);
     assert_eq!(Instant::from(deadline + later), instant + later);
+    // So does an instant from before the first use of a deadline.
+    let day = Duration::from_secs(24 * 60 * 60);
+    assert_eq!(Deadline::from(instant - day) + day, deadline);
     // An instant from before the origin is past.
     assert_eq!(Deadline::from(Instant::from(Deadline::ORIGIN) - Duration::from_nanos(1)), Deadline::ORIGIN);
     // The last deadline has an instant.

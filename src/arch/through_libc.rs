@@ -3,7 +3,8 @@
 //!
 //! The numbers, and so the calls that the crate chooses, are those of the machine's port. A call
 //! without a function here returns −ENOSYS, so a fallback of the crate replaces it if it has one:
-//! `ioctl`, `epoll_pwait2`, a wait with a signal mask, and all of `barepoll::syscall` beside these.
+//! `ioctl`, `epoll_pwait2`, a wait with a signal mask, the calls of timers, signals and pidfds, and
+//! all of `barepoll::syscall` beside these.
 //!
 //! Arguments are words, as for an instruction. So a pointer's provenance is exposed, and the pointer
 //! for the C function is made from the address with `as`. Miri's `-Zmiri-strict-provenance` rejects

@@ -7,8 +7,11 @@ use barepoll::{raw, Epoll, Errno, Event, EventData, EventFd, EventFdFlags, Event
 use barepoll::{SigSet, SignalFd, SignalFdFlags, SignalInfo};
 use std::os::unix::io::AsRawFd;
 use std::os::unix::net::UnixStream;
-use std::thread;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::sync::mpsc;
 use std::time::Duration;
+use std::{fs, io, thread};
 
 pub fn checks() -> Vec<Check> {
     crate::checks![
@@ -19,6 +22,9 @@ pub fn checks() -> Vec<Check> {
         a_signalfd_tells_how_a_child_ended,
         a_signalfd_made_before_a_fork_reads_the_childs_signals_but_the_epoll_does_not_learn_of_them,
         a_signal_to_another_thread_is_read_there_alone,
+        a_signal_to_one_of_two_threads_that_share_an_epoll_may_wake_the_other_alone,
+        a_read_takes_the_threads_signals_first_and_then_faults_and_then_the_lowest,
+        a_child_of_std_inherits_blocked_signals_unless_it_restores_the_mask,
         a_write_to_nobody_is_epipe_where_sigpipe_is_ignored_as_std_does,
         a_write_to_nobody_ends_a_process_that_does_not_ignore_sigpipe,
     ]
@@ -162,6 +168,83 @@ fn a_signal_to_another_thread_is_read_there_alone() {
         assert_eq!(here, Some(Errno::EAGAIN));
         assert_eq!(other.join().expect("no panic"), Ok(libc::SIGUSR1));
     });
+}
+
+/// Waits until this thread sleeps in a wait for events.
+fn until_waiting(thread: libc::pid_t) {
+    let waits = [
+        libc::SYS_epoll_pwait,
+        libc::SYS_epoll_pwait2,
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_epoll_wait,
+    ];
+    let call = format!("/proc/self/task/{thread}/syscall");
+    let number = || fs::read_to_string(&call).ok()?.split(' ').next()?.parse().ok();
+    while !number().is_some_and(|number| waits.contains(&number)) {
+        thread::yield_now();
+    }
+}
+
+fn this_thread() -> libc::pid_t {
+    // SAFETY: the call takes no pointer.
+    unsafe { libc::gettid() }
+}
+
+fn a_signal_to_one_of_two_threads_that_share_an_epoll_may_wake_the_other_alone() {
+    let (signalfd, epoll) = (&signalfd(libc::SIGUSR1), &Epoll::new().expect("an epoll"));
+    epoll.add(signalfd, EventData::new_u64(1), EventFlags::IN).expect("added");
+    let found = |timeout| epoll.wait(&mut Event::buffer::<1>(), Some(timeout)).expect("a wait").len();
+    let (send, receive) = mpsc::channel();
+    thread::scope(|scope| {
+        let target = scope.spawn(move || {
+            send.send(this_thread()).expect("the receiver is there");
+            (found(INTERVAL * 300), read_one(signalfd).map(|info| info.signal()))
+        });
+        let (here, thread) = (this_thread(), receive.recv().expect("the thread sends"));
+        until_waiting(thread);
+        scope.spawn(move || {
+            until_waiting(here);
+            // SAFETY: the call takes no pointer.
+            assert_eq!(unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, libc::SIGUSR1) }, 0);
+        });
+        // The kernel wakes the thread that came last. It finds nothing.
+        assert_eq!(found(INTERVAL * 300), 0);
+        assert_eq!(target.join().expect("no panic"), (0, Ok(libc::SIGUSR1)));
+    });
+}
+
+fn a_read_takes_the_threads_signals_first_and_then_faults_and_then_the_lowest() {
+    let all = SigSet::from_signals(&[libc::SIGINT, libc::SIGSEGV, libc::SIGTERM]).expect("signals");
+    all.block().expect("blocked");
+    let signalfd = SignalFd::new(&all, SignalFdFlags::CLOEXEC | SignalFdFlags::NONBLOCK).expect("a signalfd");
+    // SAFETY: the calls take no pointer.
+    unsafe {
+        for signal in [libc::SIGTERM, libc::SIGTERM, libc::SIGINT, libc::SIGSEGV] {
+            assert_eq!(libc::kill(libc::getpid(), signal), 0);
+        }
+        assert_eq!(libc::raise(libc::SIGTERM), 0);
+    }
+    let mut buffer = SignalInfo::buffer::<8>();
+    let read = signalfd.read(&mut buffer).expect("pending").iter().map(SignalInfo::signal);
+    assert_eq!(read.collect::<Vec<_>>(), [libc::SIGTERM, libc::SIGSEGV, libc::SIGINT, libc::SIGTERM]);
+}
+
+fn a_child_of_std_inherits_blocked_signals_unless_it_restores_the_mask() {
+    let end = SigSet::from_signals(&[libc::SIGINT, libc::SIGTERM]).expect("signals");
+    let before = end.block().expect("blocked");
+    let mut command = Command::new("cat");
+    command.arg("/proc/self/status");
+    let blocked = |command: &mut Command| -> SigSet {
+        let status = String::from_utf8(command.output().expect("`cat` runs").stdout).expect("a text");
+        let bits = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).expect("the signals blocked");
+        let bits = u128::from_str_radix(bits.trim(), 16).expect("a number");
+        (1..=128).filter(|signal| bits >> (signal - 1) & 1 == 1).collect()
+    };
+    assert_eq!(blocked(&mut command) & end, end);
+    let restore = move || before.set_thread_mask().map(drop).map_err(|errno| io::Error::from_raw_os_error(errno.raw()));
+    // SAFETY: between `fork` and `execve`, the closure makes one system call and nothing else.
+    unsafe { command.pre_exec(restore) };
+    assert_eq!(blocked(&mut command), before);
 }
 
 fn a_write_to_nobody_is_epipe_where_sigpipe_is_ignored_as_std_does() {
