@@ -304,7 +304,7 @@ fn the_debug_of_a_signal_info_has_what_is_not_zero() {
     bytes[..4].copy_from_slice(&15_u32.to_ne_bytes());
     bytes[12..16].copy_from_slice(&77_u32.to_ne_bytes());
     bytes[72..80].fill(!0); // the address of a fault
-    // SAFETY: any bytes are such an info.
+                            // SAFETY: any bytes are such an info.
     let info: SignalInfo = unsafe { transmute(bytes) };
     let address = usize::MAX;
     assert_eq!(

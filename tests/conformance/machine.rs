@@ -197,9 +197,16 @@ checks! { for Machine, MachineCheck, by "fs/eventpoll.c: do_epoll_ctl";
         let (cancelled, other) = (timer(1, later.cancel_on_set())?, timer(2, later)?);
         ensure_eq!(ready(&epoll)?, NOTHING);
         ensure_eq!((cancelled.read(), other.read()), (Err(Errno::EAGAIN), Err(Errno::EAGAIN)));
+        let expired = TimerFd::new(Clock::REALTIME, TimerFdFlags::CLOEXEC | TimerFdFlags::NONBLOCK)?;
+        expired.set(TimerSetting::at(Duration::ZERO).repeat(HOUR).cancel_on_set())?;
+        ensure!(ready_within(&watching(&expired, IN)?, LONG)? != NOTHING);
         an_hour_ahead(machine, &mut || {
             ensure_eq!(ready_within(&epoll, LONG)?, [(1, IN)]);
             ensure_eq!((cancelled.read(), other.read()), (Err(Errno::ECANCELED), Err(Errno::EAGAIN)));
+            // Its expiration is lost, and it has stopped.
+            ensure_eq!((expired.read(), expired.read()), (Err(Errno::ECANCELED), Err(Errno::EAGAIN)));
+            ensure_eq!(expired.get()?.remaining, Duration::ZERO);
+            ensure_eq!(expired.get()?.interval, HOUR);
             // It was told once. Both keep their time, which has come nearer.
             ensure_eq!(ready(&epoll)?, NOTHING);
             ensure_eq!(cancelled.read(), Err(Errno::EAGAIN));

@@ -193,6 +193,11 @@ checks! { by "src/timers.rs: Timers";
 
     fn a_deadline_beyond_the_last_moment_is_the_last(host) by "src/deadline.rs: Deadline" {
         let last = Deadline::ORIGIN + Duration::MAX;
+        let mut later = at(1);
+        later += Duration::from_millis(1);
+        ensure_eq!(later, at(2));
+        later += Duration::MAX;
+        ensure_eq!(later, last);
         ensure_eq!(last + Duration::from_nanos(1), last);
         ensure_eq!(Deadline::after(Duration::MAX)?, last);
         ensure!(last.saturating_duration_since(Deadline::ORIGIN) > Duration::from_secs(500 * 365 * 24 * 60 * 60));

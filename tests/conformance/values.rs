@@ -166,6 +166,11 @@ checks! { by "src/signal.rs: SigSet";
             ensure_eq!((one.intersection(rest), one & rest), (SigSet::empty(), SigSet::empty()));
             ensure_eq!((SigSet::full() - rest, one - rest, rest - SigSet::full()), (one, one, SigSet::empty()));
             ensure!(!one.is_empty() && !rest.is_empty() && (one & rest).is_empty());
+            let [mut union, mut intersection, mut difference] = [rest, SigSet::full(), SigSet::full()];
+            union |= one;
+            intersection &= one;
+            difference -= one;
+            ensure_eq!((union, intersection, difference), (SigSet::full(), one, rest));
         }
     }
 
@@ -186,6 +191,8 @@ checks! { by "src/signal.rs: SigSet";
         ensure_eq!(set, SigSet::from_signals(&[2, 40])?);
         set.extend([2, 15, i32::MAX]);
         ensure_eq!(set, SigSet::from_signals(&[2, 15, 40])?);
+        let of_references: SigSet = [2, 0, 15].iter().collect();
+        ensure_eq!(of_references, SigSet::from_signals(&[2, 15])?);
     }
 
     fn a_number_that_is_no_signal_is_einval(host) {
