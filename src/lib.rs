@@ -1,4 +1,5 @@
-//! Linux's epoll and eventfd by the crate's own system calls: no libc, no allocation, no panic.
+//! Linux's epoll and eventfd by the crate's own system calls: no libc, no allocation, no panic. With
+//! timers, signals and children, which a loop waits for too.
 //!
 //! An [`Epoll`] watches descriptors and reports which are ready. An [`EventFd`] is the cheapest way
 //! to wake it. Almost every method is one system call, in code about as short as hand-written
@@ -52,8 +53,8 @@
 //! # Promises
 //!
 //! - No libc, no allocation, no panic, nothing printed. One exception: with feature `std`, std's
-//!   clock panics in `wait_uninterrupted`, `wait_until` and `Deadline::now` if a sandbox refuses
-//!   `clock_gettime` and there is no vDSO. Dependencies: `bitflags`, and `sc` on x86_64.
+//!   clock panics in `wait_uninterrupted`, `wait_until`, `Deadline::now` and `Deadline::after` if a
+//!   sandbox refuses `clock_gettime` and there is no vDSO. Dependencies: `bitflags`, and `sc` on x86_64.
 //! - Dropping an owned descriptor closes it exactly once. The crate closes nothing else, and drops
 //!   no event that the kernel returned.
 //! - Unknown bits and error numbers are kept.
