@@ -180,7 +180,7 @@ fn until_waiting(thread: libc::pid_t) {
     ];
     let call = format!("/proc/self/task/{thread}/syscall");
     let number = || fs::read_to_string(&call).ok()?.split(' ').next()?.parse().ok();
-    while !number().is_some_and(|number| waits.contains(&number)) {
+    while !matches!(number(), Some(number) if waits.contains(&number)) {
         thread::yield_now();
     }
 }

@@ -30,7 +30,7 @@ impl Turns {
 
     /// A deadline within a second from now. Each turn, a microsecond passes.
     fn deadline(&mut self) -> Deadline {
-        self.now = self.now + Duration::from_micros(1);
+        self.now += Duration::from_micros(1);
         self.now + Duration::from_nanos(random(&mut self.state, 1_000_000_000))
     }
 
