@@ -23,6 +23,15 @@
 #define BAREPOLL_THROW
 #endif
 
+/* glibc 2.34 has a 64-bit time_t on 32-bit machines, but its header does not choose this function. */
+#define BAREPOLL_TIME64(name)
+#if defined __USE_TIME_BITS64 && defined __GLIBC_PREREQ
+#if !__GLIBC_PREREQ(2, 35)
+#undef BAREPOLL_TIME64
+#define BAREPOLL_TIME64(name) __asm__(#name)
+#endif
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -33,7 +42,7 @@ int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event) BAREPOLL_THRO
 int epoll_wait(int epfd, struct epoll_event *events, int maxevents, int timeout);
 int epoll_pwait(int epfd, struct epoll_event *events, int maxevents, int timeout, const sigset_t *sigmask);
 int epoll_pwait2(int epfd, struct epoll_event *events, int maxevents, const struct timespec *timeout,
-                 const sigset_t *sigmask);
+                 const sigset_t *sigmask) BAREPOLL_TIME64(__epoll_pwait2_time64);
 int eventfd(unsigned int count, int flags) BAREPOLL_THROW;
 int eventfd_read(int fd, eventfd_t *value);
 int eventfd_write(int fd, eventfd_t value);
@@ -46,6 +55,7 @@ int timerfd_gettime(int fd, struct itimerspec *time) BAREPOLL_THROW;
 }
 #endif
 
+#undef BAREPOLL_TIME64
 #undef BAREPOLL_THROW
 
 #endif

@@ -386,14 +386,14 @@ fn checks_elsewhere(folder: &Path, cache: &Cache, target: &with_std::Target) -> 
     // This machine's kernel runs i686 programs. Emulators have no `epoll_pwait2` for 32 bits, or a
     // wrong one.
     let native = target.name.starts_with("i686") && cfg!(target_arch = "x86_64");
-    let wide_times: &[bool] = if native { &[false, true] } else { &[false] };
+    const WIDE: [&str; 2] = ["-D_TIME_BITS=64", "-D_FILE_OFFSET_BITS=64"];
+    const TIMES: [&[&str]; 3] = [&[], &WIDE, &[WIDE[0], WIDE[1], "-DLIKE_GLIBC_2_34"]];
+    let times = if native { &TIMES[..] } else { &TIMES[..1] };
     let name = format!("checks in C: {}{}", target.name, if native { ", time_t of 32 and 64 bits" } else { "" });
     let mut sum = 0;
-    for wide in wide_times {
+    for time in times {
         let mut gcc = with_std::gcc(cache, target)?;
-        if *wide {
-            gcc.args(["-D_TIME_BITS=64", "-D_FILE_OFFSET_BITS=64"]);
-        }
+        gcc.args(*time);
         let program = compile_by(gcc, folder, "calls", target.name, &["-static".as_ref(), archive.as_os_str()])?;
         let mut command = Command::new(if native { program.clone() } else { with_std::emulator(cache, target)? });
         if !native {
