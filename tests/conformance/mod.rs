@@ -125,12 +125,29 @@ pub struct Failure {
     used: usize,
 }
 
+// Out of line, because the compiler would copy them to a thousand places, for each target.
 impl Failure {
+    #[cold]
+    #[inline(never)]
     #[track_caller]
     pub fn new(what: fmt::Arguments<'_>) -> Self {
         let mut failure = Self { at: Location::caller(), text: [0; 96], used: 0 };
         let _ = failure.write_fmt(what); // a long text is cut
         failure
+    }
+
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    pub fn is_false(condition: &str) -> Self {
+        Self::new(format_args!("false: {condition}"))
+    }
+
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    pub fn differs(what: &str, found: &dyn fmt::Debug, expected: &dyn fmt::Debug) -> Self {
+        Self::new(format_args!("{what}: {found:?}, not {expected:?}"))
     }
 
     /// The values that the check found.
@@ -157,6 +174,8 @@ impl fmt::Display for Failure {
 
 /// A call that a check expects to succeed returned an error.
 impl From<Errno> for Failure {
+    #[cold]
+    #[inline(never)]
     #[track_caller]
     fn from(errno: Errno) -> Self {
         Self::new(format_args!("{errno}"))
@@ -167,7 +186,7 @@ impl From<Errno> for Failure {
 macro_rules! ensure {
     ($condition:expr) => {
         if !$condition {
-            return Err(crate::conformance::Failure::new(format_args!("false: {}", stringify!($condition))));
+            return Err(crate::conformance::Failure::is_false(stringify!($condition)));
         }
     };
 }
@@ -177,8 +196,7 @@ macro_rules! ensure_eq {
     ($found:expr, $expected:expr) => {
         match (&$found, &$expected) {
             (found, expected) if found != expected => {
-                let what = stringify!($found);
-                return Err(crate::conformance::Failure::new(format_args!("{what}: {found:?}, not {expected:?}")));
+                return Err(crate::conformance::Failure::differs(stringify!($found), &found, &expected));
             }
             _ => {}
         }
