@@ -1,5 +1,6 @@
 //! SVG charts in docs/bench.
 
+use crate::kit::file;
 use crate::kit::shell::root;
 use plotters::prelude::*;
 use std::error::Error;
@@ -69,12 +70,12 @@ fn draw_lines_into(svg: &mut String, title: &str, lines: &[Line]) -> Result<(), 
 }
 
 fn write_svg(name: &str, svg: &str) -> Result<String, String> {
-    let file = format!("docs/bench/{name}.svg");
-    let path = root().join(&file);
+    let shown = format!("docs/bench/{name}.svg");
+    let path = root().join(&shown);
     let make_folder = path.parent().map_or(Ok(()), std::fs::create_dir_all);
     make_folder.map_err(|error| format!("cannot create docs/bench: {error}"))?;
-    std::fs::write(&path, svg).map_err(|error| format!("cannot write {file}: {error}"))?;
-    Ok(file)
+    file::write(&path, svg)?;
+    Ok(shown)
 }
 
 fn draw_bars_into(svg: &mut String, title: &str, bars: &[Bar]) -> Result<(), Box<dyn Error>> {

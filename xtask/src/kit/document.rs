@@ -1,6 +1,7 @@
 //! Tables in documents that commands write. A comment with the table's name precedes each, and
 //! another comment ends it.
 
+use crate::kit::file;
 use crate::kit::shell::root;
 use std::collections::BTreeMap;
 use std::fs;
@@ -25,7 +26,7 @@ impl Document {
     pub fn write(self, name: &str, table: &str) -> Result<bool, String> {
         let before = self.read()?;
         let after = self.replaced(&before, name, table)?;
-        fs::write(root().join(self.0), &after).map_err(|error| format!("cannot write {}: {error}", self.0))?;
+        file::write(&root().join(self.0), &after)?;
         Ok(after != before)
     }
 

@@ -1,6 +1,7 @@
 pub mod chart;
 pub mod copy;
 pub mod document;
+pub mod file;
 pub mod progress;
 pub mod random;
 pub mod report;

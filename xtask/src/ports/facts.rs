@@ -1,6 +1,7 @@
 //! Writes `tests/data/uapi.json`, the facts of every ABI from the kernel's headers.
 
 use super::headers::Tools;
+use crate::kit::file;
 use crate::kit::shell::{capture, root};
 use serde_json::{json, Map, Value};
 use std::fs;
@@ -265,7 +266,7 @@ fn path() -> PathBuf {
 pub fn write(tools: &Tools) -> Result<bool, String> {
     let text = text(tools)?;
     let before = fs::read_to_string(path()).unwrap_or_default();
-    fs::write(path(), &text).map_err(|error| format!("cannot write {FILE}: {error}"))?;
+    file::write(&path(), &text)?;
     Ok(text != before)
 }
 

@@ -4,6 +4,7 @@
 //! kernel's entry code and writes the system call instruction. Until then the port does not compile.
 
 use crate::all_ports::{self, Fact};
+use crate::kit::file::write_all;
 use crate::kit::shell::root;
 use crate::machines::nightly::target_specs;
 use crate::step::{Run, World};
@@ -89,7 +90,7 @@ fn write(root: &Path, arch: &str, abi: Option<&str>, known: &BTreeSet<String>) -
         return Err(format!("there is a port for {arch}: src/arch/{arch}.rs"));
     }
     let facts = facts_of(root, arch, abi)?;
-    let mut edits = vec![(file, skeleton(arch, facts.as_ref())?)];
+    let mut edits = Vec::new();
     let abi = abi.unwrap_or(arch);
     for (name, before, line) in [
         ("src/arch/mod.rs", "mod port;\n", format!("#[cfg_attr(target_arch = \"{arch}\", path = \"{arch}.rs\")]\n")),
@@ -105,9 +106,9 @@ fn write(root: &Path, arch: &str, abi: Option<&str>, known: &BTreeSet<String>) -
         let (head, tail) = text.split_once(before).ok_or_else(|| format!("{name} has no place for a port"))?;
         edits.push((path, format!("{head}{line}{before}{tail}")));
     }
-    for (path, text) in edits {
-        fs::write(&path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
-    }
+    // Last, because a port's file means that its lines are there.
+    edits.push((file, skeleton(arch, facts.as_ref())?));
+    write_all(&edits)?;
     Ok(facts.is_some())
 }
 
