@@ -2,6 +2,7 @@
 
 use crate::debian;
 use crate::kit::document::{CONTRIBUTING, README};
+use crate::kit::file;
 use crate::kit::report;
 use crate::kit::shell::root;
 use crate::kit::tool::Tool;
@@ -41,7 +42,7 @@ pub struct Options {
     #[arg(long, conflicts_with_all = ["everywhere", "only", "target", "kernel"])]
     list: bool,
     /// Write the result of every check to this file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = file::writable)]
     json: Option<PathBuf>,
 }
 
@@ -64,22 +65,15 @@ impl Run for Options {
         summary.seconds = start.elapsed().as_secs_f32();
         summary.results = world.results().clone();
         summary.is_whole = self.everywhere && summary.failures().next().is_none();
+        let mut unwritten = None;
         if summary.is_whole {
-            write(&last_run(), &summary)?;
+            unwritten = write(&last_run(), &summary).err();
             summary.steps.push(Outcome::of("README's table", "cargo xtask table", || {
                 let table = table::architectures_table(&summary.results)?;
                 README.check(table::ARCHITECTURES, &table, "cargo xtask table")
             }));
         }
-        if let Some(file) = &self.json {
-            write(file, &summary)?;
-        }
-        let all = vec!["all".into(), String::new(), format!("{:.1}", summary.seconds)];
-        report::print(&["step", "result", "seconds"], summary.steps.iter().map(Outcome::row).chain([all]));
-        match summary.failures().collect::<Vec<_>>().as_slice() {
-            [] => Ok(()),
-            failures => Err(failures.join("\n\n")),
-        }
+        summary.report(self.json.as_deref(), unwritten)
     }
 }
 
@@ -219,11 +213,23 @@ impl Summary {
         self.steps.iter().filter_map(|step| step.failure.as_deref())
     }
 
+    /// Prints the table and writes the file. The error has the failures, and says what could not be
+    /// written.
+    fn report(&self, json: Option<&Path>, unwritten: Option<String>) -> Result<(), String> {
+        let all = vec!["all".into(), String::new(), format!("{:.1}", self.seconds)];
+        report::print(&["step", "result", "seconds"], self.steps.iter().map(Outcome::row).chain([all]));
+        let unwritten = unwritten.into_iter().chain(json.and_then(|file| write(file, self).err()));
+        let failures: Vec<String> = self.failures().map(String::from).chain(unwritten).collect();
+        if failures.is_empty() {
+            return Ok(());
+        }
+        Err(failures.join("\n\n"))
+    }
+
     pub fn read(file: &Path) -> Result<Self, String> {
-        let text = fs::read_to_string(file)
-            .map_err(|error| format!("cannot read {}: {error}; `cargo xtask test --json` writes it", file.display()))?;
-        serde_json::from_str(&text)
-            .map_err(|error| format!("cannot parse {}: {error}; `cargo xtask test --json` writes it", file.display()))
+        let failed = |verb: &str, why: String| format!("cannot {verb} {}: {why}; {}", file.display(), writer(file));
+        let text = fs::read_to_string(file).map_err(|error| failed("read", error.to_string()))?;
+        serde_json::from_str(&text).map_err(|error| failed("parse", error.to_string()))
     }
 }
 
@@ -267,10 +273,18 @@ pub fn last_run() -> PathBuf {
     root().join("target/last-run.json")
 }
 
+/// The command that writes a file of results, for error messages.
+fn writer(file: &Path) -> &'static str {
+    if file == last_run() {
+        return "`cargo xtask test --everywhere` writes it if every step passes";
+    }
+    "`cargo xtask test --json` writes it"
+}
+
 fn write(file: &Path, summary: &Summary) -> Result<(), String> {
     let text =
         serde_json::to_string_pretty(summary).map_err(|error| format!("cannot write the results as JSON: {error}"))?;
-    fs::write(file, text).map_err(|error| format!("cannot write {}: {error}", file.display()))
+    file::write(file, &text)
 }
 
 #[cfg(test)]
@@ -346,5 +360,23 @@ mod tests {
         assert_eq!(outcomes.iter().map(|outcome| outcome.passed).collect::<Vec<_>>(), [None, Some(3)]);
         let failure = outcomes[0].failure.as_deref().unwrap_or_default();
         assert!(failure.contains("a: on purpose") && failure.contains("`cargo xtask test --only a`"), "{failure}");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_hides_no_failure() {
+        static STEPS: [Step; 1] = [step("a", &[Place::Native], fails)];
+        let summary = Summary { steps: run(&STEPS), ..Summary::default() };
+        let folder = tempfile::tempdir().expect("a folder");
+        let error = summary.report(Some(&folder.path().join("missing/file")), Some("cannot write b".into()));
+        let error = error.unwrap_err();
+        for part in ["a: on purpose", "cannot write b", "missing/file: No such file"] {
+            assert!(error.contains(part), "{part} is not in {error}");
+        }
+        let passed = Summary::default();
+        assert!(passed.report(Some(&folder.path().join("file")), None).is_ok());
+        assert!(Summary::read(&folder.path().join("file")).is_ok());
+        let missing = Summary::read(&folder.path().join("missing")).err().unwrap_or_default();
+        assert!(missing.ends_with("; `cargo xtask test --json` writes it"), "{missing}");
+        assert!(writer(&last_run()).contains("`cargo xtask test --everywhere`"));
     }
 }

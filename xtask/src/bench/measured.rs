@@ -3,6 +3,7 @@
 use super::Output;
 use crate::kit::chart::{draw_bars, Bar};
 use crate::kit::document::{Document, PERFORMANCE};
+use crate::kit::file;
 use crate::kit::report;
 use serde::Serialize;
 use serde_json::{json, Value};
@@ -121,15 +122,15 @@ impl Measured {
 
     /// Writes the tables into their documents and the JSON file, as the options say.
     pub fn write(&self, output: &Output) -> Result<(), String> {
-        if let Some(file) = &output.json {
-            let tables: BTreeMap<&str, &Value> = self.tables.iter().map(|table| (&*table.name, &table.rows)).collect();
-            let text = serde_json::to_string_pretty(&tables).map_err(|error| format!("cannot write JSON: {error}"))?;
-            std::fs::write(file, text).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
-        }
-        let failed: Vec<String> = match output.write {
+        let mut failed: Vec<String> = match output.write {
             true => self.tables.iter().filter_map(|table| table.write().err()).collect(),
             false => Vec::new(),
         };
+        if let Some(file) = &output.json {
+            let tables: BTreeMap<&str, &Value> = self.tables.iter().map(|table| (&*table.name, &table.rows)).collect();
+            let text = serde_json::to_string_pretty(&tables).map_err(|error| format!("cannot write JSON: {error}"))?;
+            failed.extend(file::write(file, &text).err());
+        }
         if failed.is_empty() {
             return Ok(());
         }

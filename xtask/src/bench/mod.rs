@@ -12,6 +12,7 @@ pub use instructions::run_checks as instructions;
 pub use measured::{Goal, Measured, Table};
 
 use crate::kit::document::{PERFORMANCE, README};
+use crate::kit::file;
 use crate::kit::progress::Progress;
 use crate::kit::report;
 use crate::kit::shell::{cargo, run, target_dir};
@@ -58,7 +59,7 @@ pub struct Output {
     #[arg(long)]
     write: bool,
     /// Write all figures as JSON to this file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = file::writable)]
     json: Option<PathBuf>,
 }
 

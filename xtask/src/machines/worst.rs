@@ -9,6 +9,7 @@
 
 use crate::debian::Cache;
 use crate::kit::document::PORTING;
+use crate::kit::file;
 use crate::kit::progress::Progress;
 use crate::kit::random::Numbers;
 use crate::kit::report;
@@ -38,7 +39,7 @@ pub struct Options {
     #[arg(long)]
     target: Vec<String>,
     /// Write the results into this file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = file::writable)]
     json: Option<PathBuf>,
     /// Write the table of registers into docs/porting.md
     #[arg(long)]
@@ -214,7 +215,7 @@ impl Run for Options {
         results.add_worst(runs);
         if let Some(file) = &self.json {
             let text = serde_json::to_string(&results).map_err(|error| format!("cannot print the results: {error}"))?;
-            fs::write(file, text).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
+            results.failures.extend(file::write(file, &text).err());
         }
         match results.failures.as_slice() {
             [] => println!("{count} targets"),
