@@ -60,7 +60,7 @@ fn cannot_write(path: &Path, error: &io::Error) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
     use std::process::Command;
 
@@ -74,14 +74,27 @@ mod tests {
         names
     }
 
-    /// The folder of the files, in the process that has no space.
     const FOLDER: &str = "BAREPOLL_FULL_DISK";
 
-    /// A limit on the size of files stands for a full disk: the first file is within it.
+    /// The folder of the files, in a process that cannot write big files.
+    pub fn folder_on_full_disk() -> Option<PathBuf> {
+        std::env::var_os(FOLDER).map(PathBuf::from)
+    }
+
+    /// Runs this test in such a process. A limit on the size of a file, 32 or 64 kB by the shell's
+    /// unit, stands for a full disk.
+    pub fn run_on_full_disk(test: &str, folder: &Path) {
+        let mut limited = Command::new("sh");
+        limited.args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$0\" --exact \"$1\""]);
+        limited.arg(std::env::current_exe().unwrap()).arg(test).env(FOLDER, folder);
+        let output = crate::kit::shell::run(&mut limited).unwrap();
+        assert!(output.contains("1 passed"), "{output}");
+    }
+
     #[test]
     fn a_full_disk_leaves_every_old_text() {
-        if let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) {
-            let new = ["new".to_string(), "new\n".repeat(10_000)];
+        if let Some(folder) = folder_on_full_disk() {
+            let new = ["new".to_string(), "new\n".repeat(100_000)];
             let error = write_all(&[(folder.join("a"), &new[0]), (folder.join("b"), &new[1])]).unwrap_err();
             assert!(error.starts_with("cannot write ") && error.contains("/b: "), "{error}");
             assert!(write(&folder.join("b"), &new[1]).is_err());
@@ -91,11 +104,7 @@ mod tests {
         for name in ["a", "b"] {
             fs::write(folder.path().join(name), "old").unwrap();
         }
-        let mut limited = Command::new("sh");
-        limited.args(["-c", "trap '' XFSZ; ulimit -f 16; exec \"$0\" --exact \"$1\""]);
-        limited.arg(std::env::current_exe().unwrap()).arg("kit::file::tests::a_full_disk_leaves_every_old_text");
-        let output = crate::kit::shell::run(limited.env(FOLDER, folder.path())).unwrap();
-        assert!(output.contains("1 passed"), "{output}");
+        run_on_full_disk("kit::file::tests::a_full_disk_leaves_every_old_text", folder.path());
         for name in ["a", "b"] {
             assert_eq!(fs::read_to_string(folder.path().join(name)).unwrap(), "old", "{name}");
         }

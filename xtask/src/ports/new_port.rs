@@ -202,6 +202,7 @@ syscalls! {{ #[inline(always)] fn by trap(\"FIRST\" \"SECOND\" \"THIRD\" \"FOURT
 #[cfg(test)]
 mod tests {
     use super::{root, BTreeSet};
+    use crate::kit::file::tests::{folder_on_full_disk, run_on_full_disk};
     use std::fs;
     use std::path::Path;
 
@@ -272,6 +273,25 @@ mod tests {
         let port = fs::read_to_string(folder.path().join("src/arch/xtensa.rs")).unwrap();
         assert!(port.contains("compile_error!(\"src/arch/xtensa.rs: its numbers are asm-generic's"), "{port}");
         assert!(!port.contains("mod nr") && !port.contains("mod errno"), "{port}");
+    }
+
+    #[test]
+    fn a_full_disk_leaves_no_part_of_a_port() {
+        if let Some(folder) = folder_on_full_disk() {
+            let error = write(&folder, "loongarch32", None).unwrap_err();
+            assert!(error.starts_with("cannot write "), "{error}");
+            return;
+        }
+        let folder = copy();
+        // The last line's file is too big.
+        let path = folder.path().join("xtask/src/machines/targets.rs");
+        fs::write(&path, fs::read_to_string(&path).unwrap() + &"// too big\n".repeat(20_000)).unwrap();
+        run_on_full_disk("ports::new_port::tests::a_full_disk_leaves_no_part_of_a_port", folder.path());
+        assert!(!folder.path().join("src/arch/loongarch32.rs").exists());
+        for name in ["src/arch/mod.rs", "tests/support/ports.rs"] {
+            let read = |root: &Path| fs::read_to_string(root.join(name)).unwrap();
+            assert_eq!(read(folder.path()), read(&root()), "{name}");
+        }
     }
 
     #[test]
