@@ -23,11 +23,12 @@ use crate::steps::STEPS;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    if let Err(error) = ctrlc::set_handler(shell::interrupt) {
-        eprintln!("warning: Ctrl-C will leave child processes running: {error}");
-    }
+    shell::end_programs_on_interrupt();
     let matches = step::cli(STEPS).get_matches();
-    match step::run(&World::new(STEPS), &matches) {
+    let outcome = step::run(&World::new(STEPS), &matches);
+    // The programs that an interrupt ends have failed. It ends this process.
+    let _not_interrupted = shell::not_interrupted();
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");

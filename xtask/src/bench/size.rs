@@ -7,7 +7,7 @@ use crate::kit::chart::Bar;
 use crate::kit::document::{PERFORMANCE, README};
 use crate::kit::progress::Progress;
 use crate::kit::report;
-use crate::kit::shell::{cargo, root, run};
+use crate::kit::shell::{cargo, root, run, start};
 use crate::machines::cross;
 use crate::machines::nightly;
 use crate::machines::targets::{Target, TARGETS};
@@ -191,14 +191,14 @@ fn check_echo(folder: &Path, program: &Path) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("cannot run the program: {error}");
     let output = folder.join("output");
     let to = File::create(&output).map_err(failed)?;
-    let mut child = Command::new(program).stdin(Stdio::piped()).stdout(to).spawn().map_err(failed)?;
+    let mut child = start(Command::new(program).stdin(Stdio::piped()).stdout(to))?;
     let (input, copy) = (child.stdin.take(), sent.clone());
     let feeding = thread::spawn(move || std::io::Write::write_all(&mut input?, &copy).ok());
-    let start = Instant::now();
+    let begin = Instant::now();
     let status = loop {
         match child.try_wait().map_err(failed)? {
             Some(status) => break status,
-            None if start.elapsed() < LIMIT => thread::sleep(Duration::from_millis(2)),
+            None if begin.elapsed() < LIMIT => thread::sleep(Duration::from_millis(2)),
             None => {
                 let _ = child.kill();
                 let _ = child.wait();
@@ -212,7 +212,8 @@ fn check_echo(folder: &Path, program: &Path) -> Result<(), String> {
     }
     // epoll refuses a regular file.
     let file = File::open(&output).map_err(failed)?;
-    match Command::new(program).stdin(file).stdout(Stdio::null()).status().map_err(failed)?.code() {
+    let mut refused = start(Command::new(program).stdin(file).stdout(Stdio::null()))?;
+    match refused.wait().map_err(failed)?.code() {
         Some(1) => Ok(()),
         code => Err(format!("if epoll refuses the input, the program exits with {code:?}, expected 1")),
     }

@@ -1,6 +1,8 @@
 //! Runs other programs. It keeps their output and shows it only if they fail.
 
-use rustix::process::{kill_process_group, set_parent_process_death_signal, Pid, Signal};
+use rustix::process::{
+    getpid, kill_process, kill_process_group, set_child_subreaper, set_parent_process_death_signal, Pid, Signal,
+};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::ErrorKind;
@@ -91,7 +93,20 @@ pub fn run(command: &mut Command) -> Result<String, String> {
 
 /// Runs a command and returns its output, even if it fails.
 pub fn capture(command: &mut Command) -> Result<Output, String> {
-    command.stdin(Stdio::null()).output().map_err(|error| match error.kind() {
+    let child = start(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()))?;
+    child.wait_with_output().map_err(|error| format!("cannot wait for `{}`: {error}", command_line(command)))
+}
+
+/// Starts a program. Every program of this process starts here.
+///
+/// It has a process group of its own, because a terminal's Ctrl-C is for [`interrupt`]. If this
+/// process is killed, the kernel kills the program.
+pub fn start(command: &mut Command) -> Result<Child, String> {
+    command.process_group(0);
+    // SAFETY: between fork and exec, the closure makes one system call and allocates nothing.
+    unsafe { command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?)) };
+    let _not_interrupted = not_interrupted();
+    command.spawn().map_err(|error| match error.kind() {
         ErrorKind::NotFound => {
             let name = command.get_program().to_string_lossy();
             format!("cannot find `{name}`; install it or add it to PATH (`cargo xtask doctor` lists the tools)")
@@ -100,22 +115,51 @@ pub fn capture(command: &mut Command) -> Result<Output, String> {
     })
 }
 
-/// A program in the background. Dropping this kills it and every process that it started.
-///
-/// The kernel kills it too if this process dies.
-pub struct Background(Child);
+/// Locked while a program starts, and for good once this process is interrupted.
+static STARTING: Mutex<()> = Mutex::new(());
 
-/// The process groups of all running background programs, for [`interrupt`].
-static GROUPS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+/// Waits for ever if this process is interrupted. It cannot be while the answer lives.
+pub fn not_interrupted() -> MutexGuard<'static, ()> {
+    STARTING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Makes SIGINT, SIGTERM and SIGHUP end this process and all processes that it started.
+pub fn end_programs_on_interrupt() {
+    // A process whose parent ends becomes a child of this one.
+    let adopts = set_child_subreaper(Some(getpid())).map_err(|error| error.to_string());
+    if let Err(error) = adopts.and(ctrlc::set_handler(interrupt).map_err(|error| error.to_string())) {
+        eprintln!("warning: Ctrl-C will leave child processes running: {error}");
+    }
+}
+
+fn interrupt() {
+    let _for_good = not_interrupted();
+    // A killed process leaves its children to this one.
+    while children().filter(|pid| kill_process(*pid, Signal::KILL).is_ok()).count() > 0 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    std::process::exit(130);
+}
+
+/// The running children of this process.
+fn children() -> impl Iterator<Item = Pid> {
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    processes.filter_map(|process| {
+        let text = std::fs::read_to_string(process.path().join("stat")).ok()?;
+        // `12 (name) S 11 …`. A zombie runs no more.
+        let (state, rest) = text.rsplit_once(") ")?.1.split_once(' ')?;
+        let is_child = rest.split(' ').next()?.parse() == Ok(std::process::id());
+        let pid = Pid::from_raw(process.file_name().to_str()?.parse().ok()?)?;
+        (is_child && !matches!(state, "Z" | "X")).then_some(pid)
+    })
+}
+
+/// A program in the background. Dropping this kills it and every process of its group.
+pub struct Background(Child);
 
 impl Background {
     pub fn start(command: &mut Command) -> Result<Self, String> {
-        command.process_group(0);
-        // SAFETY: between fork and exec, the closure makes one system call and allocates nothing.
-        unsafe { command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?)) };
-        let child = command.spawn().map_err(|error| format!("cannot run `{}`: {error}", command_line(command)))?;
-        groups().push(Pid::from_child(&child));
-        Ok(Self(child))
+        start(command).map(Self)
     }
 
     /// Kills the process group. Returns the exit status if the program had ended before.
@@ -124,7 +168,6 @@ impl Background {
         let group = Pid::from_child(&self.0);
         let _ = kill_process_group(group, Signal::KILL);
         let _ = self.0.wait();
-        groups().retain(|other| *other != group);
         ended
     }
 }
@@ -146,19 +189,6 @@ impl Drop for Background {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-fn groups() -> MutexGuard<'static, Vec<Pid>> {
-    GROUPS.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Kills all background programs and exits, for Ctrl-C: a terminal's signal reaches only its own
-/// process group.
-pub fn interrupt() {
-    for group in groups().iter() {
-        let _ = kill_process_group(*group, Signal::KILL);
-    }
-    std::process::exit(130);
 }
 
 /// Runs a program that may hang or crash, and returns its output. If it failed, or was killed after
@@ -267,6 +297,11 @@ pub fn quoted(command: &Command) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Read;
+    use std::os::unix::fs::OpenOptionsExt;
+
+    /// `O_NONBLOCK`, by the name that the crate has for it.
+    const NONBLOCK: i32 = barepoll::raw::EFD_NONBLOCK as i32;
 
     #[test]
     fn a_program_that_printed_enough_is_killed() {
@@ -276,5 +311,71 @@ mod tests {
         assert_eq!(output.as_deref(), Ok("some\nenough\n"));
         let output = run_until(&mut Command::new("false"), Duration::from_secs(300), |_| false);
         assert!(output.is_ok_and(|text| text.contains("the program failed")));
+    }
+    /// How to start programs in [`a_killed_command_leaves_no_program`], and the pipe that they inherit.
+    const WAY: &str = "BAREPOLL_TEST_WAY";
+    const PIPE: &str = "BAREPOLL_TEST_PIPE";
+
+    /// A shell whose child, in a session of its own, has a child. They have the pipe open and do not
+    /// end.
+    fn endless(pipe: &Path) -> Command {
+        let mut shell = Command::new("sh");
+        let script = "exec 9>\"$0\"; setsid sh -c 'sh -c \"echo >&9; while :; do sleep 9; done\"; :'; :";
+        shell.args(["-c", script]).arg(pipe);
+        shell
+    }
+
+    /// This test in a process that starts programs in this way.
+    fn process(way: &str, pipe: &Path) -> Command {
+        let mut command = Command::new(std::env::current_exe().expect("a path"));
+        command.args(["--exact", "kit::shell::tests::a_killed_command_leaves_no_program"]);
+        command.env(WAY, way).env(PIPE, pipe);
+        command
+    }
+
+    /// Runs programs that do not end, as a command does that is then killed.
+    fn run_endless(way: &str, pipe: &Path) {
+        end_programs_on_interrupt();
+        let long = Duration::from_secs(3600);
+        std::thread::scope(|scope| {
+            // A step that fails is not the end of the others.
+            let other = way == "two";
+            scope.spawn(move || other.then(|| run(&mut endless(pipe))));
+            let _ = match way {
+                "capture" => run(&mut endless(pipe)),
+                "within" => run_within(&mut endless(pipe), long),
+                "until" => run_until(&mut endless(pipe), long, |_| false),
+                // As `broken` runs this program.
+                _ => run(&mut process("capture", pipe)),
+            };
+        });
+        let _not_interrupted = not_interrupted();
+    }
+
+    #[test]
+    fn a_killed_command_leaves_no_program() {
+        if let (Ok(way), Some(pipe)) = (std::env::var(WAY), std::env::var_os(PIPE)) {
+            return run_endless(&way, Path::new(&pipe));
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        for (way, programs) in [("capture", 1), ("within", 1), ("until", 1), ("nested", 1), ("two", 2)] {
+            for signal in [Signal::TERM, Signal::INT] {
+                let pipe = folder.path().join(format!("{way}-{}", signal.as_raw()));
+                run(Command::new("mkfifo").arg(&pipe)).expect("a pipe");
+                let open = || File::options().read(true).custom_flags(NONBLOCK).open(&pipe).expect("the pipe");
+                let mut reader = open();
+                let mut command = start(process(way, &pipe).stdout(Stdio::null())).expect("it starts");
+                let mut started = 0;
+                while started < programs {
+                    assert_eq!(command.try_wait().expect("a child"), None, "{way} ended");
+                    started += reader.read(&mut [0; 1]).unwrap_or_default();
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                kill_process(Pid::from_child(&command), signal).expect("it runs");
+                assert_eq!(command.wait().expect("a child").code(), Some(130), "{way}");
+                // No error: no process has the other end.
+                assert_eq!(reader.read(&mut [0; 1]).map_err(|error| error.kind()), Ok(0), "{way} leaves a program");
+            }
+        }
     }
 }

@@ -4,7 +4,7 @@
 use crate::debian::Cache;
 use crate::kit::progress::Progress;
 use crate::kit::random::bytes;
-use crate::kit::shell::{cargo, cargo_of, quoted, root, run};
+use crate::kit::shell::{self, cargo, cargo_of, quoted, root, run};
 use crate::machines::cross;
 use crate::machines::emulated::{self, Emulator};
 use crate::machines::targets::{select, Target};
@@ -292,8 +292,7 @@ impl std::fmt::Display for Ended {
 }
 
 fn start(command: &mut Command) -> Result<Child, String> {
-    let child = command.stderr(Stdio::piped()).spawn();
-    child.map_err(|error| format!("cannot run {}: {error}", command.get_program().to_string_lossy()))
+    shell::start(command.stderr(Stdio::piped()))
 }
 
 /// Waits for the program to end, and kills it after [`LIMIT`]. Its standard error is too short to

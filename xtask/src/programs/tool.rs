@@ -4,7 +4,7 @@
 use crate::kit::document::CONFORMANCE;
 use crate::kit::progress::Job;
 use crate::kit::report;
-use crate::kit::shell::{both, conformance_limit, run, run_within};
+use crate::kit::shell::{both, capture, conformance_limit, run, run_within};
 use crate::kit::tool::VALGRIND;
 use crate::machines::conformance::Run as Checked;
 use crate::machines::cross::{self, PROGRAM};
@@ -19,7 +19,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Instant;
 
 #[derive(Args)]
@@ -140,7 +140,7 @@ impl Program<'_> {
 }
 
 fn output(command: &mut Command, status: i32) -> Result<String, String> {
-    let output = command.stdin(Stdio::null()).output().map_err(|error| format!("{command:?} does not run: {error}"))?;
+    let output = capture(command)?;
     let printed = both(&output);
     if output.status.code() == Some(status) {
         return Ok(printed);

@@ -6,7 +6,7 @@
 use crate::kit::document::TESTING;
 use crate::kit::progress::Job;
 use crate::kit::report;
-use crate::kit::shell::{both, capture, cargo, cargo_of, root, run};
+use crate::kit::shell::{both, capture, cargo, cargo_of, root, run, start};
 use crate::machines::toolchains;
 use crate::machines::{built, differences, kernels, not_linux};
 use crate::step::{self, Evidence, Run, World};
@@ -272,8 +272,7 @@ fn run_check(world: &World, command: &str, check: &Check) -> Result<(), String> 
 /// Runs a program with this input in a pipe. Returns its standard output, or an error if it fails.
 fn output_for_input(command: &mut Command, input: &str) -> Result<String, String> {
     let failed = |error: std::io::Error| format!("cannot run the command: {error}");
-    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    let mut child = child.map_err(failed)?;
+    let mut child = start(command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()))?;
     if let Some(mut pipe) = child.stdin.take() {
         // A program that does not read its input may have ended.
         let _ = pipe.write_all(input.as_bytes());
