@@ -1,12 +1,14 @@
 //! Builds for other machines with the nightly compiler, `core` from source, and no C toolchain.
 
 use crate::debian::{self, Cache, Suite};
-use crate::kit::shell::{cargo_of, root, run};
+use crate::kit::shell::{cargo_of, root, run, ROOT_VARIABLE};
 use crate::machines::repair;
 use crate::machines::targets::Target;
 use std::fs::{self, File};
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 use walkdir::WalkDir;
 
@@ -43,7 +45,7 @@ pub fn linker(cache: &Cache, target: &Target) -> Result<Option<PathBuf>, String>
 
 /// The target directory. A variant has its own, because other flags make another `core`.
 pub fn target_dir(cache: &Cache, target: &Target) -> PathBuf {
-    cache.root().join(format!("target{}", target.variant()))
+    builds(cache).join(format!("target{}", target.variant()))
 }
 
 /// Compiles only the crate, without unstable features if the target works on stable Rust.
@@ -114,23 +116,64 @@ pub fn emit_with(
     Ok((text.map_err(|error| format!("the compiler wrote no {kind} for {}: {error}", target.name))?, printed))
 }
 
-/// Opens the cache for this checkout.
+/// Opens the cache for this checkout. It waits until no command of another checkout uses the cache.
 ///
 /// Cargo identifies a package by its path in the repository, and compares modification times. It
 /// would use another checkout's newer build instead of this one's sources. So if another checkout
 /// used the cache last, this function sets this checkout's modification times to now.
 pub fn open_cache() -> Result<Cache, String> {
+    /// The lock, for the life of this process.
+    static CLAIM: Mutex<Option<File>> = Mutex::new(None);
     let cache = Cache::open()?;
-    let (owner, here) = (cache.root().join("checkout"), root().display().to_string());
-    if fs::read_to_string(&owner).is_ok_and(|owner| owner == here) {
-        return Ok(cache);
+    let mut held = CLAIM.lock().unwrap_or_else(PoisonError::into_inner);
+    if held.is_none() {
+        let here = root().display().to_string();
+        let renew = || {
+            ["src", "tests", "test-crates", "examples", "benches", "barepoll-c", "build.rs"]
+                .iter()
+                .try_for_each(|place| touch(&root().join(place)))
+        };
+        let say = |other: &str| {
+            eprintln!("waiting for the commands of the checkout {other} to end; BAREPOLL_CACHE names another cache");
+        };
+        let folder = builds(&cache);
+        let claim = fs::create_dir_all(&folder).and_then(|()| claim(&folder.join("checkout"), &here, renew, say));
+        *held = Some(claim.map_err(|error| format!("cannot take over the cache {}: {error}", folder.display()))?);
     }
-    let renew = ["src", "tests", "test-crates", "examples", "benches", "barepoll-c", "build.rs"]
-        .iter()
-        .try_for_each(|place| touch(&root().join(place)));
-    let claim = renew.and_then(|()| fs::create_dir_all(cache.root())).and_then(|()| fs::write(&owner, here));
-    claim.map_err(|error| format!("cannot take over the cache {}: {error}", cache.root().display()))?;
     Ok(cache)
+}
+
+/// The folder of compiled code. A copy that `broken` breaks has its own, so that no broken code is in
+/// the other, and `broken` does not wait for itself.
+fn builds(cache: &Cache) -> PathBuf {
+    if std::env::var_os(ROOT_VARIABLE).is_some() {
+        return cache.root().join("broken");
+    }
+    cache.root().into()
+}
+
+/// Locks the file that names the checkout whose code the cache has. Commands of one checkout share
+/// the lock. Another checkout waits for all of them, and then calls `renew`.
+fn claim(owner: &Path, here: &str, renew: impl Fn() -> io::Result<()>, say_waiting: impl Fn(&str)) -> io::Result<File> {
+    let mut file = File::options().read(true).write(true).create(true).truncate(false).open(owner)?;
+    loop {
+        file.lock_shared()?;
+        let mut other = String::new();
+        file.rewind()?;
+        file.read_to_string(&mut other)?;
+        if other == here {
+            return Ok(file);
+        }
+        if file.try_lock().is_err() {
+            say_waiting(&other);
+            file.lock()?;
+        }
+        renew()?;
+        file.set_len(0)?;
+        file.rewind()?;
+        file.write_all(here.as_bytes())?;
+        // Another checkout may take over before this one shares the lock.
+    }
 }
 
 /// Sets the modification time of a file, or of all files in a folder, to now.
@@ -140,4 +183,68 @@ fn touch(place: &Path) -> std::io::Result<()> {
     entries
         .into_iter()
         .try_for_each(|entry| File::options().append(true).open(entry?.path())?.set_modified(SystemTime::now()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kit::shell::run_within;
+    use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    fn read(file: &Path) -> String {
+        fs::read_to_string(file).expect("the file names a checkout")
+    }
+
+    #[test]
+    fn a_checkout_waits_until_no_command_of_another_uses_the_cache() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let owner = folder.path().join("checkout");
+        let never = |_: &str| panic!("a command waits for its own checkout");
+        let first = claim(&owner, "a", || Ok(()), never).expect("nobody has it");
+        // It shares the lock, and is longer there.
+        let second = claim(&owner, "a", || panic!("its own builds are right"), never).expect("they share it");
+        let (is_used, (waits, waiting)) = (AtomicBool::new(true), channel());
+        std::thread::scope(|scope| {
+            let (is_used, owner) = (&is_used, &owner);
+            let other = scope.spawn(move || {
+                let renew = || {
+                    assert!(!is_used.load(SeqCst), "two checkouts use the cache");
+                    Ok(())
+                };
+                claim(owner, "longer", renew, |other| waits.send(other.to_string()).expect("it listens"))
+            });
+            assert_eq!(waiting.recv().as_deref(), Ok("a"));
+            drop(first);
+            is_used.store(false, SeqCst);
+            drop(second);
+            other.join().expect("no panic").expect("the others have ended");
+        });
+        assert_eq!(read(&owner), "longer");
+        claim(&owner, "a", || Ok(()), never).expect("nobody has it");
+        assert_eq!(read(&owner), "a");
+    }
+
+    /// `broken` waits for the command that it runs in a copy.
+    #[test]
+    fn a_command_in_a_copy_does_not_wait_for_the_command_that_runs_it() {
+        if std::env::var_os(ROOT_VARIABLE).is_some() {
+            let cache = open_cache().expect("nobody has it");
+            assert_ne!(builds(&cache), cache.root());
+            return;
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let owner = folder.path().join("checkout");
+        let _held = claim(&owner, "the original", || Ok(()), |_| {}).expect("nobody has it");
+        let mut inner = Command::new(std::env::current_exe().expect("a path"));
+        inner.args([
+            "--exact",
+            "machines::cross::tests::a_command_in_a_copy_does_not_wait_for_the_command_that_runs_it",
+        ]);
+        inner.env("BAREPOLL_CACHE", folder.path()).env(ROOT_VARIABLE, folder.path().join("copy"));
+        let output = run_within(&mut inner, Duration::from_secs(300)).expect("it starts");
+        assert!(output.contains("1 passed"), "{output}");
+        assert_eq!(read(&owner), "the original");
+    }
 }
