@@ -281,7 +281,9 @@ impl TimerSetting {
 
     /// Also expires each `interval` after the first expiration.
     ///
-    /// A late read does not shift later expirations. [`Duration::ZERO`] is no interval.
+    /// A late read does not shift later expirations. [`Duration::ZERO`] is no interval. A kernel
+    /// without high-resolution timers counts an interval shorter than its tick (1 to 10 ms) as a
+    /// tick.
     ///
     /// ```
     /// use barepoll::{Clock, TimerFd, TimerFdFlags, TimerSetting};

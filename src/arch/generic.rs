@@ -34,6 +34,7 @@ pub const PAIRS_ARE_ALIGNED: bool = false;
 
 /// The numbers of signals.
 pub mod signals;
+#[allow(unused_imports)] // mips and sparc have their own
 pub use signals::most as signal;
 
 /// What `rt_sigprocmask` does with a set.

@@ -6,6 +6,7 @@ use super::emulated::{Emulator, TargetResult};
 use super::kernels;
 use super::not_linux;
 use super::targets::Target;
+use super::worst;
 use crate::kit::report;
 use serde::{Deserialize, Serialize};
 
@@ -52,7 +53,8 @@ impl Results {
                 });
                 let has = |start: &str| text.lines().any(|line| line.starts_with(start));
                 let has_started = || has("machine: ").then(|| "nothing after the program's first line".into());
-                let died = || has(OF_QEMU).then(|| "nothing, not even the program's first line".into());
+                let died =
+                    || (has(OF_QEMU) || has(worst::ENDED)).then(|| "nothing, not even the program's first line".into());
                 of_kernel.or_else(has_started).or_else(died)?
             }
         })

@@ -277,6 +277,9 @@ const LOST: &str = "the emulator made a call again whose number was overwritten;
 /// How often a target runs if a call is lost, which is rare.
 const TRIES: usize = 3;
 
+/// What follows the last lines of a program that a signal ended: the emulator says nothing under gdb.
+pub const ENDED: &str = "The program ended after ";
+
 /// How many targets run at the same time. The program waits more than it computes.
 const WORKERS: usize = 3;
 
@@ -343,7 +346,7 @@ fn run_one(emulator: &Emulator, target: &Target, abi: &Abi, program: &Path) -> R
     let run = Checked::read(target.name, &emulator.name, &text, seconds, emulated::KNOWN_FAULTS);
     match (run, calls) {
         (Ok(run), Ok(calls)) => Ok((Checked { on: ON.into(), ..run }, calls)),
-        (Err(why), Ok(_)) => Err(why),
+        (Err(why), Ok(calls)) => Err(format!("{why}\n{ENDED}{calls} calls")),
         (Ok(_), Err(why)) => Err(format!("{}: {why}", target.name)),
         (Err(why), Err(stub)) => Err(format!("{why}\n{stub}")),
     }
