@@ -396,7 +396,18 @@ pub static STEPS: &[Step] = &[
             test("mutants of one file", Everywhere, "mutants caught", &[], |world| {
                 mutants::run_checks(&world.progress, world.cache()?)
             }),
-            &[".cargo/", "Cargo.", "src/", "tests/", "xtask/src/quality/mutants.rs"],
+            &[
+                ".cargo/",
+                "Cargo.",
+                "build.rs",
+                "src/",
+                "tests/conformance/",
+                "tests/native.rs",
+                "tests/waker.rs",
+                "xtask/src/debian/",
+                "xtask/src/kit/",
+                "xtask/src/quality/mutants.rs",
+            ],
         ),
         ..command(
             "mutants",
@@ -409,7 +420,23 @@ pub static STEPS: &[Step] = &[
             test("broken on purpose", Everywhere, "faults caught", &[], |world| {
                 broken::run_checks(&world.progress)
             }),
-            &["Cargo.", "src/", "test-crates/bare/", "tests/conformance/", "xtask/src/ports/", "xtask/src/machines/"],
+            // It runs `cargo xtask test` and `cargo xtask worst`.
+            &[
+                ".cargo/",
+                "Cargo.",
+                "build.rs",
+                "src/",
+                "test-crates/asm-generic/",
+                "test-crates/bare/",
+                "tests/conformance/",
+                "xtask/src/debian/",
+                "xtask/src/kit/",
+                "xtask/src/machines/",
+                "xtask/src/ports/broken.rs",
+                "xtask/src/ports/conformance.rs",
+                "xtask/src/ports/mod.rs",
+                "xtask/src/test.rs",
+            ],
         ),
         needs: &[&NIGHTLY],
         ..command(
@@ -459,7 +486,9 @@ pub static STEPS: &[Step] = &[
 mod tests {
     use super::*;
     use crate::kit::copy::repository_files;
+    use crate::kit::shell::root;
     use std::collections::HashSet;
+    use std::fs;
 
     #[test]
     fn names_and_titles_are_unique() {
@@ -486,6 +515,62 @@ mod tests {
         let files = repository_files().expect("git lists them");
         for start in STEPS.iter().filter_map(|step| step.test.as_ref()).flat_map(|test| test.proof_inputs) {
             assert!(files.iter().any(|file| file.starts_with(start)), "no file starts with {start}");
+        }
+    }
+
+    /// The files that a file of the repository names: source that it includes, modules of xtask, or the
+    /// source and the path dependencies of a package.
+    fn used(file: &str, text: &str) -> Vec<String> {
+        let beside = |path: &str| {
+            let mut parts: Vec<&str> = file.split('/').collect();
+            parts.pop();
+            for part in path.split('/') {
+                match part {
+                    ".." => drop(parts.pop()),
+                    part => parts.push(part),
+                }
+            }
+            parts.join("/")
+        };
+        // A document's text changes no code.
+        let lines = || text.lines().filter(|line| !line.contains("doc = include"));
+        let quoted = |start: &str| {
+            let paths = lines().filter_map(|line| Some(line.split_once(start)?.1.split('"').next()?.to_string()));
+            paths.collect::<Vec<_>>()
+        };
+        let mut all: Vec<_> = ["#[path = \"", "include!(\"", "include_str!(\""].into_iter().flat_map(quoted).collect();
+        if file.ends_with("Cargo.toml") {
+            all.extend(["build.rs", "src/lib.rs", "src/main.rs"].map(String::from));
+            all.extend(quoted("path = \"").into_iter().flat_map(|path| [format!("{path}/Cargo.toml"), path]));
+        }
+        let mut all: Vec<_> = all.iter().map(|path| beside(path)).collect();
+        for path in text.split("crate::").skip(1).filter(|_| file.starts_with("xtask/")) {
+            // `kit::shell::{root, run}`, or `machines::{cross, targets}`
+            let path = path.split(|c: char| !(c.is_ascii_alphanumeric() || "_:{, ".contains(c))).next();
+            let (folder, names) = path.unwrap_or_default().split_once("::").unwrap_or_default();
+            let modules = names.split([':', '{', ',', ' ']).chain(["mod"]);
+            all.extend(modules.map(|name| format!("xtask/src/{folder}/{name}.rs")));
+            all.push(format!("xtask/src/{folder}.rs"));
+        }
+        all.retain(|path| root().join(path).is_file());
+        all
+    }
+
+    #[test]
+    fn what_a_proof_input_uses_is_an_input() {
+        // They start the check, and decide nothing of it.
+        const STARTERS: [&str; 3] = ["xtask/src/proved.rs", "xtask/src/step.rs", "xtask/src/table.rs"];
+        let files = repository_files().expect("git lists them");
+        for step in STEPS {
+            let inputs = step.test.as_ref().map_or(&[][..], |test| test.proof_inputs);
+            let is_input = |file: &str| inputs.iter().any(|start| file.starts_with(start));
+            for file in files.iter().filter(|file| is_input(file)) {
+                let text = String::from_utf8_lossy(&fs::read(root().join(file)).expect("a file")).into_owned();
+                for used in used(file, &text) {
+                    let is_known = is_input(&used) || STARTERS.contains(&used.as_str());
+                    assert!(is_known, "{}: {file} uses {used}, which is no input of the proof", step.name);
+                }
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! Copies of the repository, to test changes in.
 
-use super::shell::{root, run};
+use super::shell::{both, capture, root};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -52,9 +52,26 @@ pub fn copy_with(changes: &[Change]) -> Result<TempDir, String> {
 
 /// The files of the repository, committed or not, without those that git ignores.
 pub fn repository_files() -> Result<Vec<String>, String> {
+    files_of(&root())
+}
+
+/// The same of another repository.
+pub fn files_of(root: &Path) -> Result<Vec<String>, String> {
     let mut git = Command::new("git");
-    git.args(["ls-files", "--cached", "--others", "--exclude-standard"]).current_dir(root());
-    Ok(run(&mut git)?.lines().filter(|file| root().join(file).is_file()).map(String::from).collect())
+    // Without `-z`, git quotes names with odd characters.
+    git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).current_dir(root);
+    let listed = capture(&mut git)?;
+    if !listed.status.success() {
+        return Err(format!("git cannot list the files of {}: {}", root.display(), both(&listed).trim()));
+    }
+    let names = listed.stdout.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+    let name = |bytes| {
+        let shown = || format!("the name of {} is not UTF-8; rename it", String::from_utf8_lossy(bytes));
+        std::str::from_utf8(bytes).map(String::from).map_err(|_| shown())
+    };
+    let mut files = names.map(name).collect::<Result<Vec<_>, _>>()?;
+    files.retain(|file| root.join(file).is_file());
+    Ok(files)
 }
 
 /// Sections of Cargo.toml that do not matter to a dependent of the crate.
@@ -90,4 +107,19 @@ pub fn copy_published_crate(to: &Path) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kit::shell::run;
+
+    #[test]
+    fn every_file_is_listed_by_its_own_name() {
+        let folder = tempfile::tempdir().expect("a folder");
+        run(Command::new("git").args(["init", "--quiet"]).current_dir(folder.path())).expect("a repository");
+        let names = [" a\nb", "\"c\"", "ü"];
+        names.iter().for_each(|name| fs::write(folder.path().join(name), "").expect("a file"));
+        assert_eq!(files_of(folder.path()).expect("git lists them"), names);
+    }
 }
