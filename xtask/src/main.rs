@@ -1,5 +1,8 @@
 //! The project's own commands: `cargo xtask COMMAND`.
 
+// These panic if the stream is closed or full. `kit::report` prints.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 #[path = "../../tests/support/ports.rs"]
 mod all_ports;
 mod bench;
@@ -17,6 +20,7 @@ mod table;
 mod test;
 
 use crate::all_ports::arch; // the ports' modules import it by this path
+use crate::kit::report;
 use crate::kit::shell;
 use crate::step::World;
 use crate::steps::STEPS;
@@ -24,14 +28,19 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     shell::end_programs_on_interrupt();
-    let matches = step::cli(STEPS).get_matches();
+    let matches = step::cli(STEPS).try_get_matches().unwrap_or_else(|error| {
+        if let Err(error) = error.print() {
+            report::cannot_print(&error);
+        }
+        std::process::exit(error.exit_code());
+    });
     let outcome = step::run(&World::new(STEPS), &matches);
     // The programs that an interrupt ends have failed. It ends this process.
     let _not_interrupted = shell::not_interrupted();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            report::note(format_args!("error: {error}"));
             ExitCode::FAILURE
         }
     }

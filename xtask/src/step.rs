@@ -2,6 +2,7 @@
 
 use crate::debian::Cache;
 use crate::kit::progress::Progress;
+use crate::kit::report;
 use crate::kit::tool::{Tool, NIGHTLY};
 use crate::machines::cross;
 use crate::machines::emulated::Stress;
@@ -199,7 +200,7 @@ pub fn run(world: &World, matches: &ArgMatches) -> Result<(), String> {
     }
     let test = step.test.as_ref().ok_or_else(|| format!("{name} has no test to run; fix its row in steps.rs"))?;
     step.prepare()?;
-    println!("{} {}", (test.check)(world)?, test.unit);
+    report::say(format_args!("{} {}", (test.check)(world)?, test.unit));
     Ok(())
 }
 

@@ -36,11 +36,11 @@ impl Run for Options {
         if self.from.is_empty() {
             let last = Summary::read(&last_run())?;
             let changed = CONTRIBUTING.write(STEPS, &steps_table(world, &last)?)?;
-            println!("CONTRIBUTING.md: the table of steps {}", state(changed));
+            report::say(format_args!("CONTRIBUTING.md: the table of steps {}", state(changed)));
             results = last.results;
         }
         let changed = README.write(ARCHITECTURES, &architectures_table(&results)?)?;
-        println!("README.md: the table of architectures {}", state(changed));
+        report::say(format_args!("README.md: the table of architectures {}", state(changed)));
         Ok(())
     }
 }

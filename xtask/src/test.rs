@@ -127,13 +127,21 @@ fn announce(steps: &[(&Step, &Test)]) -> Result<(), String> {
     let tools: BTreeMap<&str, &Tool> =
         steps.iter().flat_map(|(step, _)| step.needs).map(|tool| (tool.name, *tool)).collect();
     let names = |tools: Vec<&&str>| tools.into_iter().copied().collect::<Vec<_>>().join(", ");
-    println!("{} steps. The recorded run took {} s on {}.", steps.len(), total("seconds"), total("needs"));
-    println!("Its downloads and builds were in the cache. The first run takes several times as long.");
-    println!("Downloads: {}, once, into {}.", total("step"), debian::Cache::open()?.root().display());
-    println!("Needs: {}. `cargo xtask doctor` lists how to install each.", names(tools.keys().collect()));
+    report::say(format_args!(
+        "{} steps. The recorded run took {} s on {}.",
+        steps.len(),
+        total("seconds"),
+        total("needs")
+    ));
+    report::say(format_args!("Its downloads and builds were in the cache. The first run takes several times as long."));
+    report::say(format_args!("Downloads: {}, once, into {}.", total("step"), debian::Cache::open()?.root().display()));
+    report::say(format_args!(
+        "Needs: {}. `cargo xtask doctor` lists how to install each.",
+        names(tools.keys().collect())
+    ));
     let missing = tools.iter().filter(|(_, tool)| tool.version().is_none()).map(|(name, _)| name).collect::<Vec<_>>();
     if !missing.is_empty() {
-        println!("Missing: {}. As root on Debian, xtask installs them now.", names(missing));
+        report::say(format_args!("Missing: {}. As root on Debian, xtask installs them now.", names(missing)));
     }
     Ok(())
 }

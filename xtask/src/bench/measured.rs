@@ -89,7 +89,7 @@ impl Measured {
     }
 
     pub fn add(&mut self, table: Table) {
-        println!("\n{}\n", table.text);
+        report::say(format_args!("\n{}\n", table.text));
         self.tables.push(table);
     }
 
@@ -97,7 +97,7 @@ impl Measured {
     /// the goals that were not measured.
     pub fn add_goals(&mut self, is_everything: bool) -> Result<(), String> {
         let mut rows: Vec<Vec<String>> = self.goals.iter().map(Goal::cells).collect();
-        println!("\n{}\n", report::markdown(&GOALS_HEADER, rows.clone()));
+        report::say(format_args!("\n{}\n", report::markdown(&GOALS_HEADER, rows.clone())));
         if !is_everything {
             rows = merged(PERFORMANCE.rows(GOALS)?.into_iter().skip(1), rows);
         }

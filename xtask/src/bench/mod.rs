@@ -73,7 +73,7 @@ fn run_benchmark(world: &World, benchmark: &Benchmark) -> Result<(), String> {
         Benchmark::Wall(benchmark) => wall::measure(progress, &mut measured, benchmark),
         Benchmark::Servers(options) => (servers::measure(world, &mut measured, options), &options.output),
         Benchmark::Everything(output) => (everything(world, &mut measured), output),
-        Benchmark::Try => return run_checks(progress).map(|figures| println!("{figures} figures")),
+        Benchmark::Try => return run_checks(progress).map(|figures| report::say(format_args!("{figures} figures"))),
     };
     if !matches!(benchmark, Benchmark::Everything(_)) && !measured.goals.is_empty() {
         measured.add_goals(false)?;

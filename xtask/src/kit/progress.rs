@@ -1,5 +1,6 @@
 //! Progress messages: a line with a spinner for each job on a terminal, plain lines elsewhere.
 
+use crate::kit::report;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::io::{stderr, IsTerminal};
 use std::time::{Duration, Instant};
@@ -63,7 +64,7 @@ impl Job {
     pub fn at(&self, activity: &str) {
         match &self.bar {
             Some(bar) => bar.set_message(activity.to_string()),
-            None => eprintln!("{:32} {activity} ...", self.name),
+            None => report::note(format_args!("{:32} {activity} ...", self.name)),
         }
     }
 
@@ -72,7 +73,7 @@ impl Job {
         let took = self.start.elapsed();
         match &self.bar {
             Some(bar) => bar.finish_with_message(result.to_string()),
-            None => eprintln!("{:32} {result} ({:.1} s)", self.name, took.as_secs_f32()),
+            None => report::note(format_args!("{:32} {result} ({:.1} s)", self.name, took.as_secs_f32())),
         }
         took
     }

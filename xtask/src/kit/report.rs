@@ -1,9 +1,33 @@
-//! Tables of results, and a description of this machine.
+//! What the commands print, tables of results, and a description of this machine.
 
-use crate::kit::shell::run;
+use crate::kit::shell::{end, run};
 use comfy_table::{presets, Table};
-use std::io::Write;
+use std::fmt::Display;
+use std::io::{self, ErrorKind, Write};
 use std::process::Command;
+
+/// Prints a line. Ends this process, and the programs that it started, if standard output is closed
+/// or full.
+pub fn say(line: impl Display) {
+    if let Err(error) = writeln!(io::stdout(), "{line}") {
+        cannot_print(&error);
+    }
+}
+
+/// Prints a line on standard error. No place is left to report a failure.
+pub fn note(line: impl Display) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Ends this process. Like other command line tools, it says nothing if the reader of a pipe has
+/// gone.
+pub fn cannot_print(error: &io::Error) -> ! {
+    if error.kind() == ErrorKind::BrokenPipe {
+        end(141); // as a shell reports a program that SIGPIPE killed
+    }
+    note(format_args!("error: cannot write to standard output: {error}; redirect it to another place"));
+    end(1)
+}
 
 /// The first line that a program prints, or "unknown" if it fails.
 pub fn first_line(program: &str, arguments: &[&str]) -> String {
@@ -32,8 +56,7 @@ pub fn machine() -> String {
 }
 
 pub fn print(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
-    // The reader of a pipe may have closed it.
-    let _ = writeln!(std::io::stdout(), "\n{}\n", markdown(header, rows));
+    say(format_args!("\n{}\n", markdown(header, rows)));
 }
 
 /// A table with a name and a figure in each row.
@@ -48,4 +71,35 @@ pub fn markdown(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) ->
         table.add_row(row);
     }
     table.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kit::shell::capture;
+    use rustix::stdio::dup2_stdout;
+    use std::fs::File;
+
+    /// Standard output in a process that runs a test of this module.
+    const OUTPUT: &str = "BAREPOLL_TEST_OUTPUT";
+
+    #[test]
+    fn the_end_of_standard_output_is_no_panic() {
+        if let Ok(output) = std::env::var(OUTPUT) {
+            let (_, closed) = io::pipe().expect("a pipe");
+            let file = File::options().write(true).open(output);
+            let redirected = file.map_or_else(|_| dup2_stdout(&closed), |file| dup2_stdout(&file));
+            redirected.expect("standard output");
+            say("a line");
+            panic!("the process goes on");
+        }
+        let full = "error: cannot write to standard output: No space left on device (os error 28); \
+                    redirect it to another place\n";
+        for (output, status, message) in [("/dev/full", 1, full), ("a closed pipe", 141, "")] {
+            let mut process = Command::new(std::env::current_exe().expect("a path"));
+            process.args(["--exact", "kit::report::tests::the_end_of_standard_output_is_no_panic"]);
+            let ended = capture(process.env(OUTPUT, output)).expect("it starts");
+            assert_eq!((ended.status.code(), &*String::from_utf8_lossy(&ended.stderr)), (Some(status), message));
+        }
+    }
 }

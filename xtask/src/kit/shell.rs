@@ -1,5 +1,6 @@
 //! Runs other programs. It keeps their output and shows it only if they fail.
 
+use crate::kit::report;
 use rustix::process::{
     getpid, kill_process, kill_process_group, set_child_subreaper, set_parent_process_death_signal, Pid, Signal,
 };
@@ -128,17 +129,22 @@ pub fn end_programs_on_interrupt() {
     // A process whose parent ends becomes a child of this one.
     let adopts = set_child_subreaper(Some(getpid())).map_err(|error| error.to_string());
     if let Err(error) = adopts.and(ctrlc::set_handler(interrupt).map_err(|error| error.to_string())) {
-        eprintln!("warning: Ctrl-C will leave child processes running: {error}");
+        report::note(format_args!("warning: Ctrl-C will leave child processes running: {error}"));
     }
 }
 
 fn interrupt() {
+    end(130);
+}
+
+/// Ends this process and all processes that it started.
+pub fn end(status: i32) -> ! {
     let _for_good = not_interrupted();
     // A killed process leaves its children to this one.
     while children().filter(|pid| kill_process(*pid, Signal::KILL).is_ok()).count() > 0 {
         std::thread::sleep(Duration::from_millis(1));
     }
-    std::process::exit(130);
+    std::process::exit(status);
 }
 
 /// The running children of this process.

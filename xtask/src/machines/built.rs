@@ -256,7 +256,9 @@ fn build_one(
 /// Says which kernels were not built for lack of time, and how to build them.
 pub fn say_missing(missing: &[&str]) {
     for name in missing {
-        println!("{name}: not built, for lack of time; to build it: `cargo xtask build-kernels {name}`");
+        report::say(format_args!(
+            "{name}: not built, for lack of time; to build it: `cargo xtask build-kernels {name}`"
+        ));
     }
 }
 
@@ -280,7 +282,7 @@ impl Run for Options {
             return Err(format!("Debian builds {}; `cargo xtask test --kernel` downloads it", self.names.join(", ")));
         }
         let (built, _) = build_missing(&world.progress, world.cache()?, &kernels, Duration::MAX)?;
-        println!("{built} kernels are in the cache; `cargo xtask test --kernel NAME` boots one");
+        report::say(format_args!("{built} kernels are in the cache; `cargo xtask test --kernel NAME` boots one"));
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! Builds for other machines with the nightly compiler, `core` from source, and no C toolchain.
 
 use crate::debian::{self, Cache, Suite};
+use crate::kit::report;
 use crate::kit::shell::{cargo_of, root, run, ROOT_VARIABLE};
 use crate::machines::repair;
 use crate::machines::targets::Target;
@@ -134,7 +135,9 @@ pub fn open_cache() -> Result<Cache, String> {
                 .try_for_each(|place| touch(&root().join(place)))
         };
         let say = |other: &str| {
-            eprintln!("waiting for the commands of the checkout {other} to end; BAREPOLL_CACHE names another cache");
+            report::note(format_args!(
+                "waiting for the commands of the checkout {other} to end; BAREPOLL_CACHE names another cache"
+            ));
         };
         let folder = builds(&cache);
         let claim = fs::create_dir_all(&folder).and_then(|()| claim(&folder.join("checkout"), &here, renew, say));

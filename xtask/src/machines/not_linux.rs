@@ -31,7 +31,7 @@ impl Run for Options {
             let names: Vec<&str> = LAYERS.iter().map(|layer| layer.on).collect();
             return Err(format!("no layer has such a name; the layers are {}", names.join("; ")));
         }
-        println!("{} layers", run_on(world, &layers)?);
+        report::say(format_args!("{} layers", run_on(world, &layers)?));
         Ok(())
     }
 }

@@ -218,7 +218,7 @@ impl Run for Options {
             results.failures.extend(file::write(file, &text).err());
         }
         match results.failures.as_slice() {
-            [] => println!("{count} targets"),
+            [] => report::say(format_args!("{count} targets")),
             failures => return Err(failures.join("\n\n")),
         }
         Ok(())

@@ -129,7 +129,7 @@ fn compare(progress: &Progress, cache: &Cache, targets: &[&'static Target], show
             if ours > allowed || forbidden || code.is_empty() {
                 wrong.push(format!("{target}: {name}: {ours} instructions, hand-written {limit}:\n{both}"));
             } else if show {
-                println!("{target}: {name}\n{both}\n");
+                report::say(format_args!("{target}: {name}\n{both}\n"));
             }
         }
     }
@@ -143,7 +143,7 @@ fn compare(progress: &Progress, cache: &Cache, targets: &[&'static Target], show
         ));
     }
     job.done(if wrong.is_empty() { "as short as hand-written" } else { "FAILED" });
-    println!("\n{}\n", table(&counts));
+    report::say(format_args!("\n{}\n", table(&counts)));
     if wrong.is_empty() {
         Ok(counts)
     } else {

@@ -228,7 +228,7 @@ const FAULTS: &[Fault] = &[
 impl Run for Options {
     fn run(&self, world: &World) -> Result<(), String> {
         let (_, table) = check(&world.progress, |fault| self.selects(fault))?;
-        println!("\n{table}\n");
+        report::say(format_args!("\n{table}\n"));
         if self.write {
             PROOF.write("broken on purpose", &table)?;
         }

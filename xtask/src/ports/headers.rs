@@ -74,7 +74,7 @@ impl Run for Options {
     fn run(&self, world: &World) -> Result<(), String> {
         if self.write {
             let is_new = facts::write(&Tools::get(world.cache()?)?)?;
-            println!("tests/data/uapi.json {}", if is_new { "is new" } else { "was right" });
+            report::say(format_args!("tests/data/uapi.json {}", if is_new { "is new" } else { "was right" }));
         }
         compare(&world.progress, world.cache()?)
     }
@@ -91,7 +91,7 @@ fn compare(progress: &Progress, cache: &Cache) -> Result<(), String> {
         &["target", "compiler", "headers", "epoll_event", "facts", "not in headers"],
         rows.into_iter().map(cells),
     );
-    println!("{sum} facts agree");
+    report::say(format_args!("{sum} facts agree"));
     Ok(())
 }
 

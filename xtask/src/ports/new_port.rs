@@ -5,6 +5,7 @@
 
 use crate::all_ports::{self, Fact};
 use crate::kit::file::write_all;
+use crate::kit::report;
 use crate::kit::shell::root;
 use crate::machines::nightly::target_specs;
 use crate::step::{Run, World};
@@ -41,20 +42,20 @@ impl Run for Options {
     fn run(&self, _world: &World) -> Result<(), String> {
         let arch = &self.arch;
         let has_facts = write(&root(), arch, self.abi.as_deref(), &known_archs()?)?;
-        println!(
+        report::say(format_args!(
             "\
 Written: src/arch/{arch}.rs, a line for it in src/arch/mod.rs and in tests/support/ports.rs, and a row in
 xtask/src/machines/targets.rs. What is left:
 "
-        );
+        ));
         if !has_facts {
-            println!(
+            report::say(format_args!(
                 "\
 0. tests/data/uapi.json lacks {arch}. Add a line to ABIS in xtask/src/ports/facts.rs, run `cargo xtask headers --write`,
    and write the numbers that differ from asm-generic's into the port. `cargo test --test oracles` names them."
-            );
+            ));
         }
-        println!(
+        report::say(format_args!(
         "\
 1. src/arch/{arch}.rs: the calling convention in prose, and the instruction, its registers and clobbers in the macro.
 2. xtask/src/machines/targets.rs: why the target is tested. If rustc's `asm!` is unstable there, `nightly(` for `stable(`,
@@ -68,7 +69,7 @@ xtask/src/machines/targets.rs. What is left:
 7. `cargo xtask test --everywhere`, and `cargo xtask table` after it.
 
 docs/porting.md explains each step. CONTRIBUTING.md shows them for a port that exists."
-    );
+    ));
         Ok(())
     }
 }

@@ -129,12 +129,12 @@ const REASONS: &[(&str, &str)] = &[
 impl Run for Options {
     fn run(&self, world: &World) -> Result<(), String> {
         let (count, table) = audit(&world.progress, world.cache()?)?;
-        println!("\n{table}\n");
+        report::say(format_args!("\n{table}\n"));
         if self.write {
             return DOCUMENT.write("peers", &table).map(drop);
         }
         DOCUMENT.check("peers", &table, "cargo xtask peers --write")?;
-        println!("{count} traps");
+        report::say(format_args!("{count} traps"));
         Ok(())
     }
 }

@@ -46,7 +46,7 @@ const REPAIRED: &str = "repaired";
 
 impl Run for Options {
     fn run(&self, world: &World) -> Result<(), String> {
-        println!("{} passed", check(&world.progress, world.cache()?, self.write)?);
+        report::say(format_args!("{} passed", check(&world.progress, world.cache()?, self.write)?));
         Ok(())
     }
 }

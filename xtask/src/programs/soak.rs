@@ -109,7 +109,7 @@ fn check(progress: &Progress, options: &Options) -> Result<usize, String> {
     job.done(if verdict.is_ok() { "no growth" } else { "FAILED" });
     let samples = samples?;
     let table = table(&tally, &samples, options);
-    println!("\n{table}\n");
+    report::say(format_args!("\n{table}\n"));
     verdict?;
     if options.write {
         let samples = &samples.samples;

@@ -43,7 +43,7 @@ impl Run for Options {
         if let Some(files) = &self.write {
             return write_answers(world, files);
         }
-        println!("{} passed", run_checks(world)?);
+        report::say(format_args!("{} passed", run_checks(world)?));
         Ok(())
     }
 }
@@ -296,7 +296,7 @@ fn write_answers(world: &World, files: &[PathBuf]) -> Result<(), String> {
     }
     for (name, table) in [("implementations", implementations(&runs)), ("differences", differences(&runs))] {
         let changed = CONFORMANCE.write(name, &table)?;
-        println!("the table of {name} {}", if changed { "has changed" } else { "is unchanged" });
+        report::say(format_args!("the table of {name} {}", if changed { "has changed" } else { "is unchanged" }));
     }
     Ok(())
 }

@@ -79,7 +79,7 @@ fn check(progress: &Progress) -> Result<(usize, String), String> {
     let (run, missed) = sum(&files);
     rows.push(row("all", run, missed, String::new()));
     let table = report::markdown(&["file", "lines", "% run", "not run"], rows);
-    println!("\n{table}\n");
+    report::say(format_args!("\n{table}\n"));
     if all < MIN_PERCENT {
         return Err(format!("the native tests run {all:.1} % of the lines of src/, expected at least {MIN_PERCENT} %"));
     }

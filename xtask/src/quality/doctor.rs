@@ -34,7 +34,10 @@ impl Run for Options {
         }
         report::print(&["tool", "version", "needed by", "installed by"], rows);
         let cache = Cache::open()?;
-        println!("Downloads in the cache ({}). The steps get the missing ones:", cache.root().display());
+        report::say(format_args!(
+            "Downloads in the cache ({}). The steps get the missing ones:",
+            cache.root().display()
+        ));
         report::print(&["download", "versions", "needed by"], downloads(cache.root()));
         match missing.as_slice() {
             [] => Ok(()),

@@ -121,11 +121,14 @@ impl Run for Options {
         if self.write {
             for (name, table) in testing_tables() {
                 let changed = TESTING.write(name, &table)?;
-                println!("the table of {name} {}", if changed { "has changed" } else { "is unchanged" });
+                report::say(format_args!(
+                    "the table of {name} {}",
+                    if changed { "has changed" } else { "is unchanged" }
+                ));
             }
             return Ok(());
         }
-        println!("{} passed", run_checks(world)?);
+        report::say(format_args!("{} passed", run_checks(world)?));
         Ok(())
     }
 }

@@ -68,7 +68,7 @@ fn check(progress: &Progress, cache: &Cache, options: &Options) -> Result<usize,
         rows.push([format!("{name}: inputs that reach something new"), outcome.inputs.to_string()]);
     }
     let table = report::figures("fuzz", rows.clone());
-    println!("\n{table}\n");
+    report::say(format_args!("\n{table}\n"));
     if options.write {
         // First without coverage, because the rest may fail.
         PROOF.write("fuzz", &table)?;

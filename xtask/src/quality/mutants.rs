@@ -139,9 +139,9 @@ fn check(progress: &Progress, cache: &Cache, options: &Options) -> Result<usize,
         ["not seen", &sum(|outcomes| outcomes.missed).to_string()],
     ];
     let table = report::figures("mutants", rows);
-    println!("\n{table}\n");
+    report::say(format_args!("\n{table}\n"));
     if sum(|outcomes| outcomes.timeout) > 0 {
-        println!("With these changes, the tests timed out:\n{}\n", names(&outcomes, "Timeout"));
+        report::say(format_args!("With these changes, the tests timed out:\n{}\n", names(&outcomes, "Timeout")));
     }
     let caught = caught(&outcomes)?;
     if options.write {

@@ -81,7 +81,7 @@ impl Run for Options {
             let figures = measure(progress, measurement, variable, amount)?;
             let command = format!("`cargo xtask proof {} {option} {amount}`", measurement.name);
             let table = table(&figures, &command);
-            println!("\n{table}\n");
+            report::say(format_args!("\n{table}\n"));
             if self.write {
                 PROOF.write(measurement.name, &table)?;
             }

@@ -50,7 +50,7 @@ impl Run for Options {
             ["failed, in a copy without `Epoll::delete`", &broken.failed.to_string()],
         ];
         let table = report::figures("interface", rows);
-        println!("\n{table}\n");
+        report::say(format_args!("\n{table}\n"));
         match self.write {
             true => PROOF.write("interface", &table).map(drop),
             false => Ok(()),
