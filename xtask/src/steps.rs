@@ -4,8 +4,8 @@
 use crate::bench::{self, size};
 use crate::kit::tool::Tool;
 use crate::kit::tool::{
-    APT, BC, BISON, CC, CXX, DPKG, FLEX, GDB, MAKE, NIGHTLY, OLDEST_RUSTC, READELF, RUSTUP, SCRIPT, STRACE, TAR,
-    VALGRIND,
+    APT, BASH, BC, BISON, CC, CXX, DPKG, FLEX, GDB, GIT, MAKE, NIGHTLY, OLDEST_RUSTC, READELF, RUSTUP, SCRIPT, STRACE,
+    TAR, VALGRIND,
 };
 use crate::machines::{built, not_linux, worst};
 use crate::ports::{asm, broken, clobbers, conformance, headers, linux, new_port, peers, symbols};
@@ -20,7 +20,7 @@ use crate::step::{Place, Step, Test, Tier, World};
 use crate::{table, test};
 
 /// The tools that download and unpack Debian's packages. No package is installed.
-const DEBIAN: [&Tool; 3] = [&APT, &DPKG, &TAR];
+const DEBIAN: [&Tool; 4] = [&APT, &BASH, &DPKG, &TAR];
 
 /// A step that is not part of a test.
 const fn command(name: &'static str, about: &'static str, command: Command) -> Step {
@@ -76,13 +76,13 @@ pub static STEPS: &[Step] = &[
     },
     Step {
         test: test("targets", Everywhere, "targets", &[Cross], conformance::on_targets),
-        needs: &[&NIGHTLY, &RUSTUP, &APT, &DPKG, &TAR],
+        needs: &[&NIGHTLY, &RUSTUP, &APT, &BASH, &DPKG, &TAR],
         ..command("targets", "Run the conformance list for every target, under two versions of qemu-user", NoCommand)
     },
     Step {
         // The step "kernels" boots what this builds.
         test: test("kernels from source", Everywhere, "kernels", &[], built::run_checks),
-        needs: &[&APT, &DPKG, &TAR, &MAKE, &CC, &FLEX, &BISON, &BC],
+        needs: &[&APT, &BASH, &DPKG, &TAR, &MAKE, &CC, &FLEX, &BISON, &BC],
         ..command(
             "build-kernels",
             "Build the kernels that no distribution builds, from Debian's source, into the cache",
@@ -144,7 +144,7 @@ pub static STEPS: &[Step] = &[
     },
     Step {
         test: test("kernels", Everywhere, "kernels", &[Cross], conformance::on_kernels),
-        needs: &[&NIGHTLY, &APT, &DPKG, &TAR],
+        needs: &[&NIGHTLY, &APT, &BASH, &DPKG, &TAR],
         ..command(
             "kernels",
             "Run the conformance list as the first process of real kernels, under qemu-system",
@@ -153,7 +153,7 @@ pub static STEPS: &[Step] = &[
     },
     Step {
         test: test("the worst kernel", Everywhere, "targets", &[Cross], worst::on_targets),
-        needs: &[&NIGHTLY, &APT, &DPKG, &TAR],
+        needs: &[&NIGHTLY, &APT, &BASH, &DPKG, &TAR],
         ..command(
             "worst",
             "Run the conformance list with every register overwritten that a machine's ABI lets a system call destroy",
@@ -162,7 +162,7 @@ pub static STEPS: &[Step] = &[
     },
     Step {
         test: test("kernels that are not Linux", Everywhere, "layers", &[Cross], not_linux::run_checks),
-        needs: &[&NIGHTLY, &APT, &DPKG, &TAR, &STRACE, &GDB],
+        needs: &[&NIGHTLY, &APT, &BASH, &DPKG, &TAR, &STRACE, &GDB],
         ..command(
             "not-linux",
             "Run the conformance list on gVisor, in User-mode Linux, under system call filters, and traced",
@@ -206,7 +206,7 @@ pub static STEPS: &[Step] = &[
         test: test("sanitizers", Everywhere, "passed", &[], |world| {
             sanitizers::run_checks(&world.progress, world.cache()?)
         }),
-        needs: &[&NIGHTLY, &CC],
+        needs: &[&NIGHTLY, &CC, &GIT],
         ..command(
             "sanitizers",
             "Run the conformance list and small programs under MemorySanitizer and ThreadSanitizer",
@@ -276,7 +276,7 @@ pub static STEPS: &[Step] = &[
     },
     Step {
         test: test("conformance program", Everywhere, "passed", &[Cross], tool::run_checks),
-        needs: &[&NIGHTLY, &APT, &DPKG, &TAR],
+        needs: &[&NIGHTLY, &APT, &BASH, &DPKG, &TAR],
         ..command(
             "conformance",
             "Test the conformance program's command line; build it for every target; write who answers what",
@@ -298,7 +298,7 @@ pub static STEPS: &[Step] = &[
         test: test("bare-echo", Everywhere, "passed", &[Native, Cross], |world| {
             bare_echo::run_checks(&world.progress, world.cache()?)
         }),
-        needs: &[&NIGHTLY, &APT, &DPKG, &TAR],
+        needs: &[&NIGHTLY, &APT, &BASH, &DPKG, &TAR],
         ..command(
             "bare-echo",
             "Run `bare-echo`, the server without libc, natively, under emulators, and as first process of real kernels",
@@ -347,6 +347,7 @@ pub static STEPS: &[Step] = &[
         test: test("supply chain", Everywhere, "passed", &[], |world| {
             supply::run_checks(&world.progress, world.cache()?)
         }),
+        needs: &[&GIT],
         ..command(
             "supply",
             "Check the crate's dependencies with their licenses and sources; with --since, also its public interface",
@@ -409,6 +410,7 @@ pub static STEPS: &[Step] = &[
                 "xtask/src/quality/mutants.rs",
             ],
         ),
+        needs: &[&GIT],
         ..command(
             "mutants",
             "Change `src/` in one place at a time, and check that a test fails",
@@ -438,7 +440,7 @@ pub static STEPS: &[Step] = &[
                 "xtask/src/test.rs",
             ],
         ),
-        needs: &[&NIGHTLY],
+        needs: &[&GIT, &NIGHTLY],
         ..command(
             "broken",
             "Break ports in a copy of the repository, and check that a test fails",
@@ -515,6 +517,18 @@ mod tests {
         let files = repository_files().expect("git lists them");
         for start in STEPS.iter().filter_map(|step| step.test.as_ref()).flat_map(|test| test.proof_inputs) {
             assert!(files.iter().any(|file| file.starts_with(start)), "no file starts with {start}");
+        }
+    }
+
+    #[test]
+    fn steps_need_the_programs_that_they_run() {
+        let needs = |step: &Step, tool: &Tool| step.needs.iter().any(|need| need.name == tool.name);
+        for step in STEPS {
+            // `debian::unpack` runs a script of bash.
+            assert!(needs(step, &BASH) || !needs(step, &DPKG), "{} needs bash", step.name);
+            let is_proof = step.test.as_ref().is_some_and(|test| !test.proof_inputs.is_empty());
+            let copies = ["broken", "sanitizers", "supply"].contains(&step.name);
+            assert!(needs(step, &GIT) || !(is_proof || copies), "{} needs git, which lists the files", step.name);
         }
     }
 

@@ -37,6 +37,8 @@ pub static DPKG: Tool = tool("dpkg-deb", &["dpkg-deb", "--version"], &["dpkg"], 
 pub static APT: Tool =
     tool("apt", &["apt-get", "--version"], &[], "docker run -it -v .:/barepoll -w /barepoll debian:12");
 pub static TAR: Tool = tool("tar", &["tar", "--version"], &["tar", "xz-utils"], "apt-get install tar xz-utils");
+pub static BASH: Tool = tool("bash", &["bash", "--version"], &["bash"], "apt-get install bash");
+pub static GIT: Tool = tool("git", &["git", "--version"], &["git"], "apt-get install git");
 pub static SCRIPT: Tool = tool("script", &["script", "--version"], &["bsdutils"], "apt-get install bsdutils");
 pub static READELF: Tool = tool("readelf", &["readelf", "--version"], &["binutils"], "apt-get install binutils");
 pub static MAKE: Tool = tool("make", &["make", "--version"], &["make"], "apt-get install make");

@@ -5,6 +5,7 @@ use crate::debian::{self, Cache, Suite};
 use crate::kit::progress::{Job, Progress};
 use crate::kit::report;
 use crate::kit::shell::run;
+use crate::kit::tool::{Tool, BC, BISON, CC, FLEX, MAKE};
 use crate::machines::kernels::{self, Kernel};
 use crate::step::{Run, World};
 use clap::Args;
@@ -167,6 +168,21 @@ fn is_in(config: &str, line: &str) -> bool {
     }
 }
 
+/// The programs of this machine that a build runs.
+const TOOLS: [&Tool; 5] = [&MAKE, &CC, &FLEX, &BISON, &BC];
+
+/// Ensures that the tools of a build work, if one of these kernels is still to be built. Downloads
+/// nothing of the build's.
+pub fn ensure_tools(cache: &Cache, kernels: &[&'static Kernel]) -> Result<(), String> {
+    let images = fs::read_dir(folder(cache)).into_iter().flatten().flatten();
+    let images: Vec<String> = images.filter_map(|image| image.file_name().into_string().ok()).collect();
+    let is_built = |name: &str| images.iter().any(|image| image.rsplit_once('-').is_some_and(|(of, _)| of == name));
+    if all(kernels).all(|(name, _)| is_built(name)) {
+        return Ok(());
+    }
+    TOOLS.iter().try_for_each(|tool| tool.ensure())
+}
+
 fn folder(cache: &Cache) -> PathBuf {
     cache.root().join("built-kernels")
 }
@@ -234,6 +250,8 @@ fn build_one(
     if !is_time {
         return Ok(None);
     }
+    // The cache may have had an image of another version.
+    TOOLS.iter().try_for_each(|tool| tool.ensure())?;
     let source = tree.join(build.suite.0);
     if !source.exists() {
         job.at("unpacking the source");
@@ -302,12 +320,38 @@ pub fn table() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kit::shell::ROOT_VARIABLE;
+    use crate::ports::conformance;
 
     #[test]
     fn a_configuration_has_the_options_that_are_set() {
         let config = "CONFIG_A=y\nCONFIG_AB=\"x\"\n# CONFIG_C is not set\n";
         assert!(is_in(config, "CONFIG_A=y") && is_in(config, "CONFIG_C=n") && is_in(config, "CONFIG_D=n"));
         assert!(!is_in(config, "CONFIG_B=y") && !is_in(config, "CONFIG_C=y") && !is_in(config, "CONFIG_AB=n"));
+    }
+
+    #[test]
+    fn a_missing_tool_is_an_error_before_a_download() {
+        if std::env::var_os(ROOT_VARIABLE).is_none() {
+            let folder = tempfile::tempdir().expect("a folder");
+            let mut inner = Command::new(std::env::current_exe().expect("a path"));
+            inner.args(["--exact", "machines::built::tests::a_missing_tool_is_an_error_before_a_download"]);
+            inner.env("PATH", folder.path()).env("BAREPOLL_CACHE", folder.path());
+            let output = run(inner.env(ROOT_VARIABLE, folder.path().join("copy"))).expect("it passes");
+            assert!(output.contains("1 passed"), "{output}");
+            return;
+        }
+        let mut world = World::new(&[]);
+        world.kernels = kernels::select(&["mips64-6.1".into()]).expect("it is there");
+        let missing = Err("cannot find make; install it with `apt-get install make`".into());
+        assert_eq!(conformance::on_kernels(&world).map(drop), missing);
+        // An image that was built before needs no tools, and nor does a kernel of Debian's.
+        let cache = world.cache().expect("a cache");
+        fs::create_dir_all(folder(cache)).expect("a folder");
+        fs::write(folder(cache).join("mips64-6.1-0123456789abcdef"), "").expect("an image");
+        assert_eq!(ensure_tools(cache, &world.kernels), Ok(()));
+        assert_eq!(ensure_tools(cache, &kernels::select(&["s390x-6.1".into()]).expect("it is there")), Ok(()));
+        assert_eq!(ensure_tools(cache, &kernels::select(&[]).expect("all")), missing);
     }
 
     #[test]

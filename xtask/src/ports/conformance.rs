@@ -29,6 +29,9 @@ pub fn on_targets(world: &World) -> Result<usize, String> {
 pub fn on_kernels(world: &World) -> Result<usize, String> {
     let cache = world.cache()?;
     let is_whole = world.kernels.len() == kernels::KERNELS.len();
+    if !is_whole {
+        built::ensure_tools(cache, &world.kernels)?;
+    }
     let (there, missing) = kernels::there(cache, &world.kernels)?;
     let kernels = if is_whole { &there } else { &world.kernels };
     if !is_whole && !missing.is_empty() {
