@@ -154,9 +154,9 @@ impl Step {
     pub fn prepare(&self) -> Result<(), String> {
         static INSTALLING: Mutex<()> = Mutex::new(());
         let _one_at_a_time = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
-        self.needs.iter().try_for_each(|tool| tool.ensure())?;
-        let needs_nightly = self.needs.iter().any(|tool| std::ptr::eq(*tool, &NIGHTLY));
-        if needs_nightly {
+        let is_nightly = |tool: &&&Tool| std::ptr::eq(**tool, &NIGHTLY);
+        self.needs.iter().filter(|tool| !is_nightly(tool)).try_for_each(|tool| tool.ensure())?;
+        if self.needs.iter().any(|tool| is_nightly(&tool)) {
             nightly::ensure_nightly_with_source()
         } else {
             Ok(())

@@ -289,7 +289,8 @@ pub fn both(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-fn command_line(command: &Command) -> String {
+/// The program and its arguments, as an error shows them.
+pub fn command_line(command: &Command) -> String {
     let arguments = command.get_args().map(OsStr::to_string_lossy);
     [command.get_program().to_string_lossy()].into_iter().chain(arguments).collect::<Vec<_>>().join(" ")
 }

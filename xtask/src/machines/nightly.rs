@@ -1,7 +1,7 @@
 //! The nightly toolchain and the standard library's source, to compile for other targets.
 
 use crate::debian::{self, Cache, Suite};
-use crate::kit::shell::{both, capture, run, run_within};
+use crate::kit::shell::{both, capture, command_line, run, run_within};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fs;
@@ -12,19 +12,21 @@ use std::time::Duration;
 /// The variable with the path of an archive of the standard library's source (`rust/library/...`),
 /// for machines without a network.
 const ARCHIVE_VARIABLE: &str = "BAREPOLL_RUST_SRC";
-/// The time limit for rustup, which may wait for ever without a network.
-const LIMIT: Duration = Duration::from_secs(180);
+/// The time limits for rustup, which may wait for ever without a network.
+const TOOLCHAIN_LIMIT: Duration = Duration::from_secs(900);
+const SOURCE_LIMIT: Duration = Duration::from_secs(180);
 
 /// Ensures that `-Zbuild-std` works.
 pub fn ensure_nightly_with_source() -> Result<(), String> {
-    let rustup = |arguments: &[&str]| {
-        capture(Command::new("rustup").args(arguments)).map_err(|why| format!("{why}; get it from https://rustup.rs"))
+    let find_sysroot = || {
+        let mut rustup = Command::new("rustup");
+        let answer = capture(rustup.args(["run", "nightly", "rustc", "--print", "sysroot"]));
+        answer.map_err(|why| format!("{why}; get it from https://rustup.rs"))
     };
-    let find_sysroot = || rustup(&["run", "nightly", "rustc", "--print", "sysroot"]);
     let mut sysroot = find_sysroot()?;
     if !sysroot.status.success() {
-        // The next check reports a failure of this command, and of `component add` below.
-        rustup(&["toolchain", "install", "nightly", "--profile", "minimal"])?;
+        let mut rustup = Command::new("rustup");
+        install(rustup.args(["toolchain", "install", "nightly", "--profile", "minimal"]), TOOLCHAIN_LIMIT)?;
         sysroot = find_sysroot()?;
     }
     if !sysroot.status.success() {
@@ -42,17 +44,29 @@ pub fn ensure_nightly_with_source() -> Result<(), String> {
         let missing = || format!("the archive that {ARCHIVE_VARIABLE} names has no rust/library");
         return is_installed().then_some(()).ok_or_else(missing);
     }
-    run_within(Command::new("rustup").args(["component", "add", "rust-src", "--toolchain", "nightly"]), LIMIT)?;
+    let mut rustup = Command::new("rustup");
+    let by_rustup = install(rustup.args(["component", "add", "rust-src", "--toolchain", "nightly"]), SOURCE_LIMIT);
     if is_installed() {
         return Ok(());
     }
-    let why = match install_from_debian(&sources) {
-        Ok(()) if is_installed() => return Ok(()),
-        answer => answer.err().unwrap_or_default(),
-    };
+    let by_debian = install_from_debian(&sources);
+    if is_installed() {
+        return Ok(());
+    }
+    let why = [by_rustup, by_debian].into_iter().filter_map(Result::err).collect::<Vec<_>>().join("\n");
     Err(format!(
-        "cannot find the standard library's source ({why}); run `rustup component add rust-src --toolchain nightly`"
+        "cannot find the standard library's source; {ARCHIVE_VARIABLE} may name an archive of it, without a network:\n\
+         {why}"
     ))
+}
+
+/// Runs a command of rustup's that downloads.
+fn install(rustup: &mut Command, limit: Duration) -> Result<(), String> {
+    let output = run_within(rustup, limit)?;
+    // `run_within` adds this line if the command fails.
+    let Some(end) = output.lines().last().filter(|line| line.starts_with("[the program ")) else { return Ok(()) };
+    let error = output.lines().find_map(|line| line.strip_prefix("error: ")).unwrap_or(end.trim_matches(['[', ']']));
+    Err(format!("`{}` failed: {error}; check the network, and run it again", command_line(rustup)))
 }
 
 /// rustc's specification of every target, by the target's name. The format is unstable.
@@ -95,4 +109,46 @@ fn replace_source(sources: &Path, fill: impl FnOnce(&Path) -> Result<(), String>
     fill(folder.path())?;
     let _ = fs::remove_dir_all(sources.join("rust"));
     fs::rename(folder.path().join("rust"), sources.join("rust")).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kit::tool::{Tool, NIGHTLY};
+    use crate::step::{self, Step};
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn an_install_ends() {
+        let shell = |script, limit| install(Command::new("sh").args(["-c", script]), Duration::from_secs(limit));
+        assert_eq!(shell("echo error: none", 300), Ok(()));
+        let hangs =
+            "`sh -c exec sleep 600` failed: the program was killed after 1 s; check the network, and run it again";
+        assert_eq!(shell("exec sleep 600", 1), Err(hangs.into()));
+        let fails = "`sh -c exit 3` failed: the program failed: exit status: 3; check the network, and run it again";
+        assert_eq!(shell("exit 3", 300), Err(fails.into()));
+    }
+
+    #[test]
+    fn a_step_installs_the_nightly_toolchain_that_it_needs() {
+        const INNER: &str = "BAREPOLL_TEST_NIGHTLY";
+        if std::env::var_os(INNER).is_none() {
+            let folder = tempfile::tempdir().expect("a folder");
+            let rustup = folder.path().join("rustup");
+            let script =
+                "#!/bin/sh\n[ $1 = run ] || echo 'info: syncing\nerror: could not download it\n\nCaused by'\nexit 1\n";
+            fs::write(&rustup, script).expect("a file");
+            fs::set_permissions(&rustup, fs::Permissions::from_mode(0o755)).expect("a mode");
+            let mut inner = Command::new(std::env::current_exe().expect("a path"));
+            inner.args(["--exact", "machines::nightly::tests::a_step_installs_the_nightly_toolchain_that_it_needs"]);
+            let output = run(inner.env(INNER, "").env("PATH", folder.path())).expect("it passes");
+            assert!(output.contains("1 passed"), "{output}");
+            return;
+        }
+        const NEEDS: &[&Tool] = &[&NIGHTLY];
+        let step = Step { name: "", about: "", command: step::Command::None, test: None, evidence: &[], needs: NEEDS };
+        let why = "`rustup toolchain install nightly --profile minimal` failed: could not download it; \
+                   check the network, and run it again";
+        assert_eq!(step.prepare(), Err(why.into()));
+    }
 }
