@@ -2,6 +2,7 @@
 //! for every target, and who answers what.
 
 use crate::kit::document::CONFORMANCE;
+use crate::kit::file;
 use crate::kit::progress::Job;
 use crate::kit::report;
 use crate::kit::shell::{both, capture, conformance_limit, run, run_within};
@@ -38,7 +39,9 @@ pub struct Options {
 impl Run for Options {
     fn run(&self, world: &World) -> Result<(), String> {
         if let Some(folder) = &self.folder {
-            return build_all(world, folder, &select(&self.target)?);
+            let rows = build_all(world, folder, &select(&self.target)?)?;
+            report::print(&["target", "bytes", "program"], rows);
+            return Ok(());
         }
         if let Some(files) = &self.write {
             return write_answers(world, files);
@@ -48,11 +51,12 @@ impl Run for Options {
     }
 }
 
-/// Builds the programs of these targets, each as `epoll-conformance-TARGET`.
-fn build_all(world: &World, folder: &Path, targets: &[&'static Target]) -> Result<(), String> {
+/// Builds the programs of these targets, each as `epoll-conformance-TARGET`, and writes the checksums.
+/// Returns a row for each target.
+fn build_all(world: &World, folder: &Path, targets: &[&'static Target]) -> Result<Vec<Vec<String>>, String> {
     let cache = world.cache()?;
     fs::create_dir_all(folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
-    let (mut rows, mut names, mut failures) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut rows, mut failures) = (Vec::new(), Vec::new());
     for target in targets {
         let job = world.progress.job(target.name);
         if !target.links() {
@@ -69,8 +73,7 @@ fn build_all(world: &World, folder: &Path, targets: &[&'static Target]) -> Resul
         match built {
             Ok(bytes) => {
                 job.done(&format!("{bytes} bytes"));
-                rows.push(vec![target.name.into(), bytes.to_string(), name.clone()]);
-                names.push(name);
+                rows.push(vec![target.name.into(), bytes.to_string(), name]);
             }
             Err(why) => {
                 job.done("FAILED");
@@ -78,16 +81,28 @@ fn build_all(world: &World, folder: &Path, targets: &[&'static Target]) -> Resul
             }
         }
     }
-    if !names.is_empty() {
-        let sums = run(Command::new("sha256sum").args(&names).current_dir(folder))?;
-        let file = folder.join("SHA256SUMS");
-        fs::write(&file, sums).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
-    }
-    report::print(&["target", "bytes", "program"], rows);
+    write_sums(folder)?;
     match failures.as_slice() {
-        [] => Ok(()),
+        [] => Ok(rows),
         failures => Err(failures.join("\n\n")),
     }
+}
+
+/// Writes `SHA256SUMS`, with each program in the folder: an earlier command may have built others.
+fn write_sums(folder: &Path) -> Result<(), String> {
+    let entries = fs::read_dir(folder).map_err(|error| format!("cannot read {}: {error}", folder.display()))?;
+    let mut names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
+    names.retain(|name| name.to_string_lossy().starts_with(&format!("{PROGRAM}-")));
+    names.sort();
+    if names.is_empty() {
+        return Ok(());
+    }
+    file::write(&folder.join("SHA256SUMS"), &run(Command::new("sha256sum").args(names).current_dir(folder))?)
+}
+
+/// Checks the checksums of a folder as a user does.
+fn check_sums(folder: &Path) -> Result<String, String> {
+    run(Command::new("sha256sum").args(["--strict", "-c", "SHA256SUMS"]).current_dir(folder))
 }
 
 /// Checks the program's command line on this machine. Returns how many checks passed.
@@ -107,7 +122,11 @@ fn check_all(world: &World, job: &Job) -> Result<usize, String> {
     for (name, check) in CHECKS {
         check(&built).map_err(|why| format!("{PROGRAM}, {name}: {why}"))?;
     }
-    Ok(CHECKS.len())
+    job.at("--static");
+    let folder = tempfile::tempdir().map_err(|error| format!("cannot create a temporary folder: {error}"))?;
+    build_all(world, folder.path(), &[target])?;
+    same("the checksums", check_sums(folder.path())?, format!("{PROGRAM}-{}: OK\n", target.name))?;
+    Ok(CHECKS.len() + 1)
 }
 
 struct Program<'a> {
@@ -360,4 +379,24 @@ fn differences(runs: &[Checked]) -> String {
         vec![implementation, why, on, checks.len().to_string(), first]
     };
     report::markdown(&["implementation", "reason", "machines", "checks", "the first"], rows.into_iter().map(row))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_program_in_the_folder_has_a_checksum() {
+        let folder = tempfile::tempdir().expect("a folder");
+        write_sums(folder.path()).expect("there are none");
+        let add = |name: &str| fs::write(folder.path().join(name), name).expect("a file");
+        for name in ["epoll-conformance-b", "epoll-conformance-a"] {
+            add("other");
+            add(name);
+            write_sums(folder.path()).expect("it is written");
+        }
+        assert_eq!(check_sums(folder.path()), Ok("epoll-conformance-a: OK\nepoll-conformance-b: OK\n".into()));
+        fs::write(folder.path().join("epoll-conformance-a"), "another").expect("a file");
+        assert!(check_sums(folder.path()).is_err());
+    }
 }
