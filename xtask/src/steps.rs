@@ -132,10 +132,29 @@ pub static STEPS: &[Step] = &[
         )
     },
     Step {
-        test: test("other crates' registers", Everywhere, "traps", &[Cross], |world| {
-            peers::check(&world.progress, world.cache()?)
-        }),
-        needs: &[&NIGHTLY],
+        test: proof(
+            test("other crates' registers", Everywhere, "traps", &[Cross], |world| {
+                peers::check(&world.progress, world.cache()?)
+            }),
+            &[
+                ".cargo/",
+                "Cargo.lock",
+                "docs/peers.md",
+                "docs/proof.md",
+                "test-crates/peers/",
+                "xtask/src/debian/",
+                "xtask/src/kit/",
+                "xtask/src/machines/cross.rs",
+                "xtask/src/machines/mod.rs",
+                "xtask/src/machines/repair.rs",
+                "xtask/src/machines/targets.rs",
+                "xtask/src/ports/asm.rs",
+                "xtask/src/ports/clobbers.rs",
+                "xtask/src/ports/mod.rs",
+                "xtask/src/ports/peers.rs",
+            ],
+        ),
+        needs: &[&GIT, &NIGHTLY],
         ..command(
             "peers",
             "Compare the registers that other crates' system calls declare with what kernels destroy",
@@ -585,6 +604,15 @@ mod tests {
                     assert!(is_known, "{}: {file} uses {used}, which is no input of the proof", step.name);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn the_proof_of_peers_depends_on_the_documents_that_it_reads() {
+        let step = STEPS.iter().find(|step| step.name == "peers").expect("it is there");
+        let inputs = step.test.as_ref().map_or(&[][..], |test| test.proof_inputs);
+        for document in ["docs/peers.md", "docs/proof.md"] {
+            assert!(inputs.contains(&document), "a change of {document} does not run {} again", step.name);
         }
     }
 
