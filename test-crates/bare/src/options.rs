@@ -23,7 +23,8 @@ usage: epoll-conformance [OPTIONS] [FILTER]...
 The first process of a kernel gets the words after `--` of the kernel's command line. It also runs
 the checks of `machine::`, and then restarts the machine.
 
-The status is 0 if every check passes, 1 if one fails, and 2 if the command line is wrong.
+The status is 0 if every check passes, 1 if one fails or the output cannot be written, and 2 if the
+command line is wrong.
 ";
 
 /// The program's arguments, without its name.

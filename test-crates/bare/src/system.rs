@@ -82,20 +82,32 @@ impl<const ROOM: usize> Write for Line<ROOM> {
     }
 }
 
-/// Prints a line, usually in one write.
+/// Prints a line, usually in one write. Ends the program if it cannot, except as a kernel's first
+/// process: a kernel may have no console.
 pub fn print(line: fmt::Arguments<'_>) {
     let mut whole = Line::<1024>::new();
     let _ = whole.write_fmt(line);
+    let Err(errno) = write_to(1, &whole) else { return };
+    if !is_first_process() {
+        let mut why = Line::<256>::new();
+        let _ = writeln!(why, "error: cannot write to standard output: {errno}");
+        let _ = write_to(2, &why);
+        end(1)
+    }
+}
+
+fn write_to<const ROOM: usize>(fd: RawFd, line: &Line<ROOM>) -> Result<(), Errno> {
     let mut done = 0;
-    while done < whole.used {
-        let rest = whole.text.as_ptr().wrapping_add(done);
-        // SAFETY: the bytes are in a local array.
-        match out_of_line(|| unsafe { raw::write(1, rest, whole.used - done) }) {
+    while done < line.used {
+        let rest = line.text.as_ptr().wrapping_add(done);
+        // SAFETY: the bytes are in the line.
+        match out_of_line(|| unsafe { raw::write(fd, rest, line.used - done) }) {
             Ok(more) => done += more,
             Err(Errno::EINTR | Errno::EAGAIN) => {}
-            Err(_) => return,
+            Err(errno) => return Err(errno),
         }
     }
+    Ok(())
 }
 
 /// Ends the program. As a kernel's first process it powers the machine off.

@@ -145,6 +145,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("a failure is reported in every format", failure),
     ("a check that takes longer than --timeout fails", timeout),
     ("--help names every option", help),
+    ("a full disk is an error", full_disk),
     ("a wrong command line is an error with a remedy", wrong_arguments),
 ];
 
@@ -265,6 +266,17 @@ fn help(program: &Program) -> Result<(), String> {
     let printed = program.prints(&["--help"], 0)?;
     for option in ["--exact", "--list", "--tap", "--json", "--timeout=SECONDS", "--help"] {
         same(option, printed.contains(&format!("  {option} ")), true)?;
+    }
+    Ok(())
+}
+
+fn full_disk(program: &Program) -> Result<(), String> {
+    for arguments in ["--list", "--help", "--exact eventfd::writing_zero_changes_nothing"] {
+        let script = format!("exec \"$0\" {arguments} > /dev/full");
+        let printed = output(Command::new("sh").args(["-c", &script]).arg(program.path), 1)?;
+        let is_one_line =
+            printed.starts_with("error: cannot write to standard output: ") && printed.lines().count() == 1;
+        same(&printed, is_one_line && printed.contains("ENOSPC"), true)?;
     }
     Ok(())
 }
