@@ -47,16 +47,20 @@ impl Run for Options {
 
 /// A row for each step, and one for the whole test.
 fn steps_table(world: &World, last: &Summary) -> Result<String, String> {
+    let before = CONTRIBUTING.table(STEPS)?;
     let row = |step: &crate::step::Step| {
         let test = step.test.as_ref()?;
         let outcome = last.steps.iter().find(|outcome| outcome.title == test.title)?;
         let tier = if test.tier == Tier::Here { "`test`" } else { "`test --everywhere`" };
-        let seconds = format!("{:.0}", outcome.seconds);
+        // A proof that did not run keeps the time of the last one that did.
+        let kept = before.get(&format!("`{}`", step.name)).and_then(|row| row.get("seconds"));
+        let seconds = kept.filter(|_| outcome.is_earlier).cloned();
+        let seconds = seconds.unwrap_or_else(|| format!("{:.0}", outcome.seconds));
         Some(vec![format!("`{}`", step.name), test.title.into(), tier.into(), needed_tools(step), seconds])
     };
     // A warm cache downloads less, so the table keeps the larger figure.
-    let before = CONTRIBUTING.table(STEPS)?.get("all").and_then(|row| row["step"].split(' ').next()?.parse().ok());
-    let downloaded = (Cache::open()?.fetched() as f64 / 1e6).max(before.unwrap_or_default());
+    let kept = before.get("all").and_then(|row| row["step"].split(' ').next()?.parse().ok());
+    let downloaded = (Cache::open()?.fetched() as f64 / 1e6).max(kept.unwrap_or_default());
     let machine = format!("{} processors", report::processors());
     let all = vec![
         "all".into(),
@@ -147,5 +151,28 @@ pub fn architectures_table(results: &Results) -> Result<String, String> {
 fn push_new(list: &mut Vec<String>, item: String) {
     if !list.contains(&item) {
         list.push(item);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proof_that_did_not_run_keeps_its_time() {
+        let step = |title, is_earlier| {
+            let json = serde_json::json!({ "title": title, "unit": "", "seconds": 0.1, "is_earlier": is_earlier });
+            serde_json::from_value(json).expect("an outcome")
+        };
+        let steps = vec![step("broken on purpose", true), step("mutants of one file", false)];
+        let last = Summary { steps, ..Summary::default() };
+        let table = steps_table(&World::new(crate::steps::STEPS), &last).expect("a table");
+        let seconds = |name: &str| {
+            let row = table.lines().find(|line| line.contains(name)).expect("a row");
+            row.trim_end_matches([' ', '|']).rsplit(' ').next().map(String::from)
+        };
+        let before = CONTRIBUTING.table(STEPS).expect("it is there");
+        assert_eq!(seconds("`broken`").as_ref(), before["`broken`"].get("seconds"));
+        assert_eq!(seconds("`mutants`").as_deref(), Some("0"));
     }
 }

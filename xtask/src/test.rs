@@ -173,8 +173,9 @@ fn run_all(world: &World, steps: &[(&'static Step, &'static Test)]) -> Vec<Outco
                     state.waiting.retain(|other| *other != index);
                     state.building.extend(test.builds);
                     drop(state);
-                    let outcome =
-                        Outcome::of(test.title, &step.repeat(), || check(world, step, test)).with_unit(test.unit);
+                    let mut is_earlier = false;
+                    let outcome = Outcome::of(test.title, &step.repeat(), || check(world, step, test, &mut is_earlier));
+                    let outcome = Outcome { unit: test.unit.into(), is_earlier, ..outcome };
                     state = queue.lock().unwrap_or_else(PoisonError::into_inner);
                     state.building.retain(|place| !test.builds.contains(place));
                     state.done.push((index, outcome));
@@ -188,14 +189,16 @@ fn run_all(world: &World, steps: &[(&'static Step, &'static Test)]) -> Vec<Outco
     done.into_iter().map(|(_, outcome)| outcome).collect()
 }
 
-/// How many checks of a step passed: now, or in an earlier run of a proof with the same inputs.
-fn check(world: &World, step: &Step, test: &Test) -> Result<usize, String> {
+/// How many checks of a step passed: now, or in an earlier run of a proof with the same inputs, which
+/// sets `is_earlier`.
+fn check(world: &World, step: &Step, test: &Test, is_earlier: &mut bool) -> Result<usize, String> {
     step.prepare()?;
     if test.proof_inputs.is_empty() {
         return (test.check)(world);
     }
     let proof = Proof::new(step.name, world.cache()?, test.proof_inputs)?;
     if let Some(passed) = proof.earlier_result() {
+        *is_earlier = true;
         world.progress.job(test.title).done(&format!("{passed} {}, in an earlier run", test.unit));
         return Ok(passed);
     }
@@ -254,6 +257,9 @@ pub struct Outcome {
     unit: String,
     failure: Option<String>,
     pub seconds: f32,
+    /// Whether it is a proof that passed in an earlier run.
+    #[serde(default)]
+    pub is_earlier: bool,
 }
 
 impl Outcome {
@@ -266,11 +272,8 @@ impl Outcome {
             unit: "passed".into(),
             failure: answer.err().map(|error| format!("{title}: {error}\nTo repeat only this step: `{repeat}`")),
             seconds: start.elapsed().as_secs_f32(),
+            is_earlier: false,
         }
-    }
-
-    fn with_unit(self, unit: &str) -> Self {
-        Self { unit: unit.into(), ..self }
     }
 
     fn row(&self) -> Vec<String> {
