@@ -5,7 +5,7 @@ use crate::bench::{self, size};
 use crate::kit::tool::Tool;
 use crate::kit::tool::{
     APT, BASH, BC, BISON, CC, CXX, DPKG, FLEX, GDB, GIT, MAKE, NIGHTLY, OLDEST_RUSTC, READELF, RUSTUP, SCRIPT, STRACE,
-    TAR, VALGRIND,
+    TAR, UNSHARE, VALGRIND,
 };
 use crate::machines::{built, not_linux, worst};
 use crate::ports::{asm, broken, clobbers, conformance, headers, linux, new_port, peers, symbols};
@@ -295,7 +295,7 @@ pub static STEPS: &[Step] = &[
     },
     Step {
         test: test("conformance program", Everywhere, "passed", &[Cross], tool::run_checks),
-        needs: &[&NIGHTLY, &APT, &BASH, &DPKG, &TAR],
+        needs: &[&NIGHTLY, &APT, &BASH, &DPKG, &TAR, &UNSHARE],
         ..command(
             "conformance",
             "Test the conformance program's command line; build it for every target; write who answers what",
@@ -317,7 +317,7 @@ pub static STEPS: &[Step] = &[
         test: test("bare-echo", Everywhere, "passed", &[Native, Cross], |world| {
             bare_echo::run_checks(&world.progress, world.cache()?)
         }),
-        needs: &[&NIGHTLY, &APT, &BASH, &DPKG, &TAR],
+        needs: &[&NIGHTLY, &APT, &BASH, &DPKG, &TAR, &UNSHARE],
         ..command(
             "bare-echo",
             "Run `bare-echo`, the server without libc, natively, under emulators, and as first process of real kernels",

@@ -28,6 +28,7 @@ pub mod general {
     pub const __NR_bind: u32 = 200;
     pub const __NR_exit_group: u32 = 94;
     pub const __NR_finit_module: u32 = 273;
+    pub const __NR_getpgid: u32 = 155;
     pub const __NR_getpid: u32 = 172;
     pub const __NR_getsockname: u32 = 204;
     pub const __NR_ioctl: u32 = 29;

@@ -9,10 +9,11 @@
 //! then prints what it served. The example `bare-cat` says how to build for another machine.
 //!
 //! As the first process of a kernel, the server sets up the network and powers off at its end: see
-//! `init.rs`.
+//! `init.rs`. The first process of a container does neither: see `first.rs`.
 #![no_std]
 #![no_main]
 
+mod first;
 mod init;
 mod line;
 mod linux;
@@ -38,7 +39,7 @@ struct Failure(&'static str, Errno);
 
 /// The function that [`start`] calls.
 extern "C" fn main() -> ! {
-    let is_first_process = system::process() == Ok(1);
+    let is_first_process = first::is_first_process();
     let ended = if is_first_process { init::prepare().and_then(serve) } else { address().and_then(serve) };
     if let Err(Failure(what, errno)) = &ended {
         Line::new().text("bare-echo: cannot ").text(what).text(": error ").errno(*errno).text(".").print(2);

@@ -16,11 +16,6 @@ use core::ptr::null_mut;
 /// `SOCK_NONBLOCK | SOCK_CLOEXEC`. Linux defines the flags of sockets as these.
 const FLAGS: u32 = O_NONBLOCK | O_CLOEXEC;
 
-pub fn process() -> Result<usize> {
-    // SAFETY: no pointer.
-    unsafe { syscall!(__NR_getpid) }
-}
-
 pub fn open(path: &CStr, flags: u32) -> Result<OwnedFd> {
     // SAFETY: the path ends with a zero byte.
     let fd = unsafe { syscall!(__NR_openat, AT_FDCWD, path.as_ptr(), flags | O_CLOEXEC)? };

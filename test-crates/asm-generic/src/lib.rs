@@ -65,6 +65,7 @@ pub mod general {
     pub const __NR_rt_sigqueueinfo: u32 = 138;
     pub const __NR_rt_sigreturn: u32 = 139;
     pub const __NR_reboot: u32 = 142;
+    pub const __NR_getpgid: u32 = 155;
     pub const __NR_uname: u32 = 160;
     pub const __NR_prctl: u32 = 167;
     pub const __NR_getpid: u32 = 172;

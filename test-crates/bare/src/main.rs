@@ -11,6 +11,8 @@
 
 #[path = "../../../tests/conformance/mod.rs"]
 mod conformance;
+#[path = "../../../examples/bare-echo/src/first.rs"]
+mod first;
 mod options;
 mod report;
 mod start;
@@ -19,6 +21,8 @@ mod wide;
 
 use barepoll::Event;
 use conformance::{Outcome, MACHINE, SUBJECTS};
+use first::is_first_process;
+use linux_raw_sys as linux; // for `first`
 use options::{Arguments, Options, HELP};
 use report::{Name, Report};
 use system::{print, Line, System};
@@ -49,7 +53,7 @@ extern "C" fn run(stack: *const usize) -> ! {
 /// Runs the checks of these options. Returns the exit status.
 fn run_checks(options: &Options) -> usize {
     let mut report = Report::new(options.format);
-    report.begin(options.count(), system::is_first_process());
+    report.begin(options.count(), is_first_process());
     let endian = if 1_u16.to_ne_bytes()[0] == 1 { "little" } else { "big" };
     let (bits, size) = (usize::BITS, size_of::<Event>());
     // The last field.
@@ -86,7 +90,7 @@ fn each_check(options: &Options, mut take: impl FnMut(Name, &dyn Fn(&mut System)
             take(Name(subject, check.name, check.source), &|system| (check.run)(system));
         }
     }
-    for (subject, checks) in MACHINE.iter().filter(|_| system::is_first_process()) {
+    for (subject, checks) in MACHINE.iter().filter(|_| is_first_process()) {
         for check in checks.iter().filter(|check| options.select(subject, check.name)) {
             take(Name(subject, check.name, check.source), &|system| (check.run)(system));
         }

@@ -1,7 +1,8 @@
 //! The command line: options, and filters of the checks' names.
 
 use crate::conformance::{MACHINE, SUBJECTS};
-use crate::system::{self, Line};
+use crate::first::is_first_process;
+use crate::system::Line;
 use core::ffi::CStr;
 use core::fmt::{self, Write};
 use core::time::Duration;
@@ -21,7 +22,7 @@ usage: epoll-conformance [OPTIONS] [FILTER]...
   --help             print this
 
 The first process of a kernel gets the words after `--` of the kernel's command line. It also runs
-the checks of `machine::`, and then restarts the machine.
+the checks of `machine::`, and then restarts the machine. A container's first process does neither.
 
 The status is 0 if every check passes, 1 if one fails or the output cannot be written, and 2 if the
 command line is wrong.
@@ -164,7 +165,7 @@ fn is_option(argument: &str) -> bool {
 
 /// The subject and name of each check that this process can run.
 fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let machine = if system::is_first_process() { MACHINE } else { &[] };
+    let machine = if is_first_process() { MACHINE } else { &[] };
     let everywhere =
         SUBJECTS.iter().flat_map(|(subject, checks)| checks.iter().map(move |check| (*subject, check.name)));
     everywhere

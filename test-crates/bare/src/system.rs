@@ -2,6 +2,7 @@
 
 use crate::conformance::registers::Widened;
 use crate::conformance::{ChildEnd, Failure, Host, Machine, Other, Outcome, LONG};
+use crate::first::is_first_process;
 use crate::start::restorer;
 use crate::wide;
 use barepoll::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -150,11 +151,6 @@ pub fn page_size() -> usize {
         size *= 2;
     }
     size
-}
-
-/// Whether the kernel started this program as its first process.
-pub fn is_first_process() -> bool {
-    process() == 1
 }
 
 /// Mounts /proc and /sys, whose directories must exist.

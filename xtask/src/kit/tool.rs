@@ -1,6 +1,7 @@
 //! The programs that steps need on this machine.
 
 use super::shell::{capture, ensure};
+use std::path::Path;
 use std::process::Command;
 
 /// A program that a step needs.
@@ -45,6 +46,7 @@ pub static MAKE: Tool = tool("make", &["make", "--version"], &["make"], "apt-get
 pub static FLEX: Tool = tool("flex", &["flex", "--version"], &["flex"], "apt-get install flex");
 pub static BISON: Tool = tool("bison", &["bison", "--version"], &["bison"], "apt-get install bison");
 pub static BC: Tool = tool("bc", &["bc", "--version"], &["bc"], "apt-get install bc");
+pub static UNSHARE: Tool = tool("unshare", &["unshare", "--version"], &["util-linux"], "apt-get install util-linux");
 pub static VALGRIND: Tool = tool("valgrind", &["valgrind", "--version"], &["valgrind"], "apt-get install valgrind");
 pub static STRACE: Tool = tool("strace", &["strace", "--version"], &["strace"], "apt-get install strace");
 pub static GDB: Tool = tool("gdb", &["gdb", "--version"], &["gdb"], "apt-get install gdb");
@@ -68,4 +70,11 @@ impl Tool {
     pub fn ensure(&self) -> Result<(), String> {
         ensure(|| self.version().is_some(), self.packages, self.name, self.installed_by)
     }
+}
+
+/// The command that runs this program as the first process of a container. It needs no root.
+pub fn in_container(program: &Path) -> Command {
+    let mut unshare = Command::new(UNSHARE.name);
+    unshare.args(["--user", "--map-root-user", "--pid", "--fork", "--kill-child"]).arg(program);
+    unshare
 }

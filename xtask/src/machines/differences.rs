@@ -184,7 +184,6 @@ pub const DIFFERENCES: &[Difference] = &[
         advice: "Set the timer without `cancel_on_set`, and for a relative time.",
         checks: &[
             "timerfd::a_timer_to_be_cancelled_is_not_while_nothing_sets_the_clock",
-            "machine::setting_the_clock_cancels_the_timers_that_asked_for_it",
         ],
         failure: "",
         always: true,
@@ -233,32 +232,6 @@ pub const DIFFERENCES: &[Difference] = &[
         advice: "Take both for \"not watched\".",
         checks: &[
             "interest::a_directory_is_eperm",
-        ],
-        failure: "",
-        always: true,
-    },
-    Difference {
-        on: GVISOR,
-        promise: Promise::Manual,
-        what: "`/proc` lists no registrations of an epoll, and `max_user_watches` and `file-max` are missing",
-        advice: "Tools that read these find nothing.",
-        checks: &[
-            "machine::proc_tells_the_descriptor_the_interest_and_the_data_that_were_registered",
-            "machine::wakeup_is_kept_with_the_capability_where_the_kernel_can_sleep",
-            "machine::wakeup_is_dropped_in_silence_without_the_capability",
-            "machine::more_than_max_user_watches_is_enospc_until_one_is_deleted_or_the_limit_raised",
-            "machine::every_file_of_the_system_in_use_is_enfile",
-        ],
-        failure: "",
-        always: true,
-    },
-    Difference {
-        on: GVISOR,
-        promise: Promise::None,
-        what: "the release is 4.4, but newer calls exist",
-        advice: "Try a call, and do not compare releases. The crate tries `epoll_pwait2`.",
-        checks: &[
-            "machine::epoll_pwait2_is_there_from_linux_5_11_and_not_before",
         ],
         failure: "",
         always: true,

@@ -3,6 +3,7 @@
 
 use super::conformance::Run as Checked;
 use super::differences::{self, DIFFERENCES};
+use super::results::wrong_machine_checks;
 use super::{cpio, cross, filters, targets};
 use crate::debian::{self, Cache, Suite};
 use crate::kit::progress::Progress;
@@ -147,6 +148,7 @@ fn run_on(world: &World, layers: &[&Layer]) -> Result<usize, String> {
             Ok(run) => {
                 failures.extend(run.failures());
                 failures.extend(stale(&run));
+                failures.extend(wrong_machine_checks(&run));
                 rows.push(vec![run.on.clone(), run.kernel.clone(), run.summary(), format!("{:.1}", run.seconds)]);
                 runs.push(run);
             }

@@ -16,6 +16,21 @@ const INIT_DIED: &str = "Attempted to kill init";
 /// qemu-user prints this when the program dies.
 const OF_QEMU: &str = "qemu: uncaught target signal";
 
+fn is_kernel(run: &Run) -> bool {
+    kernels::kernel_name(&run.on).is_some()
+}
+
+/// A message if the checks of the machine ran where no kernel started the program, or did not run
+/// where one did.
+pub fn wrong_machine_checks(run: &Run) -> Option<String> {
+    let fault = match (is_kernel(run), run.has_machine_checks()) {
+        (true, false) => "the `machine::` checks are missing",
+        (false, true) => "`machine::` checks ran",
+        _ => return None,
+    };
+    Some(format!("{} on {}: {fault}", run.target, run.on))
+}
+
 /// Runs of the conformance program, and their failures.
 #[derive(Clone, Default, Deserialize, Serialize)]
 pub struct Results {
@@ -64,12 +79,7 @@ impl Results {
     fn add(&mut self, runs: &[Run]) {
         for run in runs {
             self.failures.extend(run.failures());
-            let is_kernel = |run: &Run| kernels::kernel_name(&run.on).is_some();
-            if run.has_machine_checks() != is_kernel(run) {
-                let fault =
-                    if is_kernel(run) { "the `machine::` checks are missing" } else { "`machine::` checks ran" };
-                self.failures.push(format!("{} on {}: {fault}", run.target, run.on));
-            }
+            self.failures.extend(wrong_machine_checks(run));
             // Kernels run more checks than emulators, but all kernels run the same, and so do all
             // emulators.
             let mut others = self.runs.iter().chain(runs).filter(|other| !not_linux::is_layer(&other.on));
@@ -157,5 +167,23 @@ impl Results {
             rows.push(vec![name, run.machine, run.kernel, run.pages, run.processors, result, seconds]);
         }
         report::print(&["kernel and program", "machine", "release", "page", "CPUs", "checks", "seconds"], rows);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machines::conformance::Check;
+
+    #[test]
+    fn a_kernel_runs_the_checks_of_the_machine_and_no_container_does() {
+        let fault = |on: &str, check: &str| {
+            let checks = vec![Check { name: check.into(), failure: None, known: None }];
+            wrong_machine_checks(&Run { on: on.into(), checks, ..Run::default() }).is_some()
+        };
+        assert!(!fault("Linux 6.1.0 (uml-6.1)", "machine::one") && fault("Linux 6.1.0 (uml-6.1)", "eventfd::one"));
+        assert!(
+            fault("gVisor 20240729 by ptrace", "machine::one") && !fault("gVisor 20240729 by ptrace", "eventfd::one")
+        );
     }
 }

@@ -7,6 +7,7 @@ use crate::kit::progress::{Job, Progress};
 use crate::kit::random::bytes;
 use crate::kit::report;
 use crate::kit::shell::{both, capture, cargo, root, run, Background};
+use crate::kit::tool::in_container;
 use crate::machines::cross;
 use crate::machines::emulated::{self, Emulator};
 use crate::machines::kernels::{Networked, NETWORKED};
@@ -450,12 +451,13 @@ type Check = fn(&Path) -> Result<(), String>;
 
 /// Checks that look into the process, so they run without an emulator. Returns how many passed.
 fn check_process(program: &Path) -> Result<usize, String> {
-    let checks: [(&str, Check); 5] = [
+    let checks: [(&str, Check); 6] = [
         ("descriptors", descriptors_stay_the_same),
         ("a full table", idle_with_a_full_table),
         ("no descriptors", without_descriptors),
         ("closed standard output", without_a_reader),
         ("errors", errors),
+        ("a container", container),
     ];
     for (name, check) in checks {
         check(program).map_err(|why| format!("{name}: {why}"))?;
@@ -529,4 +531,10 @@ fn errors(program: &Path) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// A container's first process takes its argument, and leaves the network and the machine alone.
+fn container(program: &Path) -> Result<(), String> {
+    let server = Server::start(in_container(program).arg("127.0.0.1:0"))?;
+    echo(&mut server.connect()?, b"x")
 }

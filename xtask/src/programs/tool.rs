@@ -6,7 +6,7 @@ use crate::kit::file;
 use crate::kit::progress::Job;
 use crate::kit::report;
 use crate::kit::shell::{both, capture, conformance_limit, run, run_within};
-use crate::kit::tool::VALGRIND;
+use crate::kit::tool::{in_container, VALGRIND};
 use crate::machines::conformance::Run as Checked;
 use crate::machines::cross::{self, PROGRAM};
 use crate::machines::emulated;
@@ -147,6 +147,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("--help names every option", help),
     ("a full disk is an error", full_disk),
     ("a wrong command line is an error with a remedy", wrong_arguments),
+    ("a container's first process runs no check of the machine", container),
 ];
 
 /// qemu has no host signal for the highest ones of its machine.
@@ -297,6 +298,17 @@ fn wrong_arguments(program: &Program) -> Result<(), String> {
         same(&printed, is_one_line && printed.contains(remedy), true)?;
     }
     Ok(())
+}
+
+/// A first process that restarts its container dies by a signal. Its process 2 is a child with the
+/// group 0 in one of the two.
+fn container(program: &Program) -> Result<(), String> {
+    let list = program.prints(&["--list"], 0)?;
+    same("the list", output(in_container(program.path).arg("--list"), 0)?, list)?;
+    same("a check of the machine", output(in_container(program.path).arg("machine::"), 2)?.lines().count(), 1)?;
+    let beside_a_child = r#"sleep 600 & exec "$0" eventfd"#;
+    let printed = output(in_container(Path::new("sh")).args(["-c", beside_a_child]).arg(program.path), 0)?;
+    same("a run", printed.contains(" passed, 0 failed\n"), true)
 }
 
 /// Runs the program under valgrind. A full test does so only for its memory errors.
