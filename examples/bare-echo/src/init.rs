@@ -24,9 +24,9 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// Returns the address to listen on.
 pub fn prepare() -> core::result::Result<SocketAddrV4, Failure> {
-    own_console().map_err(|errno| Failure("own the console", errno))?;
-    load_modules().map_err(|errno| Failure("load the modules", errno))?;
-    network().map_err(|errno| Failure("set up the network", errno))?;
+    own_console().map_err(|errno| Failure::Step("own the console", errno))?;
+    load_modules().map_err(|errno| Failure::Step("load the modules", errno))?;
+    network().map_err(|errno| Failure::Step("set up the network", errno))?;
     Ok(LISTEN)
 }
 

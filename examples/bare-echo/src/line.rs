@@ -14,6 +14,7 @@ impl Line {
         Self { text: [b'\n'; 160], used: 0 }
     }
 
+    #[inline(never)] // else each call has a copy
     pub fn text(&mut self, text: &str) -> &mut Self {
         text.bytes().fold(self, Self::byte)
     }

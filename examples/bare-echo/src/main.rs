@@ -34,32 +34,53 @@ use server::Server;
 /// Where the server listens without an argument.
 const DEFAULT: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 7777);
 
-/// A step that failed, to follow "cannot", and the reason.
-struct Failure(&'static str, Errno);
+/// How to start the program.
+const USAGE: &str = "; usage: bare-echo [ADDRESS:PORT], such as bare-echo 127.0.0.1:7777.";
+
+enum Failure {
+    /// What cannot be done, and the reason.
+    Step(&'static str, Errno),
+    /// What is wrong with the arguments.
+    Arguments(&'static str),
+}
 
 /// The function that [`start`] calls.
 extern "C" fn main() -> ! {
     let is_first_process = first::is_first_process();
     let ended = if is_first_process { init::prepare().and_then(serve) } else { address().and_then(serve) };
-    if let Err(Failure(what, errno)) = &ended {
-        Line::new().text("bare-echo: cannot ").text(what).text(": error ").errno(*errno).text(".").print(2);
-    }
+    let mut line = Line::new();
+    let status = match ended {
+        Ok(()) => 0,
+        Err(Failure::Step(what, errno)) => {
+            line.text("bare-echo: cannot ").text(what).text(": error ").errno(errno).text(".").print(2);
+            1
+        }
+        Err(Failure::Arguments(wrong)) => {
+            line.text("bare-echo: ").text(wrong).text(USAGE).print(2);
+            2
+        }
+    };
     if is_first_process {
         init::end_machine();
     }
-    start::exit(usize::from(ended.is_err()))
+    start::exit(status)
 }
 
 /// The address in the first argument.
 fn address() -> Result<SocketAddrV4, Failure> {
-    let mut room = [0; 512];
-    let words = system::command_line(&mut room).unwrap_or_default();
-    match words.split(|byte| *byte == 0).nth(1) {
-        None | Some([]) => Ok(DEFAULT),
-        Some(word) => {
+    let mut room = [0; 8192];
+    let words = system::command_line(&mut room);
+    let words = words.map_err(|errno| Failure::Step("read the arguments in /proc/self/cmdline", errno))?;
+    // A zero byte ends each word, and an empty piece follows the last one.
+    let mut words = words.split(|byte| *byte == 0).skip(1);
+    match (words.next(), words.next(), words.next()) {
+        (None | Some([]), None, _) => Ok(DEFAULT),
+        (Some(_), None, _) => Err(Failure::Arguments("the argument is too long")),
+        (Some(word), Some([]), None) => {
             let parsed = core::str::from_utf8(word).ok().and_then(|word| word.parse().ok());
-            parsed.ok_or(Failure("use the argument as an address such as 127.0.0.1:7777", Errno::EINVAL))
+            parsed.ok_or(Failure::Arguments("the argument is no IPv4 address with a port up to 65535"))
         }
+        _ => Err(Failure::Arguments("there is more than one argument")),
     }
 }
 

@@ -84,25 +84,25 @@ struct Connection {
 
 impl Server {
     pub fn new(address: SocketAddrV4, buffers: &'static mut Buffers) -> core::result::Result<Self, Failure> {
-        let listener = listen(address).map_err(|errno| Failure("listen on the address", errno))?;
+        let listener = listen(address).map_err(|errno| Failure::Step("listen on the address", errno))?;
         let start = || {
             let (epoll, signals) = (Epoll::new()?, signals()?);
             epoll.add(&signals, EventData::new_u64(END), EventFlags::IN)?;
             epoll.add(&listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
             Ok((epoll, signals))
         };
-        let (epoll, signals) = start().map_err(|errno| Failure("prepare to wait for events", errno))?;
+        let (epoll, signals) = start().map_err(|errno| Failure::Step("prepare to wait for events", errno))?;
         let connections = [const { None }; CONNECTIONS];
         Ok(Self { epoll, listener, _signals: signals, connections, buffers, open: 0, pause: None, served: 0, bytes: 0 })
     }
 
     pub fn address(&self) -> core::result::Result<SocketAddrV4, Failure> {
-        local_address(&self.listener).map_err(|errno| Failure("tell the address", errno))
+        local_address(&self.listener).map_err(|errno| Failure::Step("tell the address", errno))
     }
 
     /// Serves until a signal wants the end.
     pub fn run(&mut self) -> core::result::Result<(), Failure> {
-        self.serve_until_end().map_err(|errno| Failure("wait for events", errno))
+        self.serve_until_end().map_err(|errno| Failure::Step("wait for events", errno))
     }
 
     /// Closes everything. Returns how many connections it had, and how many bytes it sent.

@@ -16,9 +16,11 @@ use crate::step::{Run, World};
 use clap::Args;
 use rustix::net::sockopt::set_socket_linger;
 use rustix::process::{kill_process, Pid, Signal};
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{channel, Receiver};
@@ -520,14 +522,32 @@ fn without_a_reader(program: &Path) -> Result<(), String> {
 }
 
 fn errors(program: &Path) -> Result<(), String> {
-    for (address, sentence) in [
-        ("nowhere", "cannot use the argument as an address such as 127.0.0.1:7777: error EINVAL."),
-        ("192.0.2.1:7777", "cannot listen on the address: error 99."), // on no machine
+    const USAGE: &str = "; usage: bare-echo [ADDRESS:PORT], such as bare-echo 127.0.0.1:7777.";
+    let no_address = format!("the argument is no IPv4 address with a port up to 65535{USAGE}");
+    let too_many = format!("there is more than one argument{USAGE}");
+    let too_long = format!("the argument is too long{USAGE}");
+    let long = "1".repeat(100_000);
+    let of_no_machine = "cannot listen on the address: error 99.";
+    for (arguments, status, sentence) in [
+        (&[&b"nowhere"[..]][..], 2, no_address.as_str()),
+        (&[b""], 2, &no_address),
+        (&[b"127.0.0.1:http"], 2, &no_address),
+        (&[b"127.0.0.1:65536"], 2, &no_address),
+        (&[b"127.0.0.1:"], 2, &no_address),
+        (&[b"127.0.0.1"], 2, &no_address),
+        (&[b"[::1]:7777"], 2, &no_address),
+        (&[b"127.0.0.1:7777\xff"], 2, &no_address),
+        (&[b"127.0.0.1:0", b"127.0.0.1:0"], 2, &too_many),
+        (&[b"127.0.0.1:0", b""], 2, &too_many),
+        (&[long.as_bytes()], 2, &too_long),
+        (&[b"192.0.2.1:7777"], 1, of_no_machine),
     ] {
-        let output = capture(Command::new(program).arg(address))?;
-        let (status, text) = (output.status.code(), both(&output));
-        if status != Some(1) || text != format!("bare-echo: {sentence}\n") {
-            return Err(format!("with {address:?} the server ended with {status:?} and printed {text:?}"));
+        let arguments: Vec<&OsStr> = arguments.iter().map(|bytes| OsStr::from_bytes(bytes)).collect();
+        // A program that takes a wrong argument serves until it is killed.
+        let output = capture(Command::new("timeout").arg("10").arg(program).args(&arguments))?;
+        let (found, text) = (output.status.code(), both(&output));
+        if found != Some(status) || text != format!("bare-echo: {sentence}\n") {
+            return Err(format!("with {arguments:?} the server ended with {found:?} and printed {text:?}"));
         }
     }
     Ok(())

@@ -78,7 +78,8 @@ const TEMPLATES: [(&str, &str, &str); 2] = [
     (
         "docs/bare-echo",
         r#""$0" nowhere 2>&1 || true"#,
-        "bare-echo: cannot use the argument as an address such as 127.0.0.1:7777: error EINVAL.\n",
+        "bare-echo: the argument is no IPv4 address with a port up to 65535; \
+         usage: bare-echo [ADDRESS:PORT], such as bare-echo 127.0.0.1:7777.\n",
     ),
 ];
 
