@@ -94,7 +94,7 @@ fn refuse(why: std::fmt::Arguments) -> ExitCode {
 
 /// `services` has the listeners of each protocol, one for each of `count` workers or one for all.
 fn run(services: &[(Protocol, Vec<TcpListener>)], count: usize) -> io::Result<()> {
-    let (is_watched, stop) = (is_input_watched()?, AtomicBool::new(false));
+    let (input, stop) = (Input::new()?, AtomicBool::new(false));
     let epolls = (0..count).map(|_| Epoll::new()).collect::<Result<Vec<_>, _>>()?;
     let wakers =
         epolls.iter().map(|epoll| Waker::new(epoll, EventData::new_fd(WAKER))).collect::<Result<Vec<_>, _>>()?;
@@ -115,33 +115,93 @@ fn run(services: &[(Protocol, Vec<TcpListener>)], count: usize) -> io::Result<()
                     Door::new(*protocol, &listeners[i % listeners.len()], listeners.len() < count)
                 });
                 let doors = doors.collect();
-                scope.spawn(move || work(epoll, waker, doors, stop))
+                let end = End(&input.waker);
+                scope.spawn(move || {
+                    let _end = end;
+                    work(epoll, waker, doors, stop)
+                })
             })
             .collect();
-        wait_for_quit(is_watched);
+        let waited = input.wait_for_stop();
         stop.store(true, Ordering::Release);
         wakers.iter().try_for_each(Waker::wake)?;
-        for (i, worker) in workers.into_iter().enumerate() {
-            let (connections, bytes) = worker.join().expect("no worker panics")?;
+        let joined = workers.into_iter().enumerate().map(|(i, worker)| {
+            let served = worker.join().expect("no worker panics");
+            served.map_err(|error| io::Error::new(error.kind(), format!("worker {i} failed: {error}")))
+        });
+        let served = joined.collect::<io::Result<Vec<_>>>()?;
+        waited?;
+        for (i, (connections, bytes)) in served.into_iter().enumerate() {
             writeln!(stdout, "worker {i} served {connections} connections, {bytes} bytes")?;
         }
         Ok(())
     })
 }
 
-/// Whether input can ask to stop. A file or /dev/null cannot: it ends at once.
-fn is_input_watched() -> io::Result<bool> {
-    Ok(Epoll::new()?.add(io::stdin(), EventData::new_u64(0), EventFlags::IN) != Err(Errno::EPERM))
+/// What stops the workers: standard input, or the end of one of them.
+struct Input {
+    epoll: Epoll,
+    waker: Waker,
 }
 
-fn wait_for_quit(is_watched: bool) {
-    if !is_watched {
-        loop {
-            thread::park();
+/// Tells the input that a worker has ended, also by a panic.
+struct End<'a>(&'a Waker);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.wake().expect("nothing forbids the write");
+    }
+}
+
+impl Input {
+    fn new() -> io::Result<Self> {
+        let epoll = Epoll::new()?;
+        let waker = Waker::new(&epoll, EventData::new_fd(WAKER))?;
+        match epoll.add(io::stdin(), EventData::new_fd(0), EventFlags::IN) {
+            // A file or /dev/null. It ends at once, so it cannot ask to stop.
+            Ok(()) | Err(Errno::EPERM) => Ok(Self { epoll, waker }),
+            Err(errno) => Err(errno.into()),
         }
     }
-    // The end of input or an error also stops.
-    let _ = io::stdin().lock().lines().find(|line| !matches!(line, Ok(line) if line != "quit"));
+
+    /// Returns at a line `quit`, at the end of input, or at the end of a worker.
+    fn wait_for_stop(&self) -> io::Result<()> {
+        let (mut line, mut buffer) = (Vec::new(), Event::buffer::<2>());
+        loop {
+            for event in self.epoll.wait_uninterrupted(&mut buffer, None)? {
+                if event.data().fd() == WAKER || self.asks_to_stop(&mut line)? {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Reads once and consumes all of it, so it does not block. `line` keeps the start of a line.
+    fn asks_to_stop(&self, line: &mut Vec<u8>) -> io::Result<bool> {
+        let mut stdin = io::stdin().lock();
+        let input = match stdin.fill_buf() {
+            Ok([]) => return Ok(true),
+            Ok(input) => input,
+            // Another program has made it nonblocking, and took the input first.
+            Err(error) if is_for_later(&error) => return Ok(false),
+            // It cannot be read, so it cannot ask to stop.
+            Err(_) => return Ok(self.epoll.delete(io::stdin()).map(|()| false)?),
+        };
+        let length = input.len();
+        let is_stop = input.iter().any(|&byte| {
+            if byte == b'\n' {
+                let is_quit = matches!(&line[..], b"quit" | b"quit\r");
+                line.clear();
+                return is_quit;
+            }
+            if line.len() <= b"quit\r".len() {
+                line.push(byte); // one byte more than `quit\r` suffices to tell a longer line
+            }
+            false
+        });
+        stdin.consume(length);
+        Ok(is_stop)
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -199,6 +259,10 @@ impl<'a> Door<'a> {
         }
     }
 
+    fn pause(&mut self) {
+        self.accepting = Accepting::PausedUntil(Instant::now() + PAUSE);
+    }
+
     /// Accepts this turn's share of the connections that wait.
     fn accept(&mut self, interests: &mut InterestSet, connections: &mut HashMap<RawFd, Connection>) -> io::Result<u64> {
         let mut served = 0;
@@ -220,7 +284,7 @@ impl<'a> Door<'a> {
                 // watching it on would spin.
                 Err(_) => {
                     interests.remove(self.listener)?;
-                    self.accepting = Accepting::PausedUntil(Instant::now() + PAUSE);
+                    self.pause();
                     break;
                 }
             }
@@ -239,9 +303,14 @@ fn work(epoll: &Epoll, waker: &Waker, mut doors: Vec<Door>, stop: &AtomicBool) -
     loop {
         doors.iter_mut().try_for_each(|door| door.open(&mut interests))?;
         while let Err(refused) = interests.flush(epoll) {
-            // Without room, only this connection closes, unless it is the listener.
-            connections.remove(&refused.fd).ok_or(refused.errno)?;
             interests.forget(refused.fd);
+            match doors.iter_mut().find(|door| door.listener.as_raw_fd() == refused.fd) {
+                // Without room, only this connection closes.
+                None => drop(connections.remove(&refused.fd).ok_or(refused.errno)?),
+                // New connections wait for room in the kernel's queue.
+                Some(door) if matches!(refused.errno, Errno::ENOSPC | Errno::ENOMEM) => door.pause(),
+                Some(_) => return Err(refused.errno.into()),
+            }
         }
         let timeout = doors.iter().filter_map(Door::timeout).min();
         for event in epoll.wait_uninterrupted(&mut buffer, timeout)? {

@@ -1,15 +1,25 @@
 //! The example with one loop per core, with both ways to share an address.
 
+#[path = "support/figures.rs"]
+mod figures;
 #[path = "support/program.rs"]
 mod program;
 #[path = "support/refused.rs"]
 mod refused;
+#[allow(dead_code)]
+#[path = "faults/seccomp.rs"]
+mod seccomp;
 mod support;
 
+use barepoll::{raw, Errno};
 use program::*;
 use refused::refused_requests;
+use seccomp::{intercepted, Call, Number};
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::unix::io::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{iter, thread};
@@ -230,6 +240,90 @@ fn a_line_quit_stops_it_and_an_input_that_cannot_be_watched_does_not() {
         let address = program.address("listening on ");
         exchange(&[connect(address)]);
         assert!(program.is_running());
+    }
+}
+
+#[test]
+fn a_nonblocking_input_without_bytes_does_not_stop_it() {
+    let (mut ours, theirs) = UnixStream::pair().expect("two sockets");
+    theirs.set_nonblocking(true).expect("a socket");
+    let mut program = Program::spawn(Command::new(example("workers")).stdin(OwnedFd::from(theirs)));
+    let address = program.address("listening on ");
+    program.becomes_idle(Duration::from_millis(200));
+    exchange(&[connect(address)]);
+    for part in ["qu", "it", " not\nqu"] {
+        ours.write_all(part.as_bytes()).expect("the example has it open");
+        program.becomes_idle(Duration::from_millis(200));
+        exchange(&[connect(address)]);
+    }
+    ours.write_all(b"it\n").expect("the example has it open");
+    eventually("it stops", || !program.is_running());
+}
+
+#[cfg(target_arch = "x86_64")]
+const WAIT: Number = libc::SYS_epoll_wait;
+#[cfg(not(target_arch = "x86_64"))]
+const WAIT: Number = libc::SYS_epoll_pwait;
+
+#[test]
+fn a_worker_that_fails_ends_the_program_with_its_error() {
+    // A worker has a buffer for 256 events, and the main thread has one for less.
+    let mut failing = None;
+    let fail_one = |call: &Call| {
+        (call.argument(2) == 256 && *failing.get_or_insert(call.thread) == call.thread).then_some(Errno::EIO)
+    };
+    let output = intercepted(&[WAIT], fail_one, || {
+        let mut command = Command::new("timeout"); // a server that goes on ends with status 124
+        let child = command
+            .arg("60")
+            .arg(example("workers"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        let mut child = child.expect("the example starts");
+        let _open = child.stdin.take();
+        child.wait_with_output().expect("it is our child")
+    });
+    let error = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.starts_with("workers: worker ") && error.contains(" failed: "), "{error}");
+    assert_eq!(error.lines().count(), 1, "{error}");
+}
+
+#[test]
+fn a_kernel_without_room_delays_connections_and_ends_nothing() {
+    let shortages = [Errno::ENFILE, Errno::EMFILE, Errno::ENOMEM, Errno::ENOSPC];
+    for way in WAYS {
+        let (mut accepts, mut adds) = (0, 0);
+        // The sockets of a new server are its listeners.
+        let is_socket = |call: &Call| {
+            let file = fs::read_link(format!("/proc/{}/fd/{}", call.thread, call.argument(2)));
+            file.is_ok_and(|file| file.to_string_lossy().starts_with("socket:"))
+        };
+        let refuse = |call: &Call| match call.number {
+            libc::SYS_accept4 => {
+                accepts += 1;
+                shortages.get(accepts - 1).copied()
+            }
+            _ if call.argument(1) == raw::EPOLL_CTL_ADD as i32 && is_socket(call) => {
+                adds += 1;
+                shortages[2..].iter().cycle().take(6).nth(adds - 1).copied()
+            }
+            _ => None,
+        };
+        intercepted(&[libc::SYS_accept4, libc::SYS_epoll_ctl], refuse, || {
+            let (mut program, address) = start(way);
+            // The first connections come while no listener is watched, and some meet a shortage.
+            let served = |()| {
+                let mut client = connect(address);
+                client.write_all(b"x").is_ok() && matches!(client.read(&mut [0]), Ok(1))
+            };
+            eventually("clients are served", || served(()));
+            exchange(&(0..20).map(|_| connect(address)).collect::<Vec<_>>());
+            assert!(program.is_running());
+        });
+        assert!(accepts > shortages.len() && adds > 6, "{way:?}: {accepts} accepts, {adds} additions");
     }
 }
 
