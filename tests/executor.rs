@@ -551,6 +551,44 @@ fn a_write_waits_until_there_is_room_and_a_reader_and_a_writer_share_a_socket() 
     assert_eq!(received, "the same");
 }
 
+/// Flushes 16 MB with this limit, to a peer that reads this often, with pauses of 50 ms. Returns the
+/// error and how long it took.
+fn flushed(limit: Duration, pieces: usize) -> (Option<io::ErrorKind>, Duration) {
+    const LENGTH: usize = 16_000_000;
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let mut there = connect(listener.local_addr().expect("bound"));
+    let (here, _) = listener.accept().expect("it comes");
+    let reader = thread::spawn(move || {
+        for _ in 0..pieces {
+            if there.read_exact(&mut vec![0; LENGTH / pieces]).is_err() {
+                break; // the flush has failed
+            }
+            sleep(Duration::from_millis(50));
+        }
+        there // it stays open
+    });
+    let flushed = outcome(move |executor, sender| {
+        let (here, mut unsent) = (Async::accepted(executor, here).expect("room in epoll"), noise(LENGTH));
+        executor.spawn(async move {
+            let begin = Instant::now();
+            let error = here.flush(&mut unsent, limit).await.err();
+            assert_eq!(unsent.is_empty(), error.is_none());
+            sender.send((error.map(|error| error.kind()), begin.elapsed())).expect("the test waits");
+        });
+    });
+    reader.join().expect("it reads");
+    flushed
+}
+
+#[test]
+fn a_flush_ends_when_the_peer_takes_nothing_for_its_limit_and_not_while_it_takes_some() {
+    assert_eq!(flushed(Duration::from_millis(100), 0).0, Some(io::ErrorKind::TimedOut));
+    in_some_round("a slow reader", || match flushed(Duration::from_secs(1), 100) {
+        (None, time) if time > Duration::from_secs(1) => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+}
+
 #[test]
 fn an_error_is_told_to_readers_and_writers() {
     let (read, written) = outcome(|executor, sender| {
@@ -800,6 +838,23 @@ fn http_that_is_wrong_too_long_or_not_served_gets_its_status_and_the_end() {
         server.http(&[b"GET /a/b?c HTTP/1.1\r\nconnection: Upgrade, CLOSE\r\nContent-Length: 0\r\n\r\n"]),
         GOODBYE
     );
+}
+
+#[test]
+fn clients_that_never_read_are_closed_after_half_a_minute() {
+    let server = Server::start();
+    let before = server.program.descriptors();
+    let silent = connect(server.echo);
+    let stuck = [server.echo, server.http].map(|address| {
+        let mut stream = connect(address);
+        stream.set_write_timeout(Some(Duration::from_millis(300))).expect("a timeout");
+        while stream.write(GET.repeat(1000).as_bytes()).is_ok() {}
+        stream
+    });
+    assert_eq!(server.program.descriptors(), before + 3);
+    eventually("they are closed", || server.program.descriptors() == before + 1);
+    exchange(&[silent]);
+    drop(stuck);
 }
 
 #[test]

@@ -4,9 +4,11 @@ use super::{Async, Executor, READ, WRITE};
 use barepoll::EventFlags;
 use socket2::SockRef;
 use std::future::Future;
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::pin::pin;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// The bytes of the buffer that all streams of an executor read into.
 pub const BUFFER: usize = 64 * 1024;
@@ -70,17 +72,28 @@ impl Async<TcpStream> {
         Ok(())
     }
 
-    /// Sends what `send` kept, and frees its memory.
-    pub async fn flush(&self, unsent: &mut Vec<u8>) -> io::Result<()> {
-        self.write_all(unsent).await?;
+    /// Sends what `send` kept, and frees its memory. Returns `TimedOut` if the peer takes nothing
+    /// for the time `limit`.
+    pub async fn flush(&self, unsent: &mut Vec<u8>, limit: Duration) -> io::Result<()> {
+        let (executor, mut bytes) = (&self.executor, &unsent[..]);
+        let mut idle = executor.sleep_until(executor.now() + limit);
+        while !bytes.is_empty() {
+            let sent = idle.limit(pin!(self.write(bytes))).await.ok_or(ErrorKind::TimedOut)??;
+            bytes = &bytes[sent..];
+            idle.extend(executor.now() + limit);
+        }
         *unsent = Vec::new();
         Ok(())
     }
 
     pub async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            bytes = &bytes[self.when(WRITE, |mut stream| stream.write(bytes)).await?..];
+            bytes = &bytes[self.write(bytes).await?..];
         }
         Ok(())
+    }
+
+    fn write<'a>(&'a self, bytes: &'a [u8]) -> impl Future<Output = io::Result<usize>> + 'a {
+        self.when(WRITE, |mut stream| stream.write(bytes))
     }
 }

@@ -24,7 +24,8 @@ Sends each TCP client's bytes back on the first address, and greets each HTTP/1.
 second. Both default to 127.0.0.1:0; port 0 picks a free port. A line `quit`, the end of a pipe or
 terminal, SIGTERM or Ctrl-C stops the servers.";
 
-/// How long an HTTP client may be silent.
+/// How long an HTTP client may be silent, and how long any client may read nothing of what is sent
+/// to it.
 const IDLE: Duration = Duration::from_secs(30);
 /// How long a client may keep sending after a refusal.
 const LINGER: Duration = Duration::from_secs(2);
@@ -162,7 +163,7 @@ async fn echo(stream: Async<TcpStream>) -> io::Result<()> {
         });
         sent.await??;
         if !unsent.is_empty() {
-            stream.flush(&mut unsent).await?;
+            stream.flush(&mut unsent, IDLE).await?;
         }
     }
     Ok(())
@@ -194,7 +195,7 @@ async fn http(stream: Async<TcpStream>) -> io::Result<()> {
             Some(outcome) => outcome??,
         };
         if !unsent.is_empty() {
-            stream.flush(&mut unsent).await?;
+            stream.flush(&mut unsent, IDLE).await?;
         }
     }
     // Closing with unread input resets the connection, and the client may lose the response.
