@@ -10,6 +10,7 @@ use barepoll::signo::{SIGINT, SIGTERM};
 use barepoll::{Epoll, Errno, Event, EventData, EventFd, EventFdFlags, EventFlags, SigSet, SignalFd, SignalFdFlags};
 use socket2::{Domain, Socket, Type};
 use std::collections::HashMap;
+use std::fmt::Arguments;
 use std::io::{self, BufRead, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::process::ExitCode;
@@ -46,8 +47,7 @@ fn main() -> ExitCode {
     let address = match (arguments.next(), arguments.next()) {
         (None, _) => "127.0.0.1:7777".to_string(),
         (Some(help), None) if help == "--help" || help == "-h" => {
-            println!("{USAGE}");
-            return ExitCode::SUCCESS;
+            return end(say(format_args!("{USAGE}")));
         }
         (Some(flag), _) if flag.starts_with('-') => return refuse(format_args!("unknown option {flag:?}")),
         (Some(address), None) => address,
@@ -57,18 +57,29 @@ fn main() -> ExitCode {
         Ok(listener) => listener,
         Err(error) => return refuse(format_args!("cannot listen on {address:?}: {error}")),
     };
-    match Server::new(listener).and_then(Server::run) {
+    end(Server::new(listener).and_then(Server::run))
+}
+
+fn refuse(why: Arguments) -> ExitCode {
+    let _ = writeln!(io::stderr(), "echo: {why}; see `echo --help`.");
+    ExitCode::from(2)
+}
+
+/// Prints a line.
+fn say(line: Arguments) -> io::Result<()> {
+    let lost = |error: io::Error| io::Error::new(error.kind(), format!("cannot write to standard output: {error}"));
+    writeln!(io::stdout(), "{line}").map_err(lost)
+}
+
+/// Reports an error. If standard error takes nothing either, the exit status remains.
+fn end(outcome: io::Result<()>) -> ExitCode {
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("echo: {error}.");
+            let _ = writeln!(io::stderr(), "echo: {error}.");
             ExitCode::FAILURE
         }
     }
-}
-
-fn refuse(why: std::fmt::Arguments) -> ExitCode {
-    eprintln!("echo: {why}; see `echo --help`.");
-    ExitCode::from(2)
 }
 
 /// Listens on the first address that it can use, like `TcpListener::bind`.
@@ -152,13 +163,11 @@ impl Server {
     }
 
     fn run(mut self) -> io::Result<()> {
-        let mut stdout = io::stdout();
-        writeln!(stdout, "listening on {}", self.listener.local_addr()?)?;
-        stdout.flush()?;
+        say(format_args!("listening on {}", self.listener.local_addr()?))?;
         self.serve_until_stopped()?;
         let (served, bytes) = (self.next_token - FIRST_CONNECTION, self.bytes);
         drop(self); // closes everything
-        writeln!(stdout, "served {served} connections, {bytes} bytes")
+        say(format_args!("served {served} connections, {bytes} bytes"))
     }
 
     fn serve_until_stopped(&mut self) -> io::Result<()> {

@@ -6,6 +6,7 @@
 
 use barepoll::fd::BorrowedFd;
 use barepoll::{Epoll, Errno, Event, EventData, EventFlags};
+use std::fmt::Arguments;
 use std::io::{self, BufRead, ErrorKind, Write};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -29,24 +30,39 @@ fn main() -> ExitCode {
         (Some("edge"), None) => Mode::Edge,
         (Some("one-shot"), None) => Mode::OneShot,
         (Some("--help" | "-h"), None) => {
-            println!("{USAGE}");
-            return ExitCode::SUCCESS;
+            return end(write(format!("{USAGE}\n").as_bytes()));
         }
         (_, Some(wrong)) => return refuse(&wrong),
         (Some(wrong), None) => return refuse(wrong),
     };
-    match watch(mode) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("stdin: {error}.");
-            ExitCode::FAILURE
-        }
-    }
+    end(watch(mode))
 }
 
 fn refuse(argument: &str) -> ExitCode {
-    eprintln!("stdin: unexpected argument {argument:?}; use level, edge or one-shot.");
+    let _ = writeln!(io::stderr(), "stdin: unexpected argument {argument:?}; use level, edge or one-shot.");
     ExitCode::from(2)
+}
+
+fn write(bytes: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    let lost = |error: io::Error| io::Error::new(error.kind(), format!("cannot write to standard output: {error}"));
+    stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(lost)
+}
+
+/// Prints a remark, which may be lost.
+fn remark(text: Arguments) {
+    let _ = writeln!(io::stderr(), "[{text}]");
+}
+
+/// Reports an error. If standard error takes nothing either, the exit status remains.
+fn end(outcome: io::Result<()>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "stdin: {error}.");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn watch(mode: Mode) -> io::Result<()> {
@@ -61,7 +77,7 @@ fn watch(mode: Mode) -> io::Result<()> {
     };
     match epoll.add(stdin, EventData::new_u64(0), interest) {
         Err(Errno::EPERM) => {
-            eprintln!("[a file is always ready and epoll cannot watch it; reading it directly]");
+            remark(format_args!("a file is always ready and epoll cannot watch it; reading it directly"));
             while copy_some()? {}
             return Ok(());
         }
@@ -120,7 +136,7 @@ fn copy_by_one_shot(epoll: &Epoll, stdin: BorrowedFd, interest: EventFlags) -> i
 fn wait(epoll: &Epoll) -> io::Result<()> {
     let mut buffer = Event::buffer::<1>();
     for event in epoll.wait_uninterrupted(&mut buffer, None).map_err(to_io)? {
-        eprintln!("[{:?}]", event.flags());
+        remark(format_args!("{:?}", event.flags()));
     }
     Ok(())
 }
@@ -136,9 +152,7 @@ fn copy_some() -> io::Result<bool> {
         Err(error) => return Err(error),
     };
     let length = input.len();
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(input)?;
-    stdout.flush()?;
+    write(input)?;
     stdin.consume(length);
     Ok(length > 0)
 }

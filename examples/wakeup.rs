@@ -3,7 +3,9 @@
 //!
 //! `cargo run --example wakeup`
 
-use barepoll::{Epoll, Event, EventData, Waker};
+use barepoll::{Epoll, Errno, Event, EventData, Waker};
+use std::fmt::Arguments;
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::mpsc::{channel, Receiver, TryRecvError};
 use std::thread;
@@ -12,21 +14,27 @@ const WAKEUP: u64 = 1;
 
 fn main() -> ExitCode {
     if let Some(argument) = std::env::args_os().nth(1) {
-        eprintln!("wakeup: unexpected argument {argument:?}.");
+        let _ = writeln!(io::stderr(), "wakeup: unexpected argument {argument:?}; start it without arguments.");
         return ExitCode::from(2);
     }
     match run() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(errno) => {
-            eprintln!("wakeup: {errno}.");
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "wakeup: {error}.");
             ExitCode::FAILURE
         }
     }
 }
 
-fn run() -> barepoll::Result<()> {
-    let epoll = Epoll::new()?;
-    let waker = Waker::new(&epoll, EventData::new_u64(WAKEUP))?;
+/// Prints a line.
+fn say(line: Arguments) -> io::Result<()> {
+    let lost = |error: io::Error| io::Error::new(error.kind(), format!("cannot write to standard output: {error}"));
+    writeln!(io::stdout(), "{line}").map_err(lost)
+}
+
+fn run() -> io::Result<()> {
+    let epoll = Epoll::new().map_err(to_io)?;
+    let waker = Waker::new(&epoll, EventData::new_u64(WAKEUP)).map_err(to_io)?;
     let (sender, queue) = channel();
 
     let done = thread::scope(|scope| {
@@ -44,17 +52,16 @@ fn run() -> barepoll::Result<()> {
 
     // Dropping both closes them, which is enough. Only a loop that goes on waiting needs this
     // `delete`.
-    epoll.delete(&waker)?;
-    println!("the queue is shut down after {done} jobs");
-    Ok(())
+    epoll.delete(&waker).map_err(to_io)?;
+    say(format_args!("the queue is shut down after {done} jobs"))
 }
 
 /// Works until the queue is closed, and returns the number of jobs done.
-fn work(epoll: &Epoll, waker: &Waker, queue: Receiver<u32>) -> barepoll::Result<u32> {
+fn work(epoll: &Epoll, waker: &Waker, queue: Receiver<u32>) -> io::Result<u32> {
     let mut done = 0;
     let mut buffer = Event::buffer::<8>();
     loop {
-        for event in epoll.wait_uninterrupted(&mut buffer, None)? {
+        for event in epoll.wait_uninterrupted(&mut buffer, None).map_err(to_io)? {
             if event.data().u64() != WAKEUP {
                 continue; // a real loop would serve its sockets here
             }
@@ -64,7 +71,7 @@ fn work(epoll: &Epoll, waker: &Waker, queue: Receiver<u32>) -> barepoll::Result<
             loop {
                 match queue.try_recv() {
                     Ok(job) => {
-                        println!("job {job} is done");
+                        say(format_args!("job {job} is done"))?;
                         done += 1;
                     }
                     Err(TryRecvError::Empty) => break,
@@ -73,4 +80,8 @@ fn work(epoll: &Epoll, waker: &Waker, queue: Receiver<u32>) -> barepoll::Result<
             }
         }
     }
+}
+
+fn to_io(errno: Errno) -> io::Error {
+    io::Error::from_raw_os_error(errno.raw())
 }

@@ -19,6 +19,7 @@ use barepoll::fd::{AsRawFd, RawFd};
 use barepoll::{Epoll, Errno, Event, EventData, EventFlags, InterestSet, Slot, Waker};
 use socket2::{Domain, Socket, Type};
 use std::collections::HashMap;
+use std::fmt::Arguments;
 use std::io::{self, BufRead, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::process::ExitCode;
@@ -55,8 +56,7 @@ fn main() -> ExitCode {
     while let Some(argument) = arguments.next() {
         match &*argument {
             "--help" | "-h" => {
-                println!("{USAGE}\n{HELP}");
-                return ExitCode::SUCCESS;
+                return end(say(format_args!("{USAGE}\n{HELP}")));
             }
             "--exclusive" => is_exclusive = true,
             "--http" => match arguments.next() {
@@ -78,18 +78,29 @@ fn main() -> ExitCode {
             Err(error) => return refuse(format_args!("cannot listen on {address:?}: {error}")),
         }
     }
-    match run(&services, count) {
+    end(run(&services, count))
+}
+
+fn refuse(why: Arguments) -> ExitCode {
+    let _ = writeln!(io::stderr(), "workers: {why} ({USAGE}).");
+    ExitCode::from(2)
+}
+
+/// Prints a line.
+fn say(line: Arguments) -> io::Result<()> {
+    let lost = |error: io::Error| io::Error::new(error.kind(), format!("cannot write to standard output: {error}"));
+    writeln!(io::stdout(), "{line}").map_err(lost)
+}
+
+/// Reports an error. If standard error takes nothing either, the exit status remains.
+fn end(outcome: io::Result<()>) -> ExitCode {
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("workers: {error}.");
+            let _ = writeln!(io::stderr(), "workers: {error}.");
             ExitCode::FAILURE
         }
     }
-}
-
-fn refuse(why: std::fmt::Arguments) -> ExitCode {
-    eprintln!("workers: {why} ({USAGE}).");
-    ExitCode::from(2)
 }
 
 /// `services` has the listeners of each protocol, one for each of `count` workers or one for all.
@@ -98,15 +109,13 @@ fn run(services: &[(Protocol, Vec<TcpListener>)], count: usize) -> io::Result<()
     let epolls = (0..count).map(|_| Epoll::new()).collect::<Result<Vec<_>, _>>()?;
     let wakers =
         epolls.iter().map(|epoll| Waker::new(epoll, EventData::new_fd(WAKER))).collect::<Result<Vec<_>, _>>()?;
-    let mut stdout = io::stdout();
     for (protocol, listeners) in services {
         let words = match protocol {
             Protocol::Echo => "listening on",
             Protocol::Http => "http listens on",
         };
-        writeln!(stdout, "{words} {}", listeners[0].local_addr()?)?;
+        say(format_args!("{words} {}", listeners[0].local_addr()?))?;
     }
-    stdout.flush()?;
     thread::scope(|scope| {
         let workers: Vec<_> = (0..count)
             .map(|i| {
@@ -132,7 +141,7 @@ fn run(services: &[(Protocol, Vec<TcpListener>)], count: usize) -> io::Result<()
         let served = joined.collect::<io::Result<Vec<_>>>()?;
         waited?;
         for (i, (connections, bytes)) in served.into_iter().enumerate() {
-            writeln!(stdout, "worker {i} served {connections} connections, {bytes} bytes")?;
+            say(format_args!("worker {i} served {connections} connections, {bytes} bytes"))?;
         }
         Ok(())
     })

@@ -4,6 +4,8 @@
 mod descriptors;
 #[path = "support/idle.rs"]
 mod idle;
+#[path = "support/lost.rs"]
+mod lost;
 mod support;
 
 use barepoll::{Epoll, Event, EventData, EventFlags};
@@ -632,4 +634,11 @@ fn help_is_help() {
     let output = run(&["--help"]);
     assert_eq!((output.status.code(), &output.stderr[..]), (Some(0), &b""[..]));
     assert!(output.stdout.starts_with(b"usage: echo [ADDR]\n"));
+}
+
+#[test]
+fn lost_output_is_an_error_and_no_panic() {
+    lost::reports_lost_output("echo", &["--help"]);
+    lost::reports_lost_output("echo", &["127.0.0.1:0"]);
+    lost::refuses_without_error_output("echo");
 }

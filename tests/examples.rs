@@ -1,5 +1,7 @@
 //! The two small examples behave as documented. `echo` has its own file.
 
+#[path = "support/lost.rs"]
+mod lost;
 mod support;
 
 use std::fs::{self, File};
@@ -97,5 +99,38 @@ fn a_wrong_argument_is_one_line_and_exit_code_2() {
         let output = Command::new(example(name)).args(arguments).stdin(Stdio::null()).output().expect("it runs");
         assert_eq!((output.status.code(), &output.stdout[..]), (Some(2), &b""[..]), "{name} {arguments:?}");
         assert_eq!(String::from_utf8_lossy(&output.stderr).lines().count(), 1, "{name} {arguments:?}");
+    }
+}
+
+#[test]
+fn lost_output_is_an_error_and_no_panic() {
+    lost::reports_lost_output("stdin", &["--help"]);
+    lost::reports_lost_output("wakeup", &[]);
+    for name in ["stdin", "wakeup"] {
+        lost::refuses_without_error_output(name);
+    }
+    for mode in MODES {
+        for stdout in lost::lost_outputs() {
+            let script = r#"echo one | "$0" "$1""#;
+            let output =
+                Command::new("sh").args(["-c", script]).arg(example("stdin")).arg(mode).stdout(stdout).output();
+            let output = output.expect("sh runs");
+            let error = String::from_utf8(output.stderr).expect("text");
+            assert_eq!(output.status.code(), Some(1), "{mode}: {error}");
+            assert!(error.contains("stdin: cannot write to standard output: "), "{mode}: {error}");
+        }
+    }
+}
+
+#[test]
+fn remarks_that_are_lost_stop_no_copy() {
+    for mode in MODES {
+        for stderr in lost::lost_outputs() {
+            let script = r#"(echo one; sleep 0.05; echo two) | "$0" "$1""#;
+            let output =
+                Command::new("sh").args(["-c", script]).arg(example("stdin")).arg(mode).stderr(stderr).output();
+            let output = output.expect("sh runs");
+            assert_eq!((output.status.code(), &output.stdout[..]), (Some(0), &b"one\ntwo\n"[..]), "{mode}");
+        }
     }
 }

@@ -8,6 +8,8 @@ mod descriptors;
 mod executor;
 #[path = "support/figures.rs"]
 mod figures;
+#[path = "support/lost.rs"]
+mod lost;
 #[path = "support/program.rs"]
 mod program;
 #[path = "support/refused.rs"]
@@ -551,8 +553,8 @@ fn a_write_waits_until_there_is_room_and_a_reader_and_a_writer_share_a_socket() 
     assert_eq!(received, "the same");
 }
 
-/// Flushes 16 MB with this limit, to a peer that reads this often, with pauses of 50 ms. Returns the
-/// error and how long it took.
+/// Flushes 16 MB with this limit, to a peer that reads this often, with pauses of 50 ms. Returns
+/// the error and how long it took.
 fn flushed(limit: Duration, pieces: usize) -> (Option<io::ErrorKind>, Duration) {
     const LENGTH: usize = 16_000_000;
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -916,4 +918,11 @@ fn a_signal_stops_it() {
         eventually("it stops", || !server.program.is_running());
         assert_eq!(client.read(&mut [0]).expect("an end, not a reset"), 0);
     }
+}
+
+#[test]
+fn lost_output_is_an_error_and_no_panic() {
+    lost::reports_lost_output("executor", &["--help"]);
+    lost::reports_lost_output("executor", &[]);
+    lost::refuses_without_error_output("executor");
 }

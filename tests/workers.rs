@@ -2,6 +2,8 @@
 
 #[path = "support/figures.rs"]
 mod figures;
+#[path = "support/lost.rs"]
+mod lost;
 #[path = "support/program.rs"]
 mod program;
 #[path = "support/refused.rs"]
@@ -367,4 +369,11 @@ fn help_is_help() {
     let output = Command::new(example("workers")).arg("--help").output().expect("the example runs");
     assert_eq!((output.status.code(), &output.stderr[..]), (Some(0), &b""[..]));
     assert!(output.stdout.starts_with(b"usage: workers [--exclusive] [--http ADDR] [ADDR]\n"));
+}
+
+#[test]
+fn lost_output_is_an_error_and_no_panic() {
+    lost::reports_lost_output("workers", &["--help"]);
+    lost::reports_lost_output("workers", &["127.0.0.1:0"]);
+    lost::refuses_without_error_output("workers");
 }

@@ -37,8 +37,7 @@ pub fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
     while let Some(argument) = arguments.next() {
         if argument == "--help" || argument == "-h" {
-            println!("{USAGE}\n{HELP}");
-            return ExitCode::SUCCESS;
+            return end(say(format_args!("{USAGE}\n{HELP}")));
         }
         match (addresses.iter_mut().find(|(option, _)| *option == argument), arguments.next()) {
             (Some((_, address)), Some(given)) => *address = given,
@@ -48,22 +47,32 @@ pub fn main() -> ExitCode {
     }
     let [echo_at, http_at] = addresses
         .map(|(_, address)| listen(&address).map_err(|error| format!("cannot listen on {address:?}: {error}")));
-    let outcome = match (echo_at, http_at) {
-        (Ok(echo_at), Ok(http_at)) => run(echo_at, http_at),
-        (Err(why), _) | (_, Err(why)) => return refuse(format_args!("{why}")),
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("executor: {error}.");
-            ExitCode::FAILURE
-        }
+    match (echo_at, http_at) {
+        (Ok(echo_at), Ok(http_at)) => end(run(echo_at, http_at)),
+        (Err(why), _) | (_, Err(why)) => refuse(format_args!("{why}")),
     }
 }
 
 fn refuse(why: Arguments) -> ExitCode {
-    eprintln!("executor: {why} ({USAGE}).");
+    let _ = writeln!(io::stderr(), "executor: {why} ({USAGE}).");
     ExitCode::from(2)
+}
+
+/// Prints a line.
+fn say(line: Arguments) -> io::Result<()> {
+    let lost = |error: io::Error| io::Error::new(error.kind(), format!("cannot write to standard output: {error}"));
+    writeln!(io::stdout(), "{line}").map_err(lost)
+}
+
+/// Reports an error. If standard error takes nothing either, the exit status remains.
+fn end(outcome: io::Result<()>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "executor: {error}.");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn run(echo_at: TcpListener, http_at: TcpListener) -> io::Result<()> {
@@ -95,11 +104,9 @@ fn run(echo_at: TcpListener, http_at: TcpListener) -> io::Result<()> {
             stopper.stop();
         });
     }
-    let mut stdout = io::stdout();
-    writeln!(stdout, "{listening}")?;
-    stdout.flush()?;
+    say(format_args!("{listening}"))?;
     executor.run()?;
-    writeln!(stdout, "served {} connections", served.get())
+    say(format_args!("served {} connections", served.get()))
 }
 
 /// Returns at a line `quit`, at the end or after an error.
