@@ -448,6 +448,7 @@ pub static STEPS: &[Step] = &[
                 "build.rs",
                 "src/",
                 "test-crates/asm-generic/",
+                "examples/bare-echo/src/first.rs",
                 "test-crates/bare/",
                 "tests/conformance/",
                 "xtask/src/debian/",
